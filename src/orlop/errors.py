@@ -1,0 +1,85 @@
+"""Every error that orlop raises on purpose.
+
+::
+
+    OrlopError
+    ├── InvalidArgument       a flag, name or value that cannot be right
+    ├── InvalidConfig         a config.json that breaks the runtime specification
+    ├── NotFound              no such container, file or object
+    ├── Conflict              the name is taken, or the state does not allow it
+    ├── Unsupported           this kernel or machine lacks something; says what
+    ├── StepFailed            a step of a container's set-up failed; says which
+    ├── CommandNotFound       the program to run is not there        (exit 127)
+    └── CommandNotExecutable  it is there and cannot be run          (exit 126)
+
+One sentence for a person is the message: lower case, no full stop, it names what is wrong and where.
+"""
+
+from __future__ import annotations
+
+
+class OrlopError(Exception):
+    """The base of all errors with a known cause; its text is meant for the user."""
+
+    exit_code = 1
+    http_status = 500
+
+
+class InvalidArgument(OrlopError):
+    """A flag, a name or a value is wrong before anything was tried."""
+
+    exit_code = 125
+    http_status = 400
+
+
+class InvalidConfig(OrlopError):
+    """A ``config.json`` breaks the OCI runtime specification."""
+
+    http_status = 400
+
+
+class NotFound(OrlopError):
+    """The container or object that was named does not exist."""
+
+    http_status = 404
+
+
+class Conflict(OrlopError):
+    """The name is in use, or the container's state does not allow the operation."""
+
+    http_status = 409
+
+
+class Unsupported(OrlopError):
+    """The kernel or the machine lacks something that was asked for."""
+
+    http_status = 501
+
+
+class StepFailed(OrlopError):
+    """A step of setting a container up failed.
+
+    ``step`` says what was being done, ``path`` to what (may be empty), ``errno`` is the kernel's
+    answer or 0.
+    """
+
+    def __init__(self, step: str, path: str, reason: str, errno: int = 0) -> None:
+        super().__init__(f"{step} {path}: {reason}" if path else f"{step}: {reason}")
+        self.step = step
+        self.path = path
+        self.reason = reason
+        self.errno = errno
+
+
+class CommandNotFound(OrlopError):
+    """The container has no such program."""
+
+    exit_code = 127
+    http_status = 400
+
+
+class CommandNotExecutable(OrlopError):
+    """The program is there but the kernel cannot or may not run it."""
+
+    exit_code = 126
+    http_status = 400

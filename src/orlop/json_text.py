@@ -1,0 +1,84 @@
+"""JSON in and out, without the start-up cost of the ``json`` package.
+
+``json`` imports ``re`` for its pure-Python fallback, which costs more than reading a container's
+whole configuration. The scanner and the encoder themselves are C code in ``_json`` and need neither.
+"""
+
+from __future__ import annotations
+
+from _json import encode_basestring, make_encoder, make_scanner
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_WHITESPACE = " \t\n\r"
+
+
+class _Context:
+    """What the C scanner reads its settings from."""
+
+    strict = True
+    object_hook = None
+    object_pairs_hook = None
+    parse_float = float
+    parse_int = int
+    memo: dict[str, str] = {}
+
+    @staticmethod
+    def parse_constant(name: str) -> Any:
+        raise ValueError(f"{name} is not a JSON value")
+
+
+_scan = make_scanner(_Context())
+
+
+def _refuse(value: object) -> Any:
+    raise TypeError(f"cannot be written as JSON: {type(value).__name__}")
+
+
+_encoders: dict[int | None, Any] = {}
+
+
+def loads(text: bytes | str) -> Any:
+    """Parse one JSON document.
+
+    Raises:
+        ValueError: the text is not JSON, or something follows the document.
+    """
+    if isinstance(text, bytes):
+        text = text.decode("utf-8")
+    start = 0
+    end = len(text)
+    while start < end and text[start] in _WHITESPACE:
+        start += 1
+    try:
+        value, stop = _scan(text, start)
+    except (StopIteration, ValueError, SystemError):
+        # 3.13's scanner raises SystemError unless `json` is loaded; `json` also words the error well.
+        import json
+
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("JSON nested too deeply") from None
+    while stop < end and text[stop] in _WHITESPACE:
+        stop += 1
+    if stop != end:
+        raise ValueError(f"text after the JSON document at character {stop}")
+    return value
+
+
+def dumps(value: object) -> str:
+    """Write a value as compact JSON, on one line."""
+    encoder = _encoders.get(None)
+    if encoder is None:
+        encoder = make_encoder({}, _refuse, encode_basestring, None, ":", ",", False, False, False)
+        _encoders[None] = encoder
+    return "".join(encoder(value, 0))
+
+
+def pretty(value: object, indent: int = 2) -> str:
+    """Write a value as indented JSON, for people and files that people read."""
+    import json  # not on any hot path: the pure-Python encoder is what indents
+
+    return json.dumps(value, indent=indent, ensure_ascii=False)
