@@ -58,7 +58,7 @@ def loads(text: bytes | str) -> Any:
         # 3.13's scanner raises SystemError unless `json` is loaded; `json` also words the error well.
         import json
 
-        return json.loads(text)
+        return json.loads(text, parse_constant=_Context.parse_constant)
     except RecursionError:
         raise ValueError("JSON nested too deeply") from None
     while stop < end and text[stop] in _WHITESPACE:
