@@ -1,0 +1,60 @@
+# The one place for this project's habits. `make` alone lists them.
+#
+#   PYTHON=/path/to/python3         the interpreter to make .venv with (default: scripts/find-python)
+#   ORLOP_TEST_ROOTFS=/path         a Debian root file system to use instead of building build/rootfs/debian
+
+VENV := .venv
+BIN := $(VENV)/bin
+ROOTFS := $(or $(ORLOP_TEST_ROOTFS),build/rootfs/debian)
+SOURCES := src tests bench
+
+.PHONY: help
+help:
+	@echo 'make setup   what the other targets need: Debian packages, $(VENV)'
+	@echo 'make demo    run a real Debian root file system in a container (root)'
+	@echo 'make test    lint, then every test (root)'
+	@echo 'make unit    the tests that need no privileges'
+	@echo 'make lint    ruff, mypy and the direction of imports'
+	@echo 'make bench   compare with runc, crun, docker and podman (root)'
+	@echo 'make clean   remove what was built here'
+
+.PHONY: setup
+setup: packages $(VENV)/.ready
+
+.PHONY: packages
+packages:
+	@scripts/install-debian-packages
+
+$(VENV)/.ready: pyproject.toml | packages
+	@python='$(PYTHON)'; python=$${python:-$$(scripts/find-python)} && \
+	    { [ -x $(BIN)/python3 ] || "$$python" -m venv $(VENV); }
+	@$(BIN)/python3 -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+.PHONY: test
+test: root setup lint $(ROOTFS)
+	@ORLOP_TEST_ROOTFS='$(abspath $(ROOTFS))' $(BIN)/python3 -m pytest -n 2 -q tests/unit tests/integration tests/security
+
+.PHONY: unit
+unit: $(VENV)/.ready
+	@$(BIN)/python3 -m pytest -q tests/unit
+
+.PHONY: lint
+lint: $(VENV)/.ready
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy --no-error-summary $(wildcard $(SOURCES))
+	@$(BIN)/lint-imports --no-timings | tail -n 4
+
+# Mixed runs of root and an ordinary user would leave files behind that one of them cannot remove.
+.PHONY: root
+root:
+	@[ "$$(id -u)" -eq 0 ] || { echo "this needs root: it makes namespaces, mounts and cgroups (make unit and make lint do not)" >&2; exit 1; }
+
+$(ROOTFS): scripts/build-rootfs | packages
+	@scripts/build-rootfs $@
+
+.PHONY: clean
+clean:
+	@rm -rf build dist $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
