@@ -34,13 +34,3 @@ def stat(pid: int) -> ProcessStat | None:
     # The program's name is in parentheses and may itself contain spaces and parentheses.
     fields = text[text.rindex(b")") + 2 :].split()
     return ProcessStat(pid, fields[0].decode(), int(fields[1]), int(fields[19]))
-
-
-def close_from(first: int, keep: tuple[int, ...] = ()) -> None:
-    """Close every descriptor from ``first`` up, except those in ``keep``."""
-    start = first
-    for descriptor in sorted(keep):
-        if descriptor >= start:
-            os.closerange(start, descriptor)
-            start = descriptor + 1
-    os.closerange(start, 1 << 30)
