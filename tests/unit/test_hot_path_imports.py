@@ -1,0 +1,89 @@
+"""What a command that starts a container may import: a list, because each import is paid at each start.
+
+Add a module that such a command imports to ``HOT``. If the test then fails, import what it names inside the
+function that needs it, or do without. ``ALLOWED`` holds the modules of the standard library whose cost was
+looked at; most are built into the interpreter, frozen, or small C modules.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[2] / "src"
+
+#: Modules that `orlop run`, `orlop-runtime run`, `create` and `exec` load.
+HOT = [
+    "orlop",
+    "orlop.errors",
+    "orlop.json_text",
+    "orlop.options",
+    "orlop.linux.call",
+    "orlop.linux.capability",
+    "orlop.linux.clone",
+    "orlop.linux.mount",
+    "orlop.linux.namespace",
+    "orlop.linux.path",
+    "orlop.runtime.container",
+]
+
+#: What they may load besides orlop's own modules and what a bare `python -I -S` has loaded already.
+ALLOWED = {
+    "__future__",
+    "_bisect",
+    "_collections_abc",
+    "_ctypes",
+    "_json",
+    "_socket",
+    "_stat",
+    "_struct",
+    "errno",
+    "fcntl",
+    "genericpath",
+    "grp",
+    "math",
+    "os",
+    "os.path",
+    "posixpath",
+    "pwd",
+    "resource",
+    "select",
+    "stat",
+    "termios",
+}
+
+PROBE = """
+import sys
+bare = set(sys.modules)
+sys.path.insert(0, sys.argv[1])
+__import__(sys.argv[2])
+print(*sorted(set(sys.modules) - bare))
+"""
+
+
+def loaded_by_importing(module: str) -> set[str]:
+    result = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", PROBE, str(SOURCE), module],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    return set(result.stdout.split())
+
+
+@pytest.mark.parametrize("module", HOT)
+def test_a_hot_path_module_imports_only_what_is_cheap(module: str) -> None:
+    loaded = {name for name in loaded_by_importing(module) if name.partition(".")[0] != "orlop"}
+    assert loaded <= ALLOWED, f"{module} also loads {', '.join(sorted(loaded - ALLOWED))}"
+
+
+def test_importing_orlop_itself_loads_nothing_else() -> None:
+    assert loaded_by_importing("orlop") == {"orlop", "__future__"}
+
+
+def test_the_check_sees_an_import_that_is_not_cheap() -> None:
+    assert not loaded_by_importing("json") <= ALLOWED
