@@ -33,6 +33,7 @@ _OLDER = {
     "SET_MEMPOLICY": (238, 237),
     "SECCOMP": (317, 277),
     "BPF": (321, 280),
+    "EXECVE": (59, 221),
     "EXECVEAT": (322, 281),
     "KEYCTL": (250, 219),
     "CAPGET": (125, 90),
@@ -64,6 +65,7 @@ IOPRIO_GET = _OLDER["IOPRIO_GET"][_column]
 SET_MEMPOLICY = _OLDER["SET_MEMPOLICY"][_column]
 SECCOMP = _OLDER["SECCOMP"][_column]
 BPF = _OLDER["BPF"][_column]
+EXECVE = _OLDER["EXECVE"][_column]
 EXECVEAT = _OLDER["EXECVEAT"][_column]
 KEYCTL = _OLDER["KEYCTL"][_column]
 CAPGET = _OLDER["CAPGET"][_column]

@@ -1,0 +1,126 @@
+"""Hooks: programs that the configuration has run at points of a container's life.
+
+runtime-spec, config.md, "POSIX-platform Hooks": the state on standard input, the environment exactly the
+hook's own, a timeout after which the hook is killed and has failed.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+
+import _signal
+
+from orlop import json_text
+from orlop.errors import OrlopError
+from orlop.linux import pidfd
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_MOST_OUTPUT = 4096
+
+
+class HookFailed(OrlopError):
+    """A hook could not be run, ended with a status other than 0, or took too long."""
+
+
+def run(hooks: list[dict[str, Any]], state: dict[str, Any], name: str) -> None:
+    """Run ``hooks`` one after the other with ``state`` on their standard input.
+
+    Raises:
+        HookFailed: one failed; those after it are not run.
+    """
+    for index, hook in enumerate(hooks):
+        _run_one(hook, json_text.dumps(state).encode(), f"{name} hook #{index} {hook['path']}")
+
+
+def run_all(hooks: list[dict[str, Any]], state: dict[str, Any], name: str) -> list[str]:
+    """Run every hook though earlier ones fail, as the specification asks for poststop.
+
+    Returns:
+        a sentence for each that failed.
+    """
+    failures = []
+    for index, hook in enumerate(hooks):
+        try:
+            _run_one(hook, json_text.dumps(state).encode(), f"{name} hook #{index} {hook['path']}")
+        except HookFailed as error:
+            failures.append(str(error))
+    return failures
+
+
+def _run_one(hook: dict[str, Any], state: bytes, name: str) -> None:
+    arguments = hook.get("args") or [hook["path"]]
+    environment = dict(entry.partition("=")[::2] for entry in hook.get("env") or ())
+    timeout = hook.get("timeout")
+    # The state goes through a memory file: a hook that does not read it can neither block us nor break a pipe.
+    stdin = os.memfd_create("orlop-hook-state", os.MFD_CLOEXEC)
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    try:
+        os.write(stdin, state)
+        os.lseek(stdin, 0, os.SEEK_SET)
+        actions = [
+            (os.POSIX_SPAWN_DUP2, stdin, 0),
+            (os.POSIX_SPAWN_DUP2, writer, 1),
+            (os.POSIX_SPAWN_DUP2, writer, 2),
+        ]
+        try:
+            pid = os.posix_spawn(
+                hook["path"],
+                arguments,
+                environment,
+                file_actions=actions,
+                setsigmask=(),
+                setsigdef=range(1, _signal.NSIG - 1),
+                setpgroup=0,
+            )
+        except OSError as error:
+            raise HookFailed(f"{name}: {error.strerror}") from None
+    finally:
+        os.close(stdin)
+        os.close(writer)
+    try:
+        output, ended = _wait(pid, reader, timeout)
+    finally:
+        os.close(reader)
+    if not ended:
+        os.killpg(pid, _signal.SIGKILL)
+        os.waitpid(pid, 0)
+        raise HookFailed(f"{name}: killed after its timeout of {timeout} s")
+    _, status = os.waitpid(pid, 0)
+    code = os.waitstatus_to_exitcode(status)
+    if code:
+        how = f"exit status {code}" if code > 0 else f"killed by signal {-code}"
+        said = output.decode(errors="replace").strip()
+        raise HookFailed(f"{name}: {how}: {said}" if said else f"{name}: {how}")
+
+
+def _wait(pid: int, reader: int, timeout: float | None) -> tuple[bytes, bool]:
+    """Collect output until the hook ends; (its first bytes, whether it ended in time).
+
+    What it left running in the background may keep the pipe open; only the hook's own end counts.
+    """
+    deadline = time.monotonic() + timeout if timeout else None
+    process = pidfd.open_process(pid)
+    output = b""
+    poll = select.poll()
+    poll.register(process, select.POLLIN)
+    poll.register(reader, select.POLLIN)
+    try:
+        while True:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
+            ready = dict(poll.poll(left))
+            if not ready:
+                return output, False
+            if reader in ready:
+                data = os.read(reader, _MOST_OUTPUT)
+                if not data:
+                    poll.unregister(reader)
+                output = (output + data)[:_MOST_OUTPUT]
+            elif process in ready:
+                return output, True
+    finally:
+        os.close(process)
