@@ -1,0 +1,86 @@
+"""Rules about ``mounts`` and the root file system's propagation."""
+
+from __future__ import annotations
+
+from orlop.errors import InvalidConfig
+from orlop.runtime.spec import namespaces as _namespaces
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+PROPAGATIONS = ("private", "rprivate", "shared", "rshared", "slave", "rslave", "unbindable", "runbindable")
+
+
+def check(mounts: list[dict[str, Any]], linux: dict[str, Any], namespaces: dict[str, str]) -> list[str]:
+    """Every mount's rules; returns warnings.
+
+    Raises:
+        InvalidConfig: naming the mount by its index.
+    """
+    warnings = []
+    new_user = namespaces.get("user") == ""
+    for index, mount in enumerate(mounts):
+        destination = mount["destination"]
+        options = mount.get("options", ())
+        if not destination:
+            raise InvalidConfig(f"mounts[{index}].destination must not be empty")
+        if destination[0] != "/":
+            warnings.append(
+                f"mounts[{index}].destination {destination!r} is relative, which is deprecated; it is taken as below /"
+            )
+        if "bind" in options or "rbind" in options or mount.get("type") == "bind":
+            if not mount.get("source"):
+                raise InvalidConfig(f"mounts[{index}].source is required for a bind mount")
+        elif not mount.get("type") and "remount" not in options and not any(o in PROPAGATIONS for o in options):
+            raise InvalidConfig(f"mounts[{index}].type is required unless the options have bind or rbind")
+        elif new_user:
+            _check_owner(index, options, linux)
+        if "uidMappings" in mount or "gidMappings" in mount or "idmap" in options or "ridmap" in options:
+            warnings += _check_idmap(index, mount, options, namespaces)
+    return warnings
+
+
+def check_propagation(linux: dict[str, Any]) -> None:
+    """The value of ``linux.rootfsPropagation``; the recursive forms are what Docker writes.
+
+    Raises:
+        InvalidConfig: another word.
+    """
+    word = linux.get("rootfsPropagation")
+    if word and word not in PROPAGATIONS:
+        raise InvalidConfig(f"linux.rootfsPropagation {word!r} is none of shared, slave, private, unbindable")
+
+
+def _check_owner(index: int, options: Any, linux: dict[str, Any]) -> None:
+    """In a new user namespace the kernel takes only ids that are mapped for a file system's owner."""
+    for option in options:
+        name, equals, value = option.partition("=")
+        if name not in ("uid", "gid") or not equals:
+            continue
+        is_number = value.isascii() and value.isdigit() and len(value) < 11  # else the file system says what is wrong
+        if is_number and not _namespaces.is_mapped(linux[name + "Mappings"], int(value)):
+            raise InvalidConfig(f"mounts[{index}].options: {option} is not mapped by linux.{name}Mappings")
+
+
+def _check_idmap(index: int, mount: dict[str, Any], options: Any, namespaces: dict[str, str]) -> list[str]:
+    for name in ("uidMappings", "gidMappings"):
+        if mount.get(name):
+            _namespaces.check_mappings(mount[name], f"mounts[{index}].{name}")
+    has_uids, has_gids = bool(mount.get("uidMappings")), bool(mount.get("gidMappings"))
+    if has_uids != has_gids:
+        given, missing = ("uidMappings", "gidMappings") if has_uids else ("gidMappings", "uidMappings")
+        raise InvalidConfig(f"mounts[{index}].{given} must come with {missing}")
+    asked = "idmap" in options or "ridmap" in options
+    if not asked and not has_uids:
+        return []
+    if not ("bind" in options or "rbind" in options or mount.get("type") == "bind"):
+        raise InvalidConfig(f"mounts[{index}] is no bind mount, and only those can have ids mapped")
+    if not has_uids and "user" not in namespaces:
+        raise InvalidConfig(
+            f"mounts[{index}] asks for idmap but has no uidMappings and gidMappings, "
+            "and there is no user namespace to take them from"
+        )
+    if not asked:
+        return [f"mounts[{index}] has mappings without idmap or ridmap in its options; it is taken as idmap"]
+    return []
