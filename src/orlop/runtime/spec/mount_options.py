@@ -216,3 +216,11 @@ def _superblock_flags(asked: dict[str, bool], remount: bool) -> list[str]:
         elif remount:
             flags.append({"ro": "rw", "sync": "async"}.get(flag, "no" + flag))
     return flags
+
+
+def known() -> list[str]:
+    """Every option that `parse` does not leave to the file system, in alphabetical order."""
+    attributes = [*_SET, *_CLEAR, *_SET_ATIME, *_CLEAR_ATIME]
+    words = ["bind", "defaults", "idmap", "rbind", "remount", "ridmap", "tmpcopyup"]
+    recursive = ["r" + option for option in attributes]
+    return sorted({*attributes, *recursive, *words, *_SUPERBLOCK, *_PROPAGATION, *_WITHOUT_EFFECT})
