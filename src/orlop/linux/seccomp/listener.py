@@ -1,0 +1,47 @@
+"""Hand the listener of SCMP_ACT_NOTIFY to the agent that answers."""
+
+from __future__ import annotations
+
+import os
+import sys
+from _socket import AF_UNIX, SCM_RIGHTS, SOCK_CLOEXEC, SOCK_STREAM, SOL_SOCKET, socket
+
+from orlop import json_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+
+def send(path: str, listener: int, state: Mapping[str, Any], metadata: str = "") -> None:
+    """Send one ContainerProcessState with the descriptor, over a connection of its own (config-linux.md).
+
+    Raises:
+        OSError: nobody listens there, or the agent went away; names the path.
+    """
+    message = {"ociVersion": state["ociVersion"], "fds": ["seccompFd"], "pid": state["pid"], "state": dict(state)}
+    if metadata:
+        message["metadata"] = metadata
+    data = json_text.dumps(message).encode()
+    connection = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)
+    try:
+        _connect(connection, path)
+        rights = [(SOL_SOCKET, SCM_RIGHTS, listener.to_bytes(4, sys.byteorder))]
+        sent = connection.sendmsg([data], rights)
+        connection.sendall(data[sent:])  # without the descriptor, which belongs to the first part alone
+    except OSError as error:
+        raise OSError(error.errno, f"send the seccomp listener: {error.strerror or error}", path) from None
+    finally:
+        connection.close()
+
+
+def _connect(connection: socket, path: str) -> None:
+    if len(os.fsencode(path)) < 108:  # sun_path
+        connection.connect(path)
+        return
+    directory = os.open(os.path.dirname(path), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        connection.connect(f"/proc/self/fd/{directory}/{os.path.basename(path)}")
+    finally:
+        os.close(directory)
