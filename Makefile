@@ -2,6 +2,7 @@
 #
 #   PYTHON=/path/to/python3         the interpreter to make .venv with (default: scripts/find-python)
 #   ORLOP_TEST_ROOTFS=/path         a Debian root file system to use instead of building build/rootfs/debian
+#   BENCH='--rounds 100'            options of the benchmark (python -m bench --help)
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -53,6 +54,18 @@ root:
 
 $(ROOTFS): scripts/build-rootfs | packages
 	@scripts/build-rootfs $@
+
+.PHONY: bench
+bench: root setup
+	@$(BIN)/python3 -m bench $(BENCH)
+
+.PHONY: demo
+demo: root setup $(ROOTFS)
+	@echo '--- what is in the root file system'
+	bin/orlop run --rm --network none --rootfs $(ROOTFS) cat /etc/os-release
+	@echo '--- who and where the program is, and every process that it sees'
+	bin/orlop run --rm --network none --hostname deck --memory 64m --rootfs $(ROOTFS) sh -c \
+	    'id; hostname; for stat in /proc/[0-9]*/stat; do read -r line < $$stat; echo "process $$line" | cut -d " " -f 1-3; done'
 
 .PHONY: clean
 clean:
