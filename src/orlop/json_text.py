@@ -79,6 +79,15 @@ def dumps(value: object) -> str:
 
 def pretty(value: object, indent: int = 2) -> str:
     """Write a value as indented JSON, for people and files that people read."""
-    import json  # not on any hot path: the pure-Python encoder is what indents
+    return _indented(value, "\n", " " * indent)
 
-    return json.dumps(value, indent=indent, ensure_ascii=False)
+
+def _indented(value: object, line: str, step: str) -> str:
+    inner = line + step
+    if isinstance(value, dict) and value:
+        parts = [f"{dumps(str(key))}: {_indented(item, inner, step)}" for key, item in value.items()]
+        return "{" + inner + f",{inner}".join(parts) + line + "}"
+    if isinstance(value, (list, tuple)) and value:
+        parts = [_indented(item, inner, step) for item in value]
+        return "[" + inner + f",{inner}".join(parts) + line + "]"
+    return dumps(value)

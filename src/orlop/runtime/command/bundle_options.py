@@ -1,0 +1,40 @@
+"""The options that `create` and `run` share, and the request that they add up to."""
+
+from __future__ import annotations
+
+import os
+
+from orlop.options import Option, natural
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from orlop.options import Parsed
+    from orlop.runtime.command.invocation import Invocation
+    from orlop.runtime.create import Request
+
+OPTIONS = (
+    Option("-b, --bundle", "The bundle's directory", value="dir", default="."),
+    Option("--console-socket", "Send the terminal's master to this Unix socket", value="path"),
+    Option("--pid-file", "Write the process id to this file", value="file"),
+    Option("--no-pivot", "Move the root mount instead of pivot_root, for a root file system on a ramdisk"),
+    Option("--no-new-keyring", "Let the container keep the caller's session keyring"),
+    Option("--preserve-fds", "Pass this many more descriptors from 3 up", value="n", read=natural, default=0),
+)
+
+
+def request(said: Parsed, invocation: Invocation) -> Request:
+    """What the command line asks to be created."""
+    from orlop.runtime.create import Request
+
+    return Request(
+        root=invocation.root,
+        id=said.arguments[0],
+        bundle=os.path.abspath(said["bundle"]),
+        console_socket=said["console-socket"] or "",
+        pid_file=os.path.abspath(said["pid-file"]) if said["pid-file"] else "",
+        no_pivot=said["no-pivot"],
+        no_new_keyring=said["no-new-keyring"],
+        preserve_fds=said["preserve-fds"],
+        rootless=invocation.rootless(),
+        systemd_cgroup=invocation.systemd_cgroup(),
+    )

@@ -1,0 +1,79 @@
+"""What the options before the command say: the state root, the log, and how privileges are seen."""
+
+from __future__ import annotations
+
+import os
+
+from orlop.errors import Unsupported
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from orlop.options import Parsed
+    from orlop.runtime.command.log import Log
+    from orlop.runtime.container import Container
+
+_STDOUT = 1
+_DIRECTORY = "orlop-runtime"
+
+
+class Invocation:
+    """One call of `orlop-runtime`, as the commands see it."""
+
+    __slots__ = ("_rootless", "_systemd_cgroup", "log", "root")
+
+    def __init__(self, said: Parsed, log: Log) -> None:
+        self.root: str = os.path.abspath(said["root"]) if said["root"] else default_root()
+        self.log = log
+        self._rootless: bool | None = said["rootless"]
+        self._systemd_cgroup: bool = said["systemd-cgroup"]
+
+    def container(self, container_id: str) -> Container:
+        """The container with this id.
+
+        Raises:
+            NotFound: there is none below the root.
+        """
+        from orlop.runtime.container import Container
+
+        return Container.load(self.root, container_id)
+
+    def rootless(self) -> bool:
+        """Whether missing rights to cgroups are to be put up with: as the user said, else found out."""
+        if self._rootless is None:
+            return os.geteuid() != 0 or in_user_namespace()
+        return self._rootless
+
+    def systemd_cgroup(self) -> bool:
+        """Whether cgroups are to be made by systemd.
+
+        Raises:
+            Unsupported: the user wants that and systemd does not run here.
+        """
+        # sd_booted(3) looks at this directory.
+        if self._systemd_cgroup and not os.path.isdir("/run/systemd/system"):
+            raise Unsupported("systemd not running on this host, cannot use --systemd-cgroup")
+        return self._systemd_cgroup
+
+    @staticmethod
+    def write(text: str) -> None:
+        """Print ``text`` to standard output, whatever the locale."""
+        rest = text.encode("utf-8", "surrogateescape")
+        while rest:
+            rest = rest[os.write(_STDOUT, rest) :]
+
+
+def in_user_namespace() -> bool:
+    """Whether root here is not the machine's root (user_namespaces(7): the first one maps all ids to themselves)."""
+    try:
+        with open("/proc/self/uid_map", "rb", buffering=0) as file:
+            return file.read().split() != [b"0", b"0", b"4294967295"]
+    except FileNotFoundError:
+        return False  # a kernel without user namespaces
+
+
+def default_root() -> str:
+    """Where state is kept unless ``--root`` says otherwise: in ``/run``, or in the user's own run directory."""
+    own = os.environ.get("XDG_RUNTIME_DIR", "")
+    if own and (os.geteuid() != 0 or (os.environ.get("USER", "root") not in ("", "root") and in_user_namespace())):
+        return f"{own}/{_DIRECTORY}"
+    return f"/run/{_DIRECTORY}"

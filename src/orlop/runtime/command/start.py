@@ -1,0 +1,27 @@
+"""``orlop-runtime start``."""
+
+from __future__ import annotations
+
+from orlop.options import Parser
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from orlop.options import Parsed
+    from orlop.runtime.command.invocation import Invocation
+
+PARSER = Parser(
+    "orlop-runtime start",
+    "ID",
+    "Start the process of a created container",
+    at_least=1,
+    at_most=1,
+    single_dash=True,
+)
+
+
+def execute(said: Parsed, invocation: Invocation) -> int:
+    """Let the waiting process go."""
+    from orlop.runtime import start
+
+    start.start(invocation.container(said.arguments[0]))
+    return 0
