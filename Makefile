@@ -45,7 +45,7 @@ lint: $(VENV)/.ready
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy --no-error-summary $(wildcard $(SOURCES))
-	@$(BIN)/lint-imports --no-timings | tail -n 4
+	@said=$$($(BIN)/lint-imports --no-cache) || { echo "$$said"; exit 1; }
 
 # Mixed runs of root and an ordinary user would leave files behind that one of them cannot remove.
 .PHONY: root
