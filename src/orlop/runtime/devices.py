@@ -1,0 +1,142 @@
+"""The container's /dev: device nodes, the links that programs expect, and the terminal multiplexer.
+
+Everything happens relative to one descriptor of the real ``/dev`` below the root, so that a ``/dev`` that is a
+symbolic link in the image leads nowhere (CVE-2026-41579). Sources: runtime-spec, config-linux.md, "Devices",
+"Default Devices" and "Dev symbolic links".
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from orlop.errors import StepFailed
+from orlop.linux import mount, path
+from orlop.runtime.step import step
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+DEFAULT_DEVICES: tuple[tuple[str, int, int], ...] = (
+    ("null", 1, 3),
+    ("zero", 1, 5),
+    ("full", 1, 7),
+    ("random", 1, 8),
+    ("urandom", 1, 9),
+    ("tty", 5, 0),
+)
+_LINKS = (
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
+)
+_TYPES = {"c": stat.S_IFCHR, "u": stat.S_IFCHR, "b": stat.S_IFBLK, "p": stat.S_IFIFO}
+_NOT_ALLOWED = (errno.EPERM, errno.EACCES)
+
+
+def is_bound(mounts: list[dict[str, Any]]) -> bool:
+    """Whether the configuration brings a ready-made /dev, which is then left alone."""
+    for each in mounts:
+        if "/" + each["destination"].strip("/") == "/dev":
+            options = each.get("options") or ()
+            if "bind" in options or "rbind" in options or each.get("type") == "bind":
+                return True
+    return False
+
+
+def populate(root: int, devices: list[dict[str, Any]]) -> None:
+    """Make the default devices, those of the configuration, and the links."""
+    with step("open", "/dev"):
+        os.close(path.ensure_directory(root, "dev"))
+        directory = path.open_real_directory(root, "dev")
+    previous = os.umask(0)
+    try:
+        configured = {"/" + each["path"].strip("/") for each in devices}
+        for name, major, minor in DEFAULT_DEVICES:
+            if f"/dev/{name}" not in configured:
+                _make_node(directory, name, stat.S_IFCHR | 0o666, os.makedev(major, minor), 0, 0, f"/dev/{name}")
+        for device in devices:
+            _make_configured(root, device)
+        for name, target in _LINKS:
+            _make_link(directory, name, target)
+        if os.path.exists("/proc/kcore"):
+            _make_link(directory, "core", "/proc/kcore")
+        _replace_ptmx(directory)
+    finally:
+        os.umask(previous)
+        os.close(directory)
+
+
+def _make_configured(root: int, device: dict[str, Any]) -> None:
+    where = device["path"]
+    parent, _, name = where.rstrip("/").rpartition("/")
+    kind = _TYPES[device["type"]]
+    number = 0 if kind == stat.S_IFIFO else os.makedev(device["major"], device["minor"])
+    mode = kind | (device["fileMode"] if device.get("fileMode") is not None else 0o666) & 0o7777
+    with step("make device", where):
+        directory = path.ensure_directory(root, parent)
+    try:
+        _make_node(directory, name, mode, number, device.get("uid") or 0, device.get("gid") or 0, where)
+    finally:
+        os.close(directory)
+
+
+def _make_node(directory: int, name: str, mode: int, number: int, uid: int, gid: int, where: str) -> None:
+    try:
+        os.mknod(name, mode, number, dir_fd=directory)
+    except FileExistsError:
+        about = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        if stat.S_IFMT(about.st_mode) != stat.S_IFMT(mode) or about.st_rdev != number:
+            raise StepFailed("make device", where, "something else is there", errno.EEXIST) from None
+    except OSError as error:
+        if error.errno not in _NOT_ALLOWED:
+            raise StepFailed("make device", where, error.strerror or "", error.errno or 0) from None
+        _bind_from_host(directory, name, mode, number, where)
+        return
+    if uid or gid:
+        with step("change owner of device", where):
+            os.chown(name, uid, gid, dir_fd=directory, follow_symlinks=False)
+
+
+def _bind_from_host(directory: int, name: str, mode: int, number: int, where: str) -> None:
+    """A user namespace may not make device nodes; the host's own is mounted instead."""
+    with step("make device", where):
+        source = os.open(where, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            about = os.fstat(source)
+            if stat.S_IFMT(about.st_mode) != stat.S_IFMT(mode) or about.st_rdev != number:
+                raise StepFailed("make device", where, "not permitted here, and the host has another one there", errno.EPERM)
+            tree = mount.clone(source)
+        finally:
+            os.close(source)
+        try:
+            flags = os.O_CREAT | os.O_NOFOLLOW | os.O_WRONLY | os.O_CLOEXEC
+            os.close(os.open(name, flags | os.O_EXCL, 0o666, dir_fd=directory))
+            target = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+            try:
+                mount.attach(tree, target)
+            finally:
+                os.close(target)
+        finally:
+            os.close(tree)
+
+
+def _make_link(directory: int, name: str, target: str) -> None:
+    with step("make link", f"/dev/{name}"):
+        try:
+            os.symlink(target, name, dir_fd=directory)
+        except FileExistsError:
+            pass  # the image's own is left alone
+
+
+def _replace_ptmx(directory: int) -> None:
+    """``/dev/ptmx`` must be the one of the container's own devpts."""
+    with step("make link", "/dev/ptmx"):
+        try:
+            os.unlink("ptmx", dir_fd=directory)
+        except FileNotFoundError:
+            pass
+        os.symlink("pts/ptmx", "ptmx", dir_fd=directory)

@@ -1,0 +1,241 @@
+"""The container's mounts: read from the configuration as data, then made one after the other.
+
+What is bind-mounted is cloned by the runtime, outside, with the host's own paths and rights; init, inside, attaches
+it. Targets are opened below the root by descriptor (CVE-2021-30465). Nothing may be mounted over or into
+/proc but a procfs and the few files that container tools replace (CVE-2019-16884, CVE-2019-19921, CVE-2023-27561).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from orlop.errors import StepFailed
+from orlop.linux import mount, path
+from orlop.runtime.spec.mount_options import MountOptions, parse
+from orlop.runtime.step import step
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+_PROC_SUPER_MAGIC = 0x9FA0
+#: Files below /proc that may be replaced: what lxcfs and the like present per container.
+_REPLACEABLE = (
+    "cpuinfo",
+    "diskstats",
+    "loadavg",
+    "meminfo",
+    "slabinfo",
+    "stat",
+    "swaps",
+    "uptime",
+    "net/dev",
+    "sys/kernel/ns_last_pid",
+    "sys/crypto/fips_enabled",
+)
+_NOT_ALLOWED = (errno.EPERM, errno.EACCES)
+#: What a user namespace that does not own the network or IPC namespace may not mount anew, but may bind.
+_BOUND_INSTEAD = {"sysfs": "/sys", "mqueue": "/dev/mqueue"}
+_CGROUP_KINDS = ("cgroup", "cgroup2")
+
+
+class Mount:
+    """One entry of ``mounts``, and for a bind mount the detached copy of its source."""
+
+    __slots__ = ("destination", "kind", "options", "source", "tree")
+
+    def __init__(self, destination: str, kind: str, source: str, options: MountOptions) -> None:
+        self.destination = destination
+        self.kind = kind
+        self.source = source
+        self.options = options
+        self.tree = -1
+
+    @property
+    def is_real_directory(self) -> bool:
+        """Whether the target must be a directory of the root itself, reached through no link."""
+        return not self.options.bind and self.kind in ("proc", "sysfs")
+
+    def describe(self) -> str:
+        """For messages: what on what."""
+        return f"{self.source or self.kind} on {self.destination}"
+
+    def close(self) -> None:
+        """Let go of the detached copy."""
+        if self.tree >= 0:
+            os.close(self.tree)
+            self.tree = -1
+
+
+def read(entries: list[dict[str, Any]], bundle: str) -> list[Mount]:
+    """Translate ``mounts``; relative bind sources lie in the bundle."""
+    result = []
+    for entry in entries:
+        kind = entry.get("type") or "none"
+        options = parse(entry.get("options") or (), kind)
+        source = entry.get("source") or ""
+        if options.bind and not source.startswith("/"):
+            source = f"{bundle}/{source}"
+        result.append(Mount("/" + entry["destination"].strip("/"), kind, source, options))
+    return result
+
+
+def clone_source(each: Mount) -> None:
+    """Open a bind mount's source on the host as a detached mount, with the attributes that were asked for.
+
+    Raises:
+        StepFailed: it is not there, or the kernel refuses an attribute.
+    """
+    options = each.options
+    with step("mount", each.describe()):
+        each.tree = mount.clone(mount.AT_FDCWD, each.source, recursive=options.recursive)
+
+
+def detach_from_peers(tree: int, propagation: int) -> None:
+    """Put a cloned tree into the container's propagation, so that what it mounts does not appear outside."""
+    if propagation:
+        mount.set_attributes(tree, propagation=propagation, recursive=True)
+
+
+class Mounter:
+    """Makes mounts below ``root``, a descriptor of the attached root mount."""
+
+    __slots__ = ("_cgroups", "_late", "_procfs", "_root")
+
+    def __init__(self, root: int, mount_cgroups: Callable[[int, Mount], None]) -> None:
+        self._root = root
+        self._cgroups = mount_cgroups
+        self._late: list[tuple[int, Mount]] = []
+        self._procfs = -1
+
+    @property
+    def procfs(self) -> int:
+        """The root of the container's own procfs as it was mounted, or -1."""
+        return self._procfs
+
+    def make(self, each: Mount) -> None:
+        """Carry one mount out."""
+        with step("mount", each.describe()):
+            if each.options.remount:
+                self._remount(each)
+                return
+            target = self._open_target(each)
+            try:
+                self._guard_proc(target, each)
+                if each.kind in _CGROUP_KINDS and not each.options.bind:
+                    self._cgroups(target, each)
+                elif each.options.bind:
+                    self._bind(each, target)
+                else:
+                    self._new(each, target)
+            finally:
+                os.close(target)
+
+    def finish(self) -> None:
+        """Make read-only the tmpfs mounts that had to be writable until everything below them was mounted."""
+        for tree, each in self._late:
+            with step("make read-only", each.destination):
+                mount.set_attributes(tree, mount.MOUNT_ATTR_RDONLY)
+            os.close(tree)
+        self._late = []
+
+    def _open_target(self, each: Mount) -> int:
+        if each.is_real_directory:
+            try:
+                os.close(path.ensure_directory(self._root, each.destination))
+                return path.open_real_directory(self._root, each.destination)
+            except OSError as error:
+                if error.errno in (errno.ELOOP, errno.ENOTDIR):
+                    raise StepFailed(
+                        "mount", each.describe(), "the destination must be a directory, not a symbolic link", errno.ELOOP
+                    ) from None
+                raise
+        if each.options.bind and not stat.S_ISDIR(os.fstat(each.tree).st_mode):
+            return path.ensure_file(self._root, each.destination)
+        return path.ensure_directory(self._root, each.destination)
+
+    def _guard_proc(self, target: int, each: Mount) -> None:
+        """Refuse to hide or fake what the kernel says in /proc."""
+        about = os.fstat(target)
+        try:
+            proc = os.stat("proc", dir_fd=self._root, follow_symlinks=False)
+        except FileNotFoundError:
+            return
+        if os.path.samestat(about, proc):
+            is_procfs = each.kind == "proc" and not each.options.bind
+            if each.options.bind:
+                is_procfs = mount.statfs_type(each.tree) == _PROC_SUPER_MAGIC
+            if not is_procfs:
+                raise StepFailed("mount", each.describe(), "only a procfs can be mounted on /proc", errno.EPERM)
+            return
+        if self._procfs < 0 or mount.statfs_type(target) != _PROC_SUPER_MAGIC:
+            return
+        for name in _REPLACEABLE:
+            try:
+                allowed = os.stat(name, dir_fd=self._procfs, follow_symlinks=False)
+            except OSError:  # this kernel has no such file
+                continue
+            if os.path.samestat(about, allowed):
+                return
+        raise StepFailed("mount", each.describe(), "nothing can be mounted inside /proc there", errno.EPERM)
+
+    def _bind(self, each: Mount, target: int) -> None:
+        options = each.options
+        if options.set_attributes or options.clear_attributes:
+            mount.set_attributes(each.tree, options.set_attributes, options.clear_attributes)
+        self._attach(each, each.tree, target)
+        each.close()
+
+    def _new(self, each: Mount, target: int) -> None:
+        options = each.options
+        attributes = options.set_attributes
+        flags = options.superblock
+        is_late = each.kind == "tmpfs" and bool(attributes & mount.MOUNT_ATTR_RDONLY)
+        if is_late:
+            attributes &= ~mount.MOUNT_ATTR_RDONLY
+            flags = [flag for flag in flags if flag != "ro"]
+        try:
+            tree = mount.new(each.kind, each.source or each.kind, flags, options.data, attributes)
+        except OSError as error:
+            if each.kind not in _BOUND_INSTEAD or error.errno not in _NOT_ALLOWED:
+                raise
+            tree = mount.clone(mount.AT_FDCWD, _BOUND_INSTEAD[each.kind], recursive=True)
+            mount.set_attributes(tree, attributes, recursive=True)
+        keep = is_late
+        try:
+            if options.tmpcopyup:
+                from orlop.runtime import copy_up
+
+                copy_up.copy(target, tree)
+            self._attach(each, tree, target)
+            if each.kind == "proc" and each.destination == "/proc":
+                self._procfs = tree
+                keep = True
+        finally:
+            if not keep:
+                os.close(tree)
+        if is_late:
+            self._late.append((tree, each))
+
+    def _attach(self, each: Mount, tree: int, target: int) -> None:
+        options = each.options
+        mount.attach(tree, target)
+        if options.recursive_set or options.recursive_clear:
+            mount.set_attributes(tree, options.recursive_set, options.recursive_clear, recursive=True)
+        for propagation in options.propagation:
+            mount.set_attributes(
+                tree, propagation=propagation & ~mount.MS_REC, recursive=bool(propagation & mount.MS_REC)
+            )
+
+    def _remount(self, each: Mount) -> None:
+        options = each.options
+        target = path.open_in_root(self._root, each.destination)
+        try:
+            if options.superblock or options.data:
+                mount.reconfigure(target, options.superblock, options.data)
+            mount.set_attributes(target, options.set_attributes, options.clear_attributes)
+        finally:
+            os.close(target)
