@@ -17,7 +17,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["MACHINE", "Buffer", "address_of", "buffer", "check", "libc_function", "strerror", "syscall", "syscall_unlocked"]
+__all__ = [
+    "MACHINE",
+    "Buffer",
+    "address_of",
+    "buffer",
+    "check",
+    "libc_function",
+    "strerror",
+    "syscall",
+    "syscall_unlocked",
+]
 
 _FUNCFLAG_CDECL = 0x1
 _FUNCFLAG_PYTHONAPI = 0x4  # keep the interpreter's lock: for calls that return twice
@@ -27,35 +37,35 @@ _FUNCFLAG_USE_ERRNO = 0x8
 MACHINE = os.uname().machine
 
 
-class _Word(_SimpleCData):  # type: ignore[misc, type-arg]
+class _Word(_SimpleCData):  # type: ignore[type-arg]
     _type_ = "P"
 
 
-class _Long(_SimpleCData):  # type: ignore[misc, type-arg]
+class _Long(_SimpleCData):  # type: ignore[type-arg]
     _type_ = "l"
 
 
-class _Int(_SimpleCData):  # type: ignore[misc, type-arg]
+class _Int(_SimpleCData):  # type: ignore[type-arg]
     _type_ = "i"
 
 
-class _Byte(_SimpleCData):  # type: ignore[misc, type-arg]
+class _Byte(_SimpleCData):  # type: ignore[type-arg]
     _type_ = "c"
 
 
-class _Syscall(CFuncPtr):  # type: ignore[misc, valid-type]
+class _Syscall(CFuncPtr):
     _flags_ = _FUNCFLAG_CDECL | _FUNCFLAG_USE_ERRNO
     _restype_ = _Long
     _argtypes_ = (_Word,) * 7
 
 
-class _SyscallUnlocked(CFuncPtr):  # type: ignore[misc, valid-type]
+class _SyscallUnlocked(CFuncPtr):
     _flags_ = _FUNCFLAG_CDECL | _FUNCFLAG_USE_ERRNO | _FUNCFLAG_PYTHONAPI
     _restype_ = _Long
     _argtypes_ = (_Word,) * 7
 
 
-_libc = dlopen(None, 0)
+_libc = dlopen(None, 0)  # type: ignore[arg-type]  # this process itself, dlopen(3)
 _syscall = _Syscall(dlsym(_libc, "syscall"))
 _syscall_unlocked = _SyscallUnlocked(dlsym(_libc, "syscall"))
 
@@ -76,7 +86,7 @@ def strerror(errno: int) -> str:
 def buffer(storage: bytearray) -> Buffer:
     """A view of ``storage`` that a system call can write to; pass it as an argument."""
     size = len(storage)
-    buffer_type = _buffer_types.get(size)
+    buffer_type: Any = _buffer_types.get(size)
     if buffer_type is None:
         buffer_type = type(f"_Buffer{size}", (Array,), {"_length_": size, "_type_": _Byte})
         _buffer_types[size] = buffer_type
