@@ -7,11 +7,14 @@ import os
 
 from orlop.linux.cgroup import directory, file
 from orlop.linux.cgroup import path as path_rules
-from orlop.linux.cgroup.layout import SYSTEMD, Hierarchy, Layout
+from orlop.linux.cgroup.layout import SYSTEMD, Layout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from orlop.linux.cgroup.layout import Hierarchy
+    from orlop.linux.cgroup.mounts import Mount
 
 _NO_PERMISSION = (errno.EACCES, errno.EPERM, errno.EROFS)
 _KILL = 9
@@ -224,6 +227,26 @@ class Group:
         from orlop.linux.cgroup import killing
 
         killing.kill(self, signal)
+
+    def delegate(self, uid: int, gid: int) -> None:
+        """Give the unified part of the group to a user, who may then make groups in it; its limits stay ours.
+
+        Nothing happens without the unified hierarchy: version 1 is not safe to delegate.
+
+        Raises:
+            OSError: chown was refused.
+        """
+        unified = self.directory("")
+        if unified is not None:
+            from orlop.linux.cgroup import delegation
+
+            delegation.delegate(unified, uid, gid)
+
+    def mounts(self) -> list[Mount]:
+        """What to mount where in a container's ``/sys/fs/cgroup``; see `mounts`."""
+        from orlop.linux.cgroup import mounts
+
+        return mounts.mounts(self)
 
     def statistics(self) -> dict[str, Any]:
         """What the group has used, as ``data`` of ``runc events --stats`` shows it."""
