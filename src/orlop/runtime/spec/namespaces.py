@@ -81,7 +81,7 @@ def _check_user(linux: dict[str, Any], namespaces: dict[str, str], rootless: boo
             if path is None:
                 raise InvalidConfig(f"linux.{name} needs a user namespace in linux.namespaces")
             if path:
-                warnings.append(f"linux.{name} is not written: the user namespace {path} has mappings of its own")
+                warnings.append(f"linux.{name} is not written: the user namespace {path!r} has mappings of its own")
             check_mappings(mappings, f"linux.{name}")
         elif path == "":
             raise InvalidConfig(f"linux.{name} is required for a new user namespace")
@@ -120,7 +120,7 @@ def _check_clocks(offsets: dict[str, dict[str, int]], namespaces: dict[str, str]
     if path is None:
         raise InvalidConfig("linux.timeOffsets needs a time namespace in linux.namespaces")
     if path:
-        raise InvalidConfig(f"linux.timeOffsets cannot change the existing time namespace {path}")
+        raise InvalidConfig(f"linux.timeOffsets cannot change the existing time namespace {path!r}")
     for clock, offset in offsets.items():
         if clock not in ("monotonic", "boottime"):
             raise InvalidConfig(f"linux.timeOffsets.{clock} is no clock with an offset: monotonic or boottime")

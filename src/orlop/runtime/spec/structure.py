@@ -255,10 +255,17 @@ def check(value: Any, shape: Any, path: str) -> None:
     elif kind is tuple:
         _check_object(value, shape[0], shape[1], path)
     else:
-        for key, item in value.items():
-            if "\0" in key:
-                raise InvalidConfig(f"{path} must not have a key with a NUL character")
-            check(item, shape[""], f"{path}.{key}")
+        _check_map(value, shape[""], path)
+
+
+def _check_map(value: dict[str, Any], shape: Any, path: str) -> None:
+    for key, item in value.items():
+        if key.isprintable():
+            check(item, shape, f"{path}.{key}")
+        elif path == "annotations":  # the only map whose keys are anybody's
+            check(item, shape, f"{path}.{key!r}")
+        else:
+            raise InvalidConfig(f"{path} must not have a key with control characters: {key!r}")
 
 
 def _check_array(value: Any, shape: Any, path: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orlop.runtime.spec import mount_options
+from orlop.linux import mount
 from orlop.runtime.spec.mount_options import parse
 
 RDONLY, NOSUID, NODEV, NOEXEC, NOATIME, STRICTATIME, NODIRATIME = 1, 2, 4, 8, 0x10, 0x20, 0x80
@@ -95,14 +95,14 @@ def test_bind_and_rbind(options: list[str], kind: str, bind: bool, recursive: bo
 @pytest.mark.parametrize(
     ("option", "flags"),
     [
-        ("private", mount_options.MS_PRIVATE),
-        ("rprivate", mount_options.MS_PRIVATE | mount_options.MS_REC),
-        ("shared", mount_options.MS_SHARED),
-        ("rshared", mount_options.MS_SHARED | mount_options.MS_REC),
-        ("slave", mount_options.MS_SLAVE),
-        ("rslave", mount_options.MS_SLAVE | mount_options.MS_REC),
-        ("unbindable", mount_options.MS_UNBINDABLE),
-        ("runbindable", mount_options.MS_UNBINDABLE | mount_options.MS_REC),
+        ("private", mount.MS_PRIVATE),
+        ("rprivate", mount.MS_PRIVATE | mount.MS_REC),
+        ("shared", mount.MS_SHARED),
+        ("rshared", mount.MS_SHARED | mount.MS_REC),
+        ("slave", mount.MS_SLAVE),
+        ("rslave", mount.MS_SLAVE | mount.MS_REC),
+        ("unbindable", mount.MS_UNBINDABLE),
+        ("runbindable", mount.MS_UNBINDABLE | mount.MS_REC),
     ],
 )
 def test_propagation(option: str, flags: int) -> None:
@@ -111,8 +111,8 @@ def test_propagation(option: str, flags: int) -> None:
 
 def test_propagation_keeps_its_order() -> None:
     assert parse(["rslave", "shared"]).propagation == [
-        mount_options.MS_SLAVE | mount_options.MS_REC,
-        mount_options.MS_SHARED,
+        mount.MS_SLAVE | mount.MS_REC,
+        mount.MS_SHARED,
     ]
 
 
