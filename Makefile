@@ -22,11 +22,15 @@ help:
 .PHONY: setup
 setup: packages $(VENV)/.ready
 
+# The order of prerequisites counts: packages come before what is made with them.
+.NOTPARALLEL:
+
 .PHONY: packages
 packages:
 	@scripts/install-debian-packages
 
-$(VENV)/.ready: pyproject.toml | packages
+# Not for root alone: `make unit` and `make lint` need no Debian packages but Python's own.
+$(VENV)/.ready: pyproject.toml
 	@python='$(PYTHON)'; python=$${python:-$$(scripts/find-python)} && \
 	    { [ -x $(BIN)/python3 ] || "$$python" -m venv $(VENV); }
 	@$(BIN)/python3 -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
@@ -34,7 +38,7 @@ $(VENV)/.ready: pyproject.toml | packages
 
 .PHONY: test
 test: root setup lint $(ROOTFS)
-	@ORLOP_TEST_ROOTFS='$(abspath $(ROOTFS))' $(BIN)/python3 -m pytest -n 2 -q tests/unit tests/integration tests/security
+	@ORLOP_TEST_ROOTFS='$(abspath $(ROOTFS))' $(BIN)/python3 -m pytest -n 2 --dist loadgroup -q tests/unit tests/integration tests/security
 
 .PHONY: unit
 unit: $(VENV)/.ready
@@ -47,7 +51,6 @@ lint: $(VENV)/.ready
 	@$(BIN)/mypy --no-error-summary $(wildcard $(SOURCES))
 	@said=$$($(BIN)/lint-imports --no-cache) || { echo "$$said"; exit 1; }
 
-# Mixed runs of root and an ordinary user would leave files behind that one of them cannot remove.
 .PHONY: root
 root:
 	@[ "$$(id -u)" -eq 0 ] || { echo "this needs root: it makes namespaces, mounts and cgroups (make unit and make lint do not)" >&2; exit 1; }
