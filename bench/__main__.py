@@ -102,7 +102,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="orlop-bench-") as directory:
         workspace = Workspace(Path(directory))
         workspace.prepare()
-        results = _measure(options, workspace)
+        try:
+            results = _measure(options, workspace)
+        except processes.ProgramFailed as reason:
+            _say(f"in the middle of measuring, {reason}")
+            return 1
     print(results)
     if options.write:
         _write(Path(options.write), results)
