@@ -28,6 +28,9 @@ HOT = [
     "orlop.linux.namespace",
     "orlop.linux.path",
     "orlop.runtime.container",
+    "orlop.runtime.spec",
+    "orlop.runtime.spec.linux",
+    "orlop.runtime.spec.mounts",
 ]
 
 #: What they may load besides orlop's own modules and what a bare `python -I -S` has loaded already.

@@ -56,7 +56,6 @@ def test_a_broken_rule_is_named(given: dict[str, Any], message: str) -> None:
         mount("rbind"),
         mount("rbind", type=""),
         {"destination": "/x", "options": ["remount", "ro"]},
-        {"destination": "/x", "options": ["rshared"]},
         mount("rbind", "ridmap", uidMappings=ONE, gidMappings=ONE),
         mount("rbind", "idmap", type="bind", uidMappings=ONE, gidMappings=ONE),
         mount("rbind", uidMappings=[], gidMappings=[]),
@@ -69,6 +68,12 @@ def test_what_the_specification_allows_is_accepted(given: dict[str, Any]) -> Non
 def test_a_relative_destination_is_accepted_with_a_warning() -> None:
     assert validate(changed({"mounts": [mount("bind", destination="x/y")]})) == [
         "mounts[0].destination 'x/y' is relative, which is deprecated; it is taken as below /"
+    ]
+
+
+def test_a_file_system_s_option_means_nothing_to_a_bind_mount() -> None:
+    assert validate(changed({"mounts": [mount("rbind", "size=1m", "ro", "rslave")]})) == [
+        "mounts[0].options: 'size=1m' means nothing to a bind mount and is ignored"
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from orlop.errors import InvalidConfig
 from orlop.runtime.spec import namespaces as _namespaces
+from orlop.runtime.spec.mount_options import parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +33,9 @@ def check(mounts: list[dict[str, Any]], linux: dict[str, Any], namespaces: dict[
         if "bind" in options or "rbind" in options or mount.get("type") == "bind":
             if not mount.get("source"):
                 raise InvalidConfig(f"mounts[{index}].source is required for a bind mount")
-        elif not mount.get("type") and "remount" not in options and not any(o in PROPAGATIONS for o in options):
+            for option in parse(options).data:
+                warnings.append(f"mounts[{index}].options: {option!r} means nothing to a bind mount and is ignored")
+        elif not mount.get("type") and "remount" not in options:
             raise InvalidConfig(f"mounts[{index}].type is required unless the options have bind or rbind")
         elif new_user:
             _check_owner(index, options, linux)

@@ -115,6 +115,20 @@ def is_mapped(mappings: list[dict[str, int]], number: int) -> bool:
     return any(0 <= number - mapping["containerID"] < mapping["size"] for mapping in mappings)
 
 
+def check_user_is_mapped(user: dict[str, Any], linux: dict[str, Any]) -> None:
+    """A new user namespace has no ids but those that are mapped.
+
+    Raises:
+        InvalidConfig: the process's user, group or another group is not among them.
+    """
+    for name in ("uid", "gid"):
+        if not is_mapped(linux[name + "Mappings"], user.get(name, 0)):
+            raise InvalidConfig(f"process.user.{name} {user.get(name, 0)} is not mapped by linux.{name}Mappings")
+    for number in user.get("additionalGids", ()):
+        if not is_mapped(linux["gidMappings"], number):
+            raise InvalidConfig(f"process.user.additionalGids: {number} is not mapped by linux.gidMappings")
+
+
 def _check_clocks(offsets: dict[str, dict[str, int]], namespaces: dict[str, str]) -> None:
     path = namespaces.get("time")
     if path is None:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from orlop.errors import InvalidConfig
-from orlop.runtime.spec import linux as _linux
-from orlop.runtime.spec import mounts as _mounts
-from orlop.runtime.spec import namespaces as _namespaces
 from orlop.runtime.spec import process as _process
 from orlop.runtime.spec import structure
 
@@ -37,6 +34,11 @@ def validate(spec: dict[str, Any], *, rootless: bool = False) -> list[str]:
     Raises:
         InvalidConfig: one sentence that names the field, such as ``process.args must be an array of strings``.
     """
+    # Not at the top: `exec` checks a process and `update` resources, and neither needs the other sections' rules.
+    from orlop.runtime.spec import linux as linux_rules
+    from orlop.runtime.spec import mounts as mount_rules
+    from orlop.runtime.spec import namespaces as namespace_rules
+
     if type(spec) is not dict:
         raise InvalidConfig("the configuration must be an object")
     if type(spec.get("ociVersion")) is str:
@@ -46,15 +48,15 @@ def validate(spec: dict[str, Any], *, rootless: bool = False) -> list[str]:
         raise InvalidConfig("root.path must not be empty")
     warnings = _process.check(spec["process"])
     linux = spec.get("linux", {})
-    namespaces = _namespaces.collect(linux)
-    warnings += _namespaces.check(spec, linux, namespaces, rootless)
+    namespaces = namespace_rules.collect(linux)
+    warnings += namespace_rules.check(spec, linux, namespaces, rootless)
     if "mounts" in spec:
-        warnings += _mounts.check(spec["mounts"], linux, namespaces)
+        warnings += mount_rules.check(spec["mounts"], linux, namespaces)
     if linux:
-        _mounts.check_propagation(linux)
-        _linux.check(linux)
+        mount_rules.check_propagation(linux)
+        linux_rules.check(linux)
         if namespaces.get("user") == "":
-            _check_user(spec["process"].get("user", {}), linux)
+            namespace_rules.check_user_is_mapped(spec["process"].get("user", {}), linux)
     if "hooks" in spec:
         _check_hooks(spec["hooks"])
     if "" in spec.get("annotations", ()):
@@ -78,8 +80,10 @@ def validate_resources(resources: dict[str, Any]) -> None:
     Raises:
         InvalidConfig: one sentence that names the field.
     """
+    from orlop.runtime.spec import linux as linux_rules
+
     structure.check(resources, structure.RESOURCES, "linux.resources")
-    _linux.check_resources(resources)
+    linux_rules.check_resources(resources)
 
 
 def _check_version(version: str) -> None:
@@ -108,16 +112,6 @@ def _is_number(text: str) -> bool:
 
 def _is_label(text: str) -> bool:
     return text.isascii() and text.replace("-", "0").isalnum()
-
-
-def _check_user(user: dict[str, Any], linux: dict[str, Any]) -> None:
-    """A new user namespace has no ids but those that are mapped."""
-    for name in ("uid", "gid"):
-        if not _namespaces.is_mapped(linux[name + "Mappings"], user.get(name, 0)):
-            raise InvalidConfig(f"process.user.{name} {user.get(name, 0)} is not mapped by linux.{name}Mappings")
-    for number in user.get("additionalGids", ()):
-        if not _namespaces.is_mapped(linux["gidMappings"], number):
-            raise InvalidConfig(f"process.user.additionalGids: {number} is not mapped by linux.gidMappings")
 
 
 def _check_hooks(hooks: dict[str, list[dict[str, Any]]]) -> None:
