@@ -33,8 +33,10 @@ def check(mounts: list[dict[str, Any]], linux: dict[str, Any], namespaces: dict[
         if "bind" in options or "rbind" in options or mount.get("type") == "bind":
             if not mount.get("source"):
                 raise InvalidConfig(f"mounts[{index}].source is required for a bind mount")
-            for option in parse(options).data:
-                warnings.append(f"mounts[{index}].options: {option!r} means nothing to a bind mount and is ignored")
+            warnings += [
+                f"mounts[{index}].options: {option!r} means nothing to a bind mount and is ignored"
+                for option in parse(options).data
+            ]
         elif not mount.get("type") and "remount" not in options:
             raise InvalidConfig(f"mounts[{index}].type is required unless the options have bind or rbind")
         elif new_user:
