@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
 from tests.integration.interop.containerd import Containerd
 from tests.integration.interop.docker import Docker
 from tests.integration.interop.home import Home
@@ -95,3 +96,12 @@ def containerd(new_home: Callable[[str], Home], runtime: Path, root_filesystem: 
 def podman(new_home: Callable[[str], Home], runtime: Path, archive: Path) -> Podman:
     _need("podman", "conmon")
     return Podman(new_home("podman"), runtime, archive)
+
+
+@pytest.fixture(scope="module")
+def public_directory() -> Iterator[Path]:
+    """A directory that a container's mapped root may walk through, which pytest's own are not."""
+    directory = Path(tempfile.mkdtemp(prefix="orlop-side-by-side-"))
+    directory.chmod(0o755)
+    yield directory
+    shutil.rmtree(directory)

@@ -70,7 +70,6 @@ class Home:
         stdin: str | None = None,
         env: Mapping[str, str] | None = None,
         seconds: float = 30.0,
-        preserve: tuple[int, ...] = (),
     ) -> Result:
         done = subprocess.run(
             self._inside(command),
@@ -81,7 +80,6 @@ class Home:
             text=True,
             timeout=seconds,
             check=False,
-            pass_fds=preserve,
         )
         return Result(done.returncode, done.stdout, done.stderr)
 

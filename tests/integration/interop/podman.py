@@ -49,7 +49,7 @@ class Podman:
         }
         self._settings = {"directory": directory, "runtime": runtime, **limits}
         (directory / "storage.conf").write_text(STORAGE.format(directory=directory))
-        self._env = {
+        self.environment = {
             "CONTAINERS_CONF": str(directory / "containers.conf"),
             "CONTAINERS_STORAGE_CONF": str(directory / "storage.conf"),
         }
@@ -64,11 +64,13 @@ class Podman:
         (self.home.directory / "containers.conf").write_text(text)
 
     def __call__(self, *arguments: str, stdin: str | None = None) -> Result:
-        return self.home.run(["podman", *arguments], env=self._env, stdin=stdin)
+        return self.home.run(["podman", *arguments], env=self.environment, stdin=stdin)
 
     def on_terminal(self, *arguments: str, rows: int, columns: int, typed: str = "", once: str = "") -> Result:
         command = ["podman", *arguments]
-        return self.home.run_on_terminal(command, env=self._env, rows=rows, columns=columns, typed=typed, once=once)
+        return self.home.run_on_terminal(
+            command, env=self.environment, rows=rows, columns=columns, typed=typed, once=once
+        )
 
     def run(self, *arguments: str, stdin: str | None = None) -> Result:
         """``podman run --rm ARGUMENTS``; the image is among the arguments."""

@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+
 from tests.integration.interop.docker import IMAGE
 from tests.integration.interop.home import CGROUPS, eventually
 

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
+
 from tests.integration.interop.docker import IMAGE
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
 from tests.integration.interop.docker import IMAGE, Docker
 
 if TYPE_CHECKING:

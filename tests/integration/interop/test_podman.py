@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+
 from tests.integration.interop.home import eventually
 from tests.integration.interop.podman import IMAGE
 
@@ -109,14 +110,9 @@ def test_exec_on_a_terminal_has_the_size_of_the_users(podman: Podman, running: s
 
 
 def test_exec_can_be_handed_a_descriptor(podman: Podman, running: str) -> None:
-    descriptor = os.memfd_create("handed", 0)
-    os.write(descriptor, b"handed over\n")
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    os.dup2(descriptor, 3)
-    command = ["podman", "exec", "--preserve-fds=1", running, "cat", "/proc/self/fd/3"]
-    result = podman.home.run(command, env=podman._env, preserve=(3,))
-    os.close(descriptor)
-    assert (result.code, result.out) == (0, "handed over\n")
+    exec_ = ["podman", "exec", "--preserve-fds=1", running, "cat", "/proc/self/fd/3"]
+    moved = ["sh", "-c", 'exec "$@" 3<&0 0</dev/null', "sh", *exec_]
+    assert podman.home.run(moved, env=podman.environment, stdin="handed over\n") == (0, "handed over\n", "")
 
 
 def test_stop_lets_the_container_end_itself(podman: Podman, container: str) -> None:
