@@ -74,7 +74,7 @@ def _run_one(hook: dict[str, Any], state: bytes, name: str) -> None:
                 environment,
                 file_actions=actions,
                 setsigmask=(),
-                setsigdef=range(1, _signal.NSIG - 1),
+                setsigdef=_signal.valid_signals(),
                 setpgroup=0,
             )
         except OSError as error:
