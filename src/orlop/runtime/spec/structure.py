@@ -29,9 +29,7 @@ _UINT64 = range(1 << 64)
 _STRINGS = [str]
 _STRING_MAP = {"": str}
 
-_ID_MAPPINGS = [
-    ({"containerID": _UINT32, "hostID": _UINT32, "size": _UINT32}, ("containerID", "hostID", "size")),
-]
+_ID_MAPPINGS = [({"containerID": _UINT32, "hostID": _UINT32, "size": _UINT32}, ("containerID", "hostID", "size"))]
 
 PROCESS = (
     {
@@ -90,17 +88,13 @@ _MOUNTS = [
 
 _HOOKS = [({"path": str, "args": _STRINGS, "env": _STRINGS, "timeout": _INT64}, ("path",))]
 
-_BLOCK_WEIGHTS = [
-    ({"major": _INT64, "minor": _INT64, "weight": _UINT16, "leafWeight": _UINT16}, ("major", "minor")),
-]
+_BLOCK_WEIGHTS = [({"major": _INT64, "minor": _INT64, "weight": _UINT16, "leafWeight": _UINT16}, ("major", "minor"))]
 _BLOCK_RATES = [({"major": _INT64, "minor": _INT64, "rate": _UINT64}, ("major", "minor"))]
 
 RESOURCES = (
     {
         "unified": _STRING_MAP,
-        "devices": [
-            ({"allow": bool, "type": str, "major": _INT64, "minor": _INT64, "access": str}, ("allow",)),
-        ],
+        "devices": [({"allow": bool, "type": str, "major": _INT64, "minor": _INT64, "access": str}, ("allow",))],
         "pids": ({"limit": _INT64}, ("limit",)),
         "blockIO": (
             {
