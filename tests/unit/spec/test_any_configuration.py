@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from orlop import json_text
 from orlop.errors import InvalidConfig
-from orlop.runtime.spec import default, structure, validate
+from orlop.runtime.spec import default, shapes, validate
 from orlop.runtime.spec.mount_options import known, parse
 from orlop.runtime.spec.namespaces import TYPES
 
@@ -58,7 +58,7 @@ def test_any_json(value: Any) -> None:
 
 
 @settings(deadline=None)
-@given(like(structure.CONFIG), st.booleans())
+@given(like(shapes.CONFIG), st.booleans())
 def test_any_configuration_with_the_right_types(spec: Any, rootless: bool) -> None:
     spec["ociVersion"] = "1.0.2"
     answers(spec, rootless=rootless)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from orlop.errors import InvalidConfig
 from orlop.runtime.spec import process as _process
-from orlop.runtime.spec import structure
+from orlop.runtime.spec import shapes, structure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def validate(spec: dict[str, Any], *, rootless: bool = False) -> list[str]:
         raise InvalidConfig("the configuration must be an object")
     if type(spec.get("ociVersion")) is str:
         _check_version(spec["ociVersion"])  # before the types: they may be another version's
-    structure.check(spec, structure.CONFIG, "")
+    structure.check(spec, shapes.CONFIG, "")
     if not spec["root"]["path"]:
         raise InvalidConfig("root.path must not be empty")
     warnings = _process.check(spec["process"])
@@ -70,7 +70,7 @@ def validate_process(process: dict[str, Any]) -> list[str]:
     Raises:
         InvalidConfig: one sentence that names the field.
     """
-    structure.check(process, structure.PROCESS, "process")
+    structure.check(process, shapes.PROCESS, "process")
     return _process.check(process)
 
 
@@ -82,7 +82,7 @@ def validate_resources(resources: dict[str, Any]) -> None:
     """
     from orlop.runtime.spec import linux as linux_rules
 
-    structure.check(resources, structure.RESOURCES, "linux.resources")
+    structure.check(resources, shapes.RESOURCES, "linux.resources")
     linux_rules.check_resources(resources)
 
 
