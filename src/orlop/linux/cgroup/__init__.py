@@ -28,4 +28,6 @@ __all__ = ["Group", "Hierarchy", "Layout", "detect", "from_record"]
 
 def from_record(record: dict[str, Any]) -> Group:
     """The group that `Group.record` wrote down."""
-    return Group(_layout.from_record(record["hierarchies"]), record["path"])
+    group = Group(_layout.from_record(record["hierarchies"]), record["path"])
+    group.refused = tuple(record.get("refused", ()))
+    return group

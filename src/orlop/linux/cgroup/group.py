@@ -256,4 +256,7 @@ class Group:
 
     def record(self) -> dict[str, Any]:
         """The group as JSON can hold it, for `from_record`."""
-        return {"path": self.path, "hierarchies": self.layout.record()}
+        record = {"path": self.path, "hierarchies": self.layout.record()}
+        if self.refused:
+            record["refused"] = list(self.refused)
+        return record

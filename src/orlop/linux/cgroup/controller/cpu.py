@@ -5,8 +5,6 @@ See sched-bwc.rst and sched-rt-group.rst of the kernel, and cgroup-v2.rst, "CPU"
 
 from __future__ import annotations
 
-import math
-
 from orlop.errors import InvalidConfig, Unsupported
 from orlop.linux.cgroup import file
 from orlop.linux.cgroup.controller import Setting, number, number_or_zero
@@ -82,6 +80,8 @@ def shares_to_weight(shares: int) -> int:
         return _WEIGHT[0]
     if shares >= SHARES[1]:
         return _WEIGHT[1]
+    import math  # a shared object of its own, and only version 2 needs it
+
     power = math.log2(shares)
     exponent = (power * power + 125 * power) / 612 - 7 / 34
     return math.ceil(round(10**exponent, 9))  # 1024 must give 100, not the 101 of 100.00000000000001
