@@ -7,6 +7,7 @@ error and changes nothing.
 from __future__ import annotations
 
 import _signal
+import os
 
 from orlop.errors import Conflict, InvalidArgument
 
@@ -61,6 +62,8 @@ def kill(container: Container, signal: int, *, everyone: bool = False) -> None:
         _signal_group(container, signal)
         return
     try:
+        if not container.pid:
+            raise ProcessLookupError("it is being created")
         container.signal(signal)
     except ProcessLookupError:
         raise Conflict(f'container not running: "{container.id}" has no init process to signal') from None
@@ -76,5 +79,15 @@ def _signal_group(container: Container, signal: int) -> None:
     group = container.cgroup()
     if group.exists:
         group.kill(signal)
-    elif container.alive():
-        container.signal(signal)  # no cgroup was to be had: rootless, and nothing delegated
+    else:
+        _signal_each(container, signal)  # no cgroup was to be had: rootless, and nothing delegated
+
+
+def _signal_each(container: Container, signal: int) -> None:
+    from orlop.runtime import ps
+
+    for pid in ps.pids(container):
+        try:
+            os.kill(pid, signal)
+        except ProcessLookupError:
+            pass

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
 from orlop.errors import InvalidArgument, NotFound, OrlopError
+from orlop.runtime.kill import has_own_pid_namespace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,9 +15,30 @@ if TYPE_CHECKING:
 
 
 def pids(container: Container) -> list[int]:
-    """The ids of the processes in the container's cgroup, lowest first; none if it has ended."""
+    """The ids of the container's processes, lowest first; none if it has ended.
+
+    They are those in its cgroup. Where it has none, because the user may not make any, they are those in its
+    pid namespace, and if that is not its own either, only the init process is known.
+    """
     group = container.cgroup()
-    return sorted(group.pids(recursive=True)) if group.exists else []
+    if group.hierarchies:
+        return sorted(group.pids(recursive=True)) if group.exists else []
+    if not container.alive():
+        return []
+    return _in_namespace_of(container.pid) if has_own_pid_namespace(container) else [container.pid]
+
+
+def _in_namespace_of(init: int) -> list[int]:
+    namespace = _namespace(init)
+    found = [int(name) for name in os.listdir("/proc") if name.isdigit() and _namespace(int(name)) == namespace]
+    return sorted(found) if namespace else [init]
+
+
+def _namespace(pid: int) -> str:
+    try:
+        return os.readlink(f"/proc/{pid}/ns/pid")
+    except OSError:
+        return ""  # it ended, or is another user's and so not in this container
 
 
 def table(container: Container, options: Sequence[str] = ()) -> str:
