@@ -6,7 +6,7 @@ The directory ``<root>/<id>/`` is claimed with mkdir and serialised with flock o
     what was true when the container was created; replaced by rename, never edited
 ``config.json``
     the bundle's configuration as it was then
-``exec.fifo``
+``start.sock``
     there while the container is created and not yet started
 
 The status is never stored, because it would be wrong as soon as a process is killed. See
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 STATE_FILE = "state.json"
 CONFIG_FILE = "config.json"
-FIFO_FILE = "exec.fifo"
+START_SOCKET = "start.sock"
 
 _ID_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+-.")
 _LONGEST_ID = 1024
@@ -178,9 +178,9 @@ class Container:
         return int(self.record["pid"]) if self.record else 0
 
     @property
-    def fifo(self) -> str:
-        """Where a created container waits for its start."""
-        return f"{self.directory}/{FIFO_FILE}"
+    def start_socket(self) -> str:
+        """The socket at which a created container's init waits for its start."""
+        return f"{self.directory}/{START_SOCKET}"
 
     def alive(self) -> bool:
         """Whether the init process still runs (and is not another one with its number)."""
@@ -201,7 +201,7 @@ class Container:
             return "creating"
         if not self.alive():
             return "stopped"
-        if os.path.exists(self.fifo):
+        if os.path.exists(self.start_socket):
             return "created"
         return "paused" if self.cgroup().frozen else "running"
 
@@ -220,7 +220,7 @@ class Container:
         }
         if record.get("annotations"):
             state["annotations"] = record["annotations"]
-        state["owner"] = record.get("owner", "")
+        state["owner"] = _user_name(os.stat(self.directory).st_uid)
         return state
 
     def lock(self) -> Lock:
@@ -262,6 +262,15 @@ class Container:
             os.rmdir(self.directory)
         except FileNotFoundError:
             return
+
+
+def _user_name(uid: int) -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def containers(root: str) -> list[Container]:

@@ -63,11 +63,21 @@ def enter_by_pivot(root: int) -> None:
         os.chdir("/")
 
 
-def enter_by_move(root: int) -> None:
+def enter_by_move(root: int, path: str) -> None:
     """``--no-pivot``: move the root over ``/``, where pivot_root is impossible, as on an initramfs.
 
-    The host's mounts stay underneath. Those that could be reached again, procfs and sysfs, are unmounted first.
+    The host's mounts stay underneath. Those through which the container could still act on the host, every other
+    procfs and sysfs, are unmounted first.
     """
+    with step("unmount the host's procfs and sysfs"):
+        with open("/proc/self/mountinfo", "rb", buffering=0) as file:
+            lines = file.readall().decode(errors="surrogateescape").splitlines()
+        for line in reversed(lines):
+            before, _, after = line.partition(" - ")
+            where = before.split(" ")[4]
+            is_below = path == "/" or where == path or where.startswith(path + "/")
+            if after.split(" ")[0] in ("proc", "sysfs") and not is_below:
+                mount.unmount(where, mount.MNT_DETACH)
     with step("move root file system to", "/"):
         os.fchdir(root)
         mount.move_here_as_root(".")

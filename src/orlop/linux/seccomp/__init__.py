@@ -14,8 +14,8 @@ How a profile is read, which is how runc and libseccomp read it:
 - A rule whose action is the default action says nothing, and is skipped.
 - A rule without ``args`` decides its system call alone, whatever rules with ``args`` stand before or after it;
   of two such rules the first decides.
-- Among rules with ``args`` the first that matches decides. libseccomp orders overlapping ones with different
-  actions by the shape of its tree; here it is the order of the profile.
+- Among rules with ``args`` the first that matches decides, and every one of them is tried. libseccomp merges them
+  into one tree: which of two overlapping ones decides depends on its shape, and some that match are not found.
 - All conditions of one rule must hold. If two of them concern the same argument, each is a rule of its own, so that
   any of them suffices: an accident of runc's history that profiles rely on.
 - ``SCMP_CMP_MASKED_EQ`` holds when ``arg & value == valueTwo & value``. On 32-bit architectures (x32 among them)
@@ -73,6 +73,6 @@ def send_listener(path: str, listener: int, state: Mapping[str, Any], metadata: 
     Raises:
         OSError: the agent cannot be reached.
     """
-    from orlop.linux.seccomp.listener import send
+    from orlop.linux.seccomp.listener import connect, send
 
-    send(path, listener, state, metadata)
+    send(connect(path), listener, state, metadata)

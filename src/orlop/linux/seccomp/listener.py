@@ -14,24 +14,39 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def send(path: str, listener: int, state: Mapping[str, Any], metadata: str = "") -> None:
-    """Send one ContainerProcessState with the descriptor, over a connection of its own (config-linux.md).
+def connect(path: str) -> socket:
+    """Reach the agent that listens at ``path``, while that path can still be seen.
 
     Raises:
-        OSError: nobody listens there, or the agent went away; names the path.
+        OSError: nobody listens there; names the path.
+    """
+    connection = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)
+    try:
+        _connect(connection, path)
+    except OSError as error:
+        connection.close()
+        raise OSError(error.errno, f"connect to the seccomp agent: {error.strerror or error}", path) from None
+    return connection
+
+
+def send(connection: socket, listener: int, state: Mapping[str, Any], metadata: str = "") -> None:
+    """Send one ContainerProcessState with the descriptor (config-linux.md), and close the connection.
+
+    The filter is active by then: one that asks the agent about sendmsg or close would wait for itself.
+
+    Raises:
+        OSError: the agent went away.
     """
     message = {"ociVersion": state["ociVersion"], "fds": ["seccompFd"], "pid": state["pid"], "state": dict(state)}
     if metadata:
         message["metadata"] = metadata
     data = json_text.dumps(message).encode()
-    connection = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)
     try:
-        _connect(connection, path)
         rights = [(SOL_SOCKET, SCM_RIGHTS, listener.to_bytes(4, sys.byteorder))]
         sent = connection.sendmsg([data], rights)
         connection.sendall(data[sent:])  # without the descriptor, which belongs to the first part alone
     except OSError as error:
-        raise OSError(error.errno, f"send the seccomp listener: {error.strerror or error}", path) from None
+        raise OSError(error.errno, f"send the seccomp listener: {error.strerror or error}") from None
     finally:
         connection.close()
 

@@ -27,5 +27,5 @@ def execute(said: Parsed, invocation: Invocation) -> int:
 
     from orlop.runtime import create
 
-    create.create(request)
+    create.create(request, separate_start=True)
     return 0

@@ -1,0 +1,353 @@
+"""The container's first process, from clone to exec, in the order in which it happens.
+
+It runs in the new namespaces with the memory of the runtime that cloned it, and must touch little of that: what
+it changes is copied, and counts against the container's memory limit. It reports to the runtime through
+the `channel`; whatever goes wrong is said there, once, with the step and the path.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+
+import _socket
+
+from orlop.errors import CommandNotExecutable, CommandNotFound, OrlopError, StepFailed
+from orlop.linux import capability, credentials, hostname, keyring, link, mount, namespace, path, prctl
+from orlop.runtime import channel as channels
+from orlop.runtime import console, devices, executable, hooks, masks, mounts, namespaces, process, rootfs
+from orlop.runtime.cgroup_mounts import CgroupMounter
+from orlop.runtime.step import step
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from orlop.linux.cgroup import Group
+    from orlop.linux.seccomp import Program
+    from orlop.runtime.channel import Channel
+    from orlop.runtime.mounts import Mount
+    from orlop.runtime.namespaces import NamespacePlan
+
+_KILL = 9
+
+
+class Setup:
+    """Everything that init needs, prepared by the runtime while it still saw the host.
+
+    Attributes:
+        spec: the configuration.
+        container_id: its id.
+        plan: the namespaces.
+        root_path, root_tree: the root file system's directory, and its detached copy (-1 without a mount namespace).
+        mounts: with the sources of bind mounts opened.
+        propagation: MS_* type of ``rootfsPropagation``, or 0.
+        group, group_files: the cgroup, and the files to join it with.
+        channel: init's end.
+        listener: the socket on which a created container waits for its start; None if the channel says it.
+        program, notify: the seccomp filter, and the connected socket of its ``listenerPath``.
+        streams: standard input, output and error.
+        wants_terminal, preserve: from the command line and the configuration.
+        waits_for_hooks: whether the runtime runs hooks once the mounts are made.
+    """
+
+    __slots__ = (
+        "channel",
+        "container_id",
+        "group",
+        "group_files",
+        "listener",
+        "mounts",
+        "no_new_keyring",
+        "no_pivot",
+        "notify",
+        "plan",
+        "preserve",
+        "program",
+        "propagation",
+        "root_path",
+        "root_tree",
+        "sealed",
+        "spec",
+        "streams",
+        "waits_for_hooks",
+    )
+
+    spec: dict[str, Any]
+    container_id: str
+    plan: NamespacePlan
+    root_path: str
+    root_tree: int
+    mounts: list[Mount]
+    propagation: int
+    group: Group
+    group_files: list[int]
+    channel: Channel
+    listener: _socket.socket | None
+    program: Program | None
+    notify: _socket.socket | None
+    streams: tuple[int, int, int]
+    preserve: int
+    no_pivot: bool
+    no_new_keyring: bool
+    sealed: bool
+    waits_for_hooks: bool
+
+
+def main(setup: Setup) -> None:
+    """Be the container's init; never returns."""
+    try:
+        gc.disable()
+        prctl.set_parent_death_signal(_KILL)
+        _run(setup)
+    except BaseException as error:
+        try:
+            setup.channel.send("error", **channels.describe(error))
+        except OSError:  # the runtime is gone; the container's own log is what is left
+            os.write(2, f"orlop-runtime: {error}\n".encode())
+    finally:
+        os._exit(255)
+
+
+def _run(setup: Setup) -> None:
+    linux = setup.spec.get("linux") or {}
+    process_spec = setup.spec.get("process") or {}
+    _join(setup)
+    process.set_oom_score(process_spec)
+    prctl.set_dumpable(False)
+    os.setsid()
+    _set_names(setup)
+    root = _build_root(setup, linux, process_spec)
+    master = slave = -1
+    if process_spec.get("terminal"):
+        master, slave = console.allocate(root, process_spec.get("consoleSize"))
+        console.bind_console(root, slave)
+    if setup.waits_for_hooks:
+        setup.channel.send("hooks")
+        state = _expect(setup.channel, "continue")["state"]
+        hooks.run(setup.spec["hooks"].get("createContainer") or [], state, "createContainer")
+    _protect(setup, linux, root)
+    _enter(setup, root)
+    os.close(root)
+    if slave >= 0:
+        setup.channel.send("console", descriptors=(master,))
+        os.close(master)
+    else:
+        _redirect(setup.streams)
+    _become(setup, process_spec, slave)
+
+
+def _join(setup: Setup) -> None:
+    """Enter what the clone itself could not: other namespaces, the user's mapping, the cgroup."""
+    plan = setup.plan
+    if plan.is_new("user"):
+        _expect(setup.channel, "mapped")
+    if plan.is_new("user") or any(kind == "user" for kind, _, _ in plan.joins):
+        _become_root()
+    if not plan.staged:
+        namespaces.join(plan.joins)
+    for file in setup.group_files:
+        with step("join cgroup", setup.group.path):
+            os.write(file, b"0")
+        os.close(file)
+    if plan.new_cgroup:
+        with step("make cgroup namespace"):
+            namespace.unshare(namespace.CLONE_NEWCGROUP)
+
+
+def _become_root() -> None:
+    """Be root of the user namespace; where its map has no root, full capabilities do as well."""
+    with step("become root of the user namespace"):
+        for change in (credentials.set_group, credentials.set_user):
+            try:
+                change(0)
+            except OSError as error:
+                if error.errno != 22:  # EINVAL: 0 is not mapped
+                    raise
+
+
+def _expect(channel: Channel, kind: str) -> dict[str, Any]:
+    message = channel.receive()
+    if message is None:
+        os._exit(255)  # the runtime is gone, and with it the reason to live
+    if message[0]["kind"] != kind:
+        raise OrlopError(f"init expected {kind} and got {message[0]['kind']}")
+    return message[0]
+
+
+def _set_names(setup: Setup) -> None:
+    if setup.spec.get("hostname"):
+        with step("set hostname", setup.spec["hostname"]):
+            hostname.set_hostname(setup.spec["hostname"])
+    if setup.spec.get("domainname"):
+        with step("set domainname", setup.spec["domainname"]):
+            hostname.set_domainname(setup.spec["domainname"])
+    if setup.plan.is_new("network"):
+        with step("bring up", "lo"):
+            link.set_up("lo")
+
+
+def _build_root(setup: Setup, linux: dict[str, Any], process_spec: dict[str, Any]) -> int:
+    """Mount everything; returns a descriptor of the root."""
+    if setup.root_tree >= 0:
+        rootfs.isolate(setup.propagation)
+        kind = setup.propagation or mount.MS_SLAVE
+        mounts.detach_from_peers(setup.root_tree, kind)
+        rootfs.attach(setup.root_tree, setup.root_path)
+        root = setup.root_tree
+        for each in setup.mounts:
+            if each.tree >= 0:
+                mounts.detach_from_peers(each.tree, kind)
+    else:
+        root = os.open(setup.root_path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    is_private = setup.plan.new_cgroup or any(kind == "cgroup" for kind, _, _ in setup.plan.joins)
+    mounter = mounts.Mounter(root, CgroupMounter(setup.group, is_private=is_private).make)
+    for each in setup.mounts:
+        mounter.make(each)
+    if not devices.is_bound(setup.spec.get("mounts") or []):
+        devices.populate(root, linux.get("devices") or [])
+    directory = process_spec.get("cwd") or "/"
+    try:
+        os.close(path.ensure_directory(root, directory))
+    except OSError as error:
+        # It may lie on a read-only mount or behind a magic link; entering it later gives the exact answer.
+        if error.errno not in (30, 40, 13, 20, 18):
+            raise StepFailed("make working directory", directory, error.strerror or "", error.errno or 0) from None
+    if linux.get("sysctl"):
+        _write_sysctls(linux["sysctl"], mounter.procfs)
+    mounter.finish()
+    if mounter.procfs >= 0:
+        os.close(mounter.procfs)
+    return root
+
+
+def _write_sysctls(sysctls: dict[str, str], procfs: int) -> None:
+    """Write kernel parameters through a procfs that nobody else has touched (CVE-2025-52881)."""
+    own = procfs
+    if own < 0:
+        with step("mount private procfs"):
+            own = mount.new("proc", "proc")
+    try:
+        for name, value in sysctls.items():
+            where = "sys/" + (name if "/" in name else name.replace(".", "/"))
+            with step("write sysctl", name):
+                descriptor = path.open_beneath(own, where, os.O_WRONLY)
+                try:
+                    os.write(descriptor, str(value).encode())
+                finally:
+                    os.close(descriptor)
+    finally:
+        if own != procfs:
+            os.close(own)
+
+
+def _protect(setup: Setup, linux: dict[str, Any], root: int) -> None:
+    if setup.root_tree >= 0:
+        masks.protect(root, linux.get("readonlyPaths") or ())
+        masks.mask(root, linux.get("maskedPaths") or ())
+        readonly = bool((setup.spec.get("root") or {}).get("readonly"))
+        rootfs.finish(root, setup.propagation, readonly=readonly)
+
+
+def _enter(setup: Setup, root: int) -> None:
+    if "mount" not in setup.plan.kinds or not setup.plan.is_new("mount"):
+        rootfs.enter_by_chroot(root)
+    elif setup.no_pivot:
+        rootfs.enter_by_move(root, setup.root_path)
+    else:
+        rootfs.enter_by_pivot(root)
+
+
+def _redirect(streams: tuple[int, int, int]) -> None:
+    if streams == (0, 1, 2):
+        return
+    copies = [os.dup(stream) for stream in streams]  # first away from 0 to 2, which may be among the sources
+    for descriptor, copy in enumerate(copies):
+        os.dup2(copy, descriptor)
+        os.close(copy)
+
+
+def _become(setup: Setup, process_spec: dict[str, Any], slave: int) -> None:
+    """Turn into the container's program, with a stop before it until the container is started."""
+    linux = setup.spec.get("linux") or {}
+    user = process_spec.get("user") or {}
+    process.limit(process_spec)
+    if linux.get("personality"):
+        from orlop.linux import scheduling
+
+        with step("set personality", linux["personality"]["domain"]):
+            scheduling.set_personality(linux["personality"]["domain"])
+    if linux.get("memoryPolicy"):
+        _set_memory_policy(linux["memoryPolicy"])
+    if not setup.no_new_keyring:
+        with step("make session keyring"):
+            keyring.join_new_session(f"_ses.{setup.container_id}")
+    if slave >= 0:
+        with step("use terminal"):
+            console.use(slave)
+    process.give_streams(user.get("uid") or 0, user.get("gid") or 0)
+    root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    identity = process.Identity(process_spec)
+    identity.assume()
+    entries = process.environment(process_spec, root)
+    process.enter_directory(root, process_spec.get("cwd") or "/")
+    arguments = process_spec.get("args") or []
+    file = executable.find(arguments[0], entries) if arguments else ""
+    process.reset_signals()
+    prctl.set_parent_death_signal(0)
+    report, message = _await_start(setup, identity.warnings)
+    try:
+        if not file:
+            raise CommandNotFound("process.args is not set: there is no program to run")
+        _start(setup, identity, message)
+        first_closed = 3 + setup.preserve
+        for descriptor in range(3, first_closed):
+            os.set_inheritable(descriptor, True)
+        process.execute(file, arguments, entries, report, first_closed=first_closed, sealed=setup.sealed)
+    except BaseException as error:
+        report.send("error", **channels.describe(error))
+        os._exit(127 if isinstance(error, CommandNotFound) else 126 if isinstance(error, CommandNotExecutable) else 255)
+
+
+def _set_memory_policy(policy: dict[str, Any]) -> None:
+    from orlop.linux import scheduling
+
+    with step("set memory policy", policy["mode"]):
+        scheduling.set_memory_policy(policy["mode"], policy.get("flags") or [], policy.get("nodes") or "")
+
+
+def _await_start(setup: Setup, warnings: list[str]) -> tuple[Channel, dict[str, Any]]:
+    """Say that the container is ready, wait for its start, and return where to report from then on."""
+    keep = [*range(3, 3 + setup.preserve)]
+    if setup.notify is not None:
+        keep.append(setup.notify.fileno())
+    listener = setup.listener
+    if listener is None:
+        keep.append(setup.channel.descriptor)
+        process.close_others(3, tuple(keep))
+        setup.channel.send("ready", warnings=warnings)
+        return setup.channel, _expect(setup.channel, "start")
+    keep.append(listener.fileno())
+    process.close_others(3, (*keep, setup.channel.descriptor))
+    setup.channel.send("ready", warnings=warnings)
+    setup.channel.close()
+    while True:
+        descriptor, _ = listener._accept()
+        report = channels.Channel(_socket.socket(fileno=descriptor))
+        message = report.receive()
+        if message is not None and message[0]["kind"] == "start":
+            listener.close()
+            return report, message[0]
+        report.close()  # who asked to start went away before saying so
+
+
+def _start(setup: Setup, identity: process.Identity, message: dict[str, Any]) -> None:
+    state = message["state"]
+    hooks.run((setup.spec.get("hooks") or {}).get("startContainer") or [], state, "startContainer")
+    listener = identity.shed(setup.program)
+    if listener >= 0:
+        from orlop.linux.seccomp.listener import send
+
+        if setup.notify is None:
+            raise StepFailed("install seccomp filter", "", "SCMP_ACT_NOTIFY needs a listenerPath")
+        send(setup.notify, listener, state, setup.spec["linux"]["seccomp"].get("listenerMetadata") or "")

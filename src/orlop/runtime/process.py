@@ -1,0 +1,270 @@
+"""From a privileged process in the right namespaces to the container's own program.
+
+`init` and `exec` share this: resource limits, user, capabilities, working directory, and in what order they
+are given up. The order is the security: what needs rights comes first, seccomp last (capabilities(7),
+seccomp(2), runtime-spec config.md "Process").
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+import _signal
+
+from orlop.errors import StepFailed
+from orlop.linux import capability, credentials, path, prctl, rlimit, trampoline
+from orlop.runtime import executable
+from orlop.runtime.step import step
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from orlop.linux.seccomp import Program
+    from orlop.runtime.channel import Channel
+
+#: What Python ignores and a container's program must not inherit as ignored.
+_IGNORED_BY_PYTHON = (_signal.SIGPIPE, _signal.SIGXFSZ)
+_LARGEST_PASSWD = 1 << 20
+
+
+def limit(process: dict[str, Any]) -> None:
+    """Set what needs rights but no identity: resource limits, scheduling, priorities."""
+    for each in process.get("rlimits") or ():
+        with step("set limit", each["type"]):
+            rlimit.set_limit(each["type"], each["soft"], each["hard"])
+    scheduler = process.get("scheduler")
+    io_priority = process.get("ioPriority")
+    if scheduler or io_priority:
+        from orlop.linux import scheduling
+
+        if scheduler:
+            with step("set scheduler", scheduler["policy"]):
+                scheduling.set_scheduler(
+                    scheduler["policy"],
+                    scheduler.get("flags") or [],
+                    nice=scheduler.get("nice") or 0,
+                    priority=scheduler.get("priority") or 0,
+                    runtime=scheduler.get("runtime") or 0,
+                    deadline=scheduler.get("deadline") or 0,
+                    period=scheduler.get("period") or 0,
+                )
+        if io_priority:
+            with step("set I/O priority", io_priority["class"]):
+                scheduling.set_io_priority(io_priority["class"], io_priority.get("priority") or 0)
+
+
+def set_oom_score(process: dict[str, Any]) -> None:
+    """Write ``oomScoreAdj`` through the host's /proc, before the view of it is lost."""
+    score = process.get("oomScoreAdj")
+    if score is None:
+        return
+    where = "/proc/self/oom_score_adj"
+    with step("set oomScoreAdj in", where):
+        descriptor = os.open(where, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            # Writing the value it has already would need the same right as lowering it.
+            if int(os.read(descriptor, 16)) != score:
+                os.pwrite(descriptor, str(score).encode(), 0)
+        finally:
+            os.close(descriptor)
+
+
+class Identity:
+    """Who the program will be: its user, and what it may do once everything else is given up.
+
+    Attributes:
+        warnings: capabilities that were asked for and cannot be given here.
+    """
+
+    __slots__ = ("_ambient", "_effective", "_held", "_inheritable", "_permitted", "_process", "_user", "warnings")
+
+    def __init__(self, process: dict[str, Any]) -> None:
+        self._process = process
+        self._user = process.get("user") or {}
+        self._held = 0
+        self._effective = self._permitted = self._inheritable = self._ambient = 0
+        self.warnings: list[str] = []
+
+    def assume(self) -> None:
+        """Become the user, keeping what rights are still needed out of effect until `shed`."""
+        wanted = self._process.get("capabilities") or {}
+        _, self._held, _ = capability.get()
+        bounding = self._limit(wanted, "bounding", self._held)
+        self._permitted = self._limit(wanted, "permitted", self._held)
+        self._effective = capability.mask(wanted.get("effective") or ()) & self._permitted
+        # execve(2) hands inheritable capabilities on only to files that ask for them, within the bounding set.
+        self._inheritable = capability.mask(wanted.get("inheritable") or ()) & self._permitted
+        self._ambient = capability.mask(wanted.get("ambient") or ()) & self._permitted & self._inheritable
+        with step("drop bounding capabilities"):
+            capability.limit_bounding(bounding)
+        uid = self._user.get("uid") or 0
+        gid = self._user.get("gid") or 0
+        prctl.set_keep_capabilities(True)
+        with step("set groups"):
+            self._set_groups(self._user.get("additionalGids") or [])
+        with step("set group", str(gid)):
+            credentials.set_group(gid)
+        with step("set user", str(uid)):
+            credentials.set_user(uid)
+        prctl.set_keep_capabilities(False)
+        # Changing ids made this process dumpable again.
+        prctl.set_dumpable(False)
+        os.umask(self._user.get("umask", 0o022))
+        # From here on files are seen with the rights that the program will have.
+        capability.set_all(self._effective & self._held, self._held, 0)
+
+    def _limit(self, wanted: dict[str, Any], name: str, available: int) -> int:
+        asked = capability.mask(wanted.get(name) or ())
+        if asked & ~available:
+            missing = " ".join(capability.names(asked & ~available))
+            self.warnings.append(f"{name} capabilities that this machine does not have were dropped: {missing}")
+        return asked & available
+
+    @staticmethod
+    def _set_groups(gids: list[int]) -> None:
+        try:
+            credentials.set_groups(gids)
+        except PermissionError:
+            # In a user namespace whose setgroups is denied nobody can change groups, so there is nothing to give up.
+            if gids or os.getgroups() != [] and not _setgroups_denied():
+                raise
+
+    def shed(self, program: Program | None) -> int:
+        """Give up everything that the program is not to have, and install its filter.
+
+        Returns:
+            the seccomp listener's descriptor, or -1.
+        """
+        no_new_privileges = bool(self._process.get("noNewPrivileges"))
+        listener = -1
+        if program is not None and not no_new_privileges:
+            capability.set_all(self._held, self._held, 0)
+            listener = _install(program)
+        with step("set capabilities"):
+            capability.set_all(self._effective, self._permitted, self._inheritable)
+            capability.set_ambient(self._ambient)
+        if no_new_privileges:
+            prctl.set_no_new_privileges()
+            if program is not None:
+                listener = _install(program)
+        return listener
+
+
+def _setgroups_denied() -> bool:
+    try:
+        with open("/proc/self/setgroups", "rb") as file:
+            return file.read().strip() == b"deny"
+    except OSError:  # no /proc in this container: the kernel's answer stands
+        return False
+
+
+def _install(program: Program) -> int:
+    from orlop.linux import seccomp
+
+    with step("install seccomp filter"):
+        return seccomp.install(program)
+
+
+def enter_directory(root: int, directory: str) -> None:
+    """Change to the working directory, which must lie in the container.
+
+    It is opened below the root through no magic link, so ``/proc/self/fd/N`` of a descriptor that leads outside is
+    refused (CVE-2024-21626).
+    """
+    try:
+        descriptor = path.open_in_root(root, directory, os.O_PATH | os.O_DIRECTORY)
+        try:
+            os.fchdir(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        reason = (error.strerror or "").partition(": ")[2] or error.strerror or ""
+        raise StepFailed(f'chdir to cwd ("{directory}") set in config.json failed', "", reason.lower(), error.errno or 0) from None
+
+
+def environment(process: dict[str, Any], root: int) -> list[str]:
+    """The program's environment; HOME is added from the container's passwd file if it is not set."""
+    entries = list(process.get("env") or ())
+    if not any(entry.startswith("HOME=") for entry in entries):
+        entries.append(f"HOME={_home(root, (process.get('user') or {}).get('uid') or 0)}")
+    return entries
+
+
+def _home(root: int, uid: int) -> str:
+    try:
+        descriptor = path.open_in_root(root, "etc/passwd", os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:  # an image without users
+        return "/"
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return "/"
+        text = os.read(descriptor, _LARGEST_PASSWD).decode(errors="surrogateescape")
+    finally:
+        os.close(descriptor)
+    for line in text.splitlines():
+        fields = line.split(":")
+        if len(fields) >= 6 and fields[2] == str(uid) and fields[5].startswith("/"):
+            return fields[5]
+    return "/"
+
+
+def give_streams(uid: int, gid: int) -> None:
+    """Make the user the owner of terminals, pipes and sockets that are its standard streams, so it can reopen them.
+
+    Ordinary files that the caller redirected to are left to their owner.
+    """
+    for descriptor in (0, 1, 2):
+        try:
+            about = os.fstat(descriptor)
+        except OSError:  # closed by the caller
+            continue
+        kind = stat.S_IFMT(about.st_mode)
+        is_terminal = kind == stat.S_IFCHR and os.isatty(descriptor)
+        if about.st_uid != uid and (kind in (stat.S_IFIFO, stat.S_IFSOCK) or is_terminal):
+            try:
+                os.fchown(descriptor, uid, gid if is_terminal else about.st_gid)
+            except OSError:
+                # An id that is not mapped here, or a stream that is not ours to give: it can still be used as it is.
+                continue
+
+
+def reset_signals() -> None:
+    """Undo what the interpreter ignores, and block nothing."""
+    for number in _IGNORED_BY_PYTHON:
+        _signal.signal(number, _signal.SIG_DFL)
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+
+
+def close_others(first: int, keep: tuple[int, ...] = ()) -> None:
+    """Close every descriptor from ``first`` up but those in ``keep``: nothing of the host leaks (CVE-2024-21626)."""
+    for descriptor in sorted(set(keep)):
+        if descriptor >= first:
+            os.closerange(first, descriptor)
+            first = descriptor + 1
+    os.closerange(first, 1 << 30)
+
+
+def execute(
+    file: str, arguments: list[str], entries: list[str], channel: Channel, *, first_closed: int, sealed: bool
+) -> None:
+    """Run the program; returns only by raising what the kernel said.
+
+    Descriptors from ``first_closed`` up are closed now, not by the exec itself, which would still resolve paths
+    such as ``/proc/self/fd/7`` with them. The channel's end tells the runtime that it worked.
+    """
+    argument_bytes = [os.fsencode(argument) for argument in arguments]
+    entry_bytes = [os.fsencode(entry) for entry in entries]
+    report = channel.descriptor
+    if sealed:
+        close_others(first_closed, (report,))
+        try:
+            trampoline.execute_path(file, argument_bytes, entry_bytes)
+        except OSError as error:
+            raise executable.failed(file, error.errno or 0) from None
+    os.set_inheritable(report, True)
+    jump = trampoline.prepare(report)
+    close_others(first_closed, (report, jump))
+    with step("execute trampoline"):
+        trampoline.execute(jump, file, argument_bytes, entry_bytes)

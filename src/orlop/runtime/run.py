@@ -1,0 +1,59 @@
+"""Creating, starting and seeing a container through to its end, in one process."""
+
+from __future__ import annotations
+
+import os
+
+from orlop.runtime import create, delete
+from orlop.runtime.foreground import Foreground
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from orlop.runtime.create import Created, Request
+
+
+def run(request: Request, *, detach: bool = False, keep: bool = False) -> int:
+    """Run a container.
+
+    With ``detach``, return 0 as soon as its program runs; else wait for its end, pass signals on to it, delete it
+    unless ``keep`` says otherwise, and return its exit status (128 plus the signal that killed it).
+
+    Raises:
+        OrlopError: as `create.create` and `Created.release`; nothing is left then.
+    """
+    created = create.create(request) if not detach else _create_detached(request)
+    try:
+        created.release()
+    except BaseException:
+        _abandon(created)
+        raise
+    if detach:
+        return 0
+    status = Foreground(created.pid, created.pidfd, created.console).wait()
+    if not keep:
+        with created.container.lock():
+            delete.destroy(created.container)
+    return status
+
+
+def _create_detached(request: Request) -> Created:
+    from orlop.errors import InvalidArgument
+
+    created = create.create(request)
+    if created.console >= 0:
+        os.close(created.console)
+        _abandon(created)
+        raise InvalidArgument("cannot allocate a terminal without --console-socket when the runtime does not stay")
+    return created
+
+
+def _abandon(created: Created) -> None:
+    from orlop.linux import pidfd
+
+    try:
+        pidfd.send_signal(created.pidfd, 9)
+    except ProcessLookupError:
+        pass  # it ended by itself, which is why it could not be started
+    os.waitpid(created.pid, 0)
+    with created.container.lock():
+        delete.destroy(created.container)

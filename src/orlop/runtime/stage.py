@@ -1,0 +1,102 @@
+"""A process between the runtime and init, for namespaces that only the children of whoever enters them are in.
+
+Joining a pid or time namespace, and giving a new time namespace its offsets, must be done by init's parent;
+and a user namespace is joined before the others can be. The stage does this, clones init as its own sibling
+(CLONE_PARENT), so that the runtime is init's parent all the same, and ends.
+"""
+
+from __future__ import annotations
+
+import os
+
+from orlop.errors import OrlopError
+from orlop.linux import clone, credentials, namespace, pidfd, prctl
+from orlop.runtime import channel as channels
+from orlop.runtime import init, namespaces
+from orlop.runtime.step import step
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_OFFSETS = "/proc/self/timens_offsets"
+
+
+def launch(setup: init.Setup, cgroup: int, map_users: Callable[[int], None]) -> tuple[int, int]:
+    """Start init by way of a stage; returns init's pid and pidfd.
+
+    ``map_users`` is called with the pid of the process that is in a new user namespace.
+
+    Raises:
+        OrlopError: what the stage could not do.
+    """
+    outer, inner = channels.pair()
+    plan = setup.plan
+    # A new user namespace must exist before a time namespace that is to belong to it; but whoever is in it can
+    # no longer join the namespaces of others.
+    early_user = plan.flags & namespace.CLONE_NEWUSER if not plan.joins else 0
+    pid, descriptor = clone.clone(early_user)
+    if pid == 0:
+        _main(setup, inner, cgroup, early_user)
+    os.close(descriptor)
+    inner.close()
+    try:
+        if early_user:
+            map_users(pid)
+            outer.send("mapped")
+        answer = outer.receive()
+        if answer is None:
+            raise OrlopError("the process that joins the namespaces ended without a word")
+        if answer[0]["kind"] == "error":
+            raise channels.revive(answer[0])
+        init_pid = int(answer[0]["pid"])
+        init_descriptor = pidfd.open_process(init_pid)
+        if plan.is_new("user") and not early_user:
+            map_users(init_pid)
+        return init_pid, init_descriptor
+    finally:
+        outer.close()
+        os.waitpid(pid, 0)
+
+
+def _main(setup: init.Setup, inner: channels.Channel, cgroup: int, early_user: int) -> None:
+    try:
+        _run(setup, inner, cgroup, early_user)
+    except BaseException as error:
+        inner.send("error", **channels.describe(error))
+    finally:
+        os._exit(255)
+
+
+def _run(setup: init.Setup, inner: channels.Channel, cgroup: int, early_user: int) -> None:
+    plan = setup.plan
+    flags = plan.flags & ~early_user
+    if early_user:
+        if inner.receive() is None:
+            return
+        _become_root()
+    if plan.time_offsets:
+        flags &= ~namespace.CLONE_NEWTIME
+        with step("make time namespace"):
+            namespace.unshare(namespace.CLONE_NEWTIME)
+        with step("write", _OFFSETS):
+            file = os.open(_OFFSETS, os.O_WRONLY | os.O_CLOEXEC)
+            os.write(file, plan.time_offsets.encode())
+            os.close(file)
+    prctl.set_dumpable(False)
+    for each in plan.joins:
+        namespaces.join([each])
+        if each[0] == "user":
+            _become_root()
+    pid, descriptor = clone.clone(flags | clone.CLONE_PARENT, cgroup=cgroup)
+    if pid == 0:
+        inner.close()
+        init.main(setup)
+    os.close(descriptor)
+    inner.send("init", pid=pid)
+
+
+def _become_root() -> None:
+    with step("become root of the user namespace"):
+        credentials.set_group(0)
+        credentials.set_user(0)
