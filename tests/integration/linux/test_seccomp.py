@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import array
 import ctypes
 import errno
@@ -91,6 +92,39 @@ def test_an_errno_of_zero_pretends_success() -> None:
 @pytest.mark.parametrize("action", ["SCMP_ACT_KILL", "SCMP_ACT_KILL_THREAD", "SCMP_ACT_KILL_PROCESS"])
 def test_killing_ends_the_process_with_sigsys(action: str) -> None:
     assert confined(profile("getppid", action), lambda: getppid() * 0) == -signal.SIGSYS
+
+
+@pytest.mark.parametrize(
+    ("action", "outcome"), [("SCMP_ACT_KILL_THREAD", 5), ("SCMP_ACT_KILL_PROCESS", -signal.SIGSYS)]
+)
+def test_of_several_threads_only_kill_process_ends_all(action: str, outcome: int) -> None:
+    pidfd_open, pidfd_thread = 434, os.O_EXCL
+
+    def body() -> int:
+        go = _thread.allocate_lock()
+        go.acquire()
+        names: list[int] = []
+        named = _thread.allocate_lock()
+        named.acquire()
+
+        def other() -> None:
+            names.append(_thread.get_native_id())
+            named.release()
+            go.acquire()
+            getppid()
+
+        _thread.start_new_thread(other, ())
+        named.acquire()
+        thread = syscall(pidfd_open, "pidfd_open", None, names[0], pidfd_thread)
+        go.release()
+        select.select([thread], [], [], 20)
+        return 5
+
+    try:
+        os.close(syscall(pidfd_open, "pidfd_open", None, _thread.get_native_id(), pidfd_thread))
+    except OSError as error:
+        pytest.skip(f"this kernel cannot wait for a thread: {error}")
+    assert confined(profile("getppid", action), body) == outcome
 
 
 def test_trap_raises_a_signal_that_can_be_handled() -> None:

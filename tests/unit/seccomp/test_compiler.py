@@ -210,6 +210,16 @@ def test_sockets_are_also_decided_in_socketcall() -> None:
     assert decide(settings, 102, 3, audit=X86) == ALLOW
 
 
+@pytest.mark.parametrize("name", sorted(name for name, each in ARCHITECTURES.items() if each.multiplexed))
+def test_every_multiplexing_architecture_has_both_entries(name: str) -> None:
+    architecture = ARCHITECTURES[name]
+    table = architecture.numbers()
+    program = seccomp.compile(config(rule("bind", "shmat"), architectures=[name]), "x86_64").instructions
+    for entry, call in (("socketcall", 2), ("ipc", 21)):
+        assert run(program, architecture.audit, table[entry], (call,), big=architecture.big) == EPERM
+        assert run(program, architecture.audit, table[entry], (call + 1,), big=architecture.big) == ALLOW
+
+
 def test_ipc_cannot_hide_a_call_behind_its_version() -> None:
     settings = config(rule("shmat"), architectures=["SCMP_ARCH_X86"])
     assert decide(settings, 117, 21, audit=X86) == EPERM

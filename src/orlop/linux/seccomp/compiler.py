@@ -117,7 +117,7 @@ def _blocks(architectures: list[Architecture], rules: list[Rule], default: int) 
         if private and named and max(named) >= private:
             spans.add(private, {k: v for k, v in codes.items() if k >= private}, otherwise, newer, max(named))
             codes = {k: v for k, v in codes.items() if k < private}
-            named = [number for number in named if number < private]
+            named = {number for number in named if number < private}
         first = X32_BIT if architecture.name == "SCMP_ARCH_X32" else 0
         if named:
             spans.add(first, codes, otherwise, newer, max(named))
@@ -135,25 +135,27 @@ def _blocks(architectures: list[Architecture], rules: list[Rule], default: int) 
 
 def _decide(
     architecture: Architecture, rules: list[Rule], default: int, otherwise: bytes
-) -> tuple[dict[int, bytes], list[int]]:
+) -> tuple[dict[int, bytes], set[int]]:
     """The code for each number that the rules decide, and all numbers that they name."""
     numbers = architecture.numbers()
     wide, big = architecture.wide, architecture.big
     decided: dict[int, bytes] = {}
     conditional: dict[int, Conditional] = {}
-    named: list[int] = []
+    named: set[int] = set()
     for rule in rules:
-        found = [numbers[name] for name in rule.names if name in numbers]
-        named += found
+        found = {number for number in map(numbers.get, rule.names) if number is not None}
+        named |= found
         if rule.result == default:
             continue
         if rule.alternatives:
             for number in found:
                 conditional.setdefault(number, []).extend((conditions, rule.result) for conditions in rule.alternatives)
         else:
-            decided = dict.fromkeys(found, instruction(RETURN, 0, 0, rule.result)) | decided
-        if architecture.multiplexed and (
-            not rule.alternatives or permissiveness(rule.result) < permissiveness(default)
+            decided.update(dict.fromkeys(found.difference(decided), instruction(RETURN, 0, 0, rule.result)))
+        if (
+            architecture.multiplexed
+            and not MULTIPLEXED.keys().isdisjoint(rule.names)
+            and (not rule.alternatives or permissiveness(rule.result) < permissiveness(default))
         ):
             for name in rule.names:
                 entry = MULTIPLEXED.get(name)
