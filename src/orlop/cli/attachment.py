@@ -1,0 +1,232 @@
+"""Being a container's terminal: our standard streams on one side, its monitor on the other."""
+
+from __future__ import annotations
+
+import _signal
+import os
+import select
+import sys
+
+from orlop.engine import frames
+from orlop.errors import OrlopError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Any
+
+    from orlop.engine.create import Created
+    from orlop.engine.start import Session
+
+_CHUNK = frames.LARGEST
+#: Milliseconds that a container has run when there is time to look after what crashes left.
+_QUIET = 50
+
+#: What is passed on. Not the stop and continue signals: those are for the shell's job control over us.
+_FORWARDED = (
+    _signal.SIGHUP,
+    _signal.SIGINT,
+    _signal.SIGQUIT,
+    _signal.SIGTERM,
+    _signal.SIGUSR1,
+    _signal.SIGUSR2,
+    _signal.SIGALRM,
+)
+
+
+class Terminal:
+    """Our own terminal, raw while the container has it, and the signals that come to us meanwhile."""
+
+    __slots__ = ("_raw", "_saved", "_signals", "wake_reader", "wake_writer")
+
+    def __init__(self, *, raw: bool, signals: bool) -> None:
+        self._raw = raw
+        self._signals = (*_FORWARDED, _signal.SIGWINCH) if signals else (_signal.SIGWINCH,)
+        self._saved: Any = None
+        self.wake_reader = -1
+        self.wake_writer = -1
+
+    def __enter__(self) -> Terminal:
+        self.wake_reader, self.wake_writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        _signal.set_wakeup_fd(self.wake_writer)
+        for number in self._signals:
+            _signal.signal(number, _note)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.restore()
+        _signal.set_wakeup_fd(-1)
+        os.close(self.wake_reader)
+        os.close(self.wake_writer)
+
+    def make_raw(self) -> None:
+        """Give the keyboard to the container: no echo, no lines, no signals of our own."""
+        if not self._raw:
+            return
+        import termios
+
+        self._saved = termios.tcgetattr(0)
+        mode: list[Any] = termios.tcgetattr(0)
+        mode[0] &= ~(
+            termios.IGNBRK | termios.BRKINT | termios.PARMRK | termios.ISTRIP
+            | termios.INLCR | termios.IGNCR | termios.ICRNL | termios.IXON
+        )  # fmt: skip
+        mode[1] &= ~termios.OPOST
+        mode[2] = mode[2] & ~(termios.CSIZE | termios.PARENB) | termios.CS8
+        mode[3] &= ~(termios.ECHO | termios.ECHONL | termios.ICANON | termios.ISIG | termios.IEXTEN)
+        mode[6][termios.VMIN] = 1
+        mode[6][termios.VTIME] = 0
+        termios.tcsetattr(0, termios.TCSADRAIN, mode)
+
+    def restore(self) -> None:
+        """Put our terminal back as it was."""
+        if self._saved is None:
+            return
+        import termios
+
+        saved, self._saved = self._saved, None
+        try:
+            termios.tcsetattr(0, termios.TCSADRAIN, saved)
+        except OSError:
+            return  # the terminal itself is gone
+
+    @staticmethod
+    def size() -> tuple[int, int] | None:
+        """Rows and columns of the terminal that we are on, if we are on one."""
+        for descriptor in (1, 0, 2):
+            try:
+                size = os.get_terminal_size(descriptor)
+            except OSError:
+                continue
+            return size.lines, size.columns
+        return None
+
+
+def _note(_number: int, _frame: object) -> None:
+    """Being called is enough: the signal's number is in the wake-up pipe."""
+
+
+def attach(session: Session, terminal: Terminal, made: Created, *, read_stdin: bool) -> int:
+    """Carry bytes and signals both ways until the container ends; returns its exit status.
+
+    Raises:
+        OrlopError: it could not be started, or its monitor was killed.
+    """
+    session.wait_started()
+    os.close(made.lock)  # from here on it is the monitor's
+    terminal.make_raw()
+    return _Attachment(session, terminal, made, read_stdin=read_stdin).run()
+
+
+class _Attachment:
+    __slots__ = ("_made", "_pending", "_reading", "_repaired", "_session", "_terminal")
+
+    def __init__(self, session: Session, terminal: Terminal, made: Created, *, read_stdin: bool) -> None:
+        self._session = session
+        self._terminal = terminal
+        self._made = made
+        self._reading = read_stdin
+        self._repaired = False
+        self._pending: list[bytes] = []  # frames that the monitor has not taken yet
+        session.socket.setblocking(False)
+
+    def run(self) -> int:
+        socket = self._session.socket.fileno()
+        wake = self._terminal.wake_reader
+        while True:
+            poll = select.poll()
+            poll.register(socket, select.POLLIN | (select.POLLOUT if self._pending else 0))
+            poll.register(wake, select.POLLIN)
+            if self._reading and not self._pending:
+                poll.register(0, select.POLLIN)
+            events = poll.poll(None if self._repaired else _QUIET)
+            if not events:
+                self._repair()
+            for descriptor, happened in events:
+                if descriptor == wake:
+                    self._forward(os.read(wake, 512))
+                elif descriptor == 0:
+                    self._read()
+                else:
+                    if happened & select.POLLOUT:
+                        self._flush()
+                    if happened & ~select.POLLOUT:
+                        status = self._receive()
+                        if status is not None:
+                            return status
+
+    def _receive(self) -> int | None:
+        try:
+            data = self._session.socket.recv(frames.LARGEST + 1)
+        except BlockingIOError:
+            return None
+        except ConnectionResetError:
+            data = b""
+        kind, body = data[:1], data[1:]
+        if kind in (frames.STDOUT, frames.STDERR):
+            _write(1 if kind == frames.STDOUT else 2, body)
+        elif kind == frames.EXITED:
+            return body[0]
+        elif not kind:
+            self._repair()
+            self._terminal.restore()
+            raise OrlopError(f"the monitor of container {self._made.container.id[:12]} was killed")
+        return None
+
+    def _send(self, frame: bytes) -> None:
+        self._pending.append(frame)
+        self._flush()
+
+    def _flush(self) -> None:
+        try:
+            while self._pending:
+                self._session.socket.send(self._pending[0])
+                del self._pending[0]
+        except BlockingIOError:
+            return
+        except OSError:
+            self._pending = []  # the monitor has closed; its last words are still to be read
+            self._reading = False
+
+    def _read(self) -> None:
+        try:
+            data = os.read(0, _CHUNK)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""  # EIO: our terminal was hung up
+        if data:
+            self._send(frames.STDIN + data)
+        else:
+            self._reading = False
+            self._send(frames.STDIN_END)
+
+    def _forward(self, numbers: bytes) -> None:
+        for number in numbers:
+            if number == _signal.SIGWINCH:
+                size = self._terminal.size()
+                if size is not None:
+                    self._send(frames.SIZE + frames.size(*size))
+            elif number in _FORWARDED:
+                self._send(frames.SIGNAL + number.to_bytes(1, "little"))
+
+    def _repair(self) -> None:
+        self._repaired = True
+        from orlop.engine import repair
+
+        try:
+            repair.everything(self._made.container.location)
+        except (OSError, OrlopError) as error:
+            sys.stderr.write(f"WARNING: what an earlier crash left could not be cleared: {error}\n")
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    while data:
+        try:
+            data = data[os.write(descriptor, data) :]
+        except BlockingIOError:
+            poll = select.poll()
+            poll.register(descriptor, select.POLLOUT)
+            poll.poll()

@@ -1,0 +1,33 @@
+"""``orlop rm``."""
+
+from __future__ import annotations
+
+from orlop.cli.each import for_each
+from orlop.options import Option, Parser
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from orlop.engine.container import Container
+    from orlop.engine.location import Location
+    from orlop.options import Parsed
+
+PARSER = Parser(
+    "orlop rm",
+    "CONTAINER [CONTAINER...]",
+    "Remove one or more containers",
+    (
+        Option("-f, --force", "Force the removal of a running container (uses SIGKILL)"),
+        Option("-v, --volumes", "Remove anonymous volumes too (there are none yet)", hidden=True),
+    ),
+    at_least=1,
+)
+
+
+def run(location: Location, said: Parsed) -> int:
+    """Carry the command out."""
+    from orlop.engine import removal
+
+    def remove(target: Container) -> None:
+        removal.remove(target, force=said["force"])
+
+    return for_each(location, said.arguments, remove, may_be_missing=said["force"])

@@ -1,0 +1,133 @@
+"""The options that describe a container, for every command that makes one."""
+
+from __future__ import annotations
+
+import os
+
+from orlop.engine.settings import Settings
+from orlop.errors import InvalidArgument
+from orlop.options import Option, limit, one_of, size
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from orlop.options import Parsed
+
+
+def cpus(text: str) -> int:
+    """Billionths of a processor from a number of processors such as ``1.5``."""
+    whole, _, fraction = text.partition(".")
+    digits = whole + fraction
+    if not (digits.isascii() and digits.isdigit()) or len(digits) > 18 or len(fraction) > 9:
+        raise ValueError("must be a number of processors such as 1.5")
+    return int(digits + "0" * (9 - len(fraction)))
+
+
+OPTIONS = (
+    Option("--rootfs", "Run on this directory instead of an image", value="dir"),
+    Option("--name", "Assign a name to the container", value="string"),
+    Option("-i, --interactive", "Keep STDIN open even if not attached"),
+    Option("-t, --tty", "Allocate a pseudo-TTY"),
+    Option("-e, --env", "Set environment variables", value="list", many=True),
+    Option("--env-file", "Read in a file of environment variables", value="list", many=True),
+    Option("-w, --workdir", "Working directory inside the container", value="string", default=""),
+    Option("-u, --user", "Username or UID (format: <name|uid>[:<group|gid>])", value="string", default=""),
+    Option("-h, --hostname", "Container host name", value="string", default=""),
+    Option("--entrypoint", "Overwrite the default ENTRYPOINT", value="string"),
+    Option("-v, --volume", "Bind mount a directory or file (source:target[:ro])", value="list", many=True),
+    Option("--read-only", "Mount the container's root filesystem as read only"),
+    Option("-m, --memory", "Memory limit", value="bytes", read=size),
+    Option("--cpus", "Number of CPUs", value="decimal", read=cpus),
+    Option("--pids-limit", "Tune container pids limit (-1 for unlimited)", value="int", read=limit),
+    Option("--cap-add", "Add Linux capabilities", value="list", many=True),
+    Option("--cap-drop", "Drop Linux capabilities", value="list", many=True),
+    Option("--security-opt", "Security options", value="list", many=True),
+    Option("--privileged", "Give extended privileges to this container"),
+    Option(
+        "--network, --net",
+        "Connect a container to a network: none, or the host's own (none until there are others)",
+        value="network",
+        read=one_of("none", "host"),
+        default="none",
+    ),
+    Option("-l, --label", "Set meta data on a container", value="list", many=True),
+    Option("--stop-signal", "Signal to stop the container", value="string", default="SIGTERM"),
+    Option("--log-opt", "Log driver options: max-size, max-file", value="list", many=True),
+)
+
+
+def read(said: Parsed) -> Settings:
+    """The settings that a command line means.
+
+    Raises:
+        InvalidArgument: options contradict each other, or no image is named.
+    """
+    rootfs = said["rootfs"] or ""
+    if said.given("rootfs") and not rootfs:
+        raise InvalidArgument("--rootfs needs a directory")
+    image, command = ("", said.arguments) if rootfs else (said.arguments[0], said.arguments[1:])
+    settings = Settings(image=image, rootfs=rootfs, command=command)
+    settings.name = said["name"] or ""
+    settings.terminal = said["tty"]
+    settings.open_stdin = said["interactive"]
+    settings.env = environment(said["env-file"], said["env"])
+    settings.workdir = said["workdir"]
+    settings.user = said["user"]
+    settings.hostname = said["hostname"]
+    settings.entrypoint = [said["entrypoint"]] if said["entrypoint"] else []
+    settings.binds = said["volume"]
+    settings.read_only = said["read-only"]
+    settings.memory = said["memory"]
+    settings.nano_cpus = said["cpus"]
+    settings.pids_limit = said["pids-limit"] if (said["pids-limit"] or 0) > 0 else None
+    settings.cap_add = said["cap-add"]
+    settings.cap_drop = said["cap-drop"]
+    settings.security_opt = said["security-opt"]
+    settings.privileged = said["privileged"]
+    settings.network = said["network"]
+    settings.labels = dict(_pair(text) for text in said["label"])
+    settings.stop_signal = said["stop-signal"]
+    settings.log_options = dict(_pair(text) for text in said["log-opt"])
+    _check(settings)
+    return settings
+
+
+def environment(files: list[str], texts: list[str]) -> list[str]:
+    """The variables of ``--env-file`` and ``--env``; a name without a value takes ours, if there is one.
+
+    Raises:
+        InvalidArgument: a file cannot be read.
+    """
+    found = []
+    for path in files:
+        try:
+            with open(path, encoding="utf-8", errors="surrogateescape") as file:
+                lines = file.read().splitlines()
+        except OSError as error:
+            raise InvalidArgument(f"cannot read the environment file {path}: {error.strerror}") from None
+        found += [line.lstrip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    result = []
+    for text in [*found, *texts]:
+        if "=" in text:
+            result.append(text)
+        elif text in os.environ:
+            result.append(f"{text}={os.environ[text]}")
+    return result
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, _, value = text.partition("=")
+    return key, value
+
+
+def _check(settings: Settings) -> None:
+    if settings.stop_signal != "SIGTERM":
+        from orlop.runtime.kill import signal_number
+
+        signal_number(settings.stop_signal)
+    if settings.log_options:
+        from orlop.engine import log_file
+
+        try:
+            log_file.check(settings.log_options)
+        except ValueError as error:
+            raise InvalidArgument(f"invalid --log-opt: {error}") from None

@@ -1,0 +1,199 @@
+"""Settings become an OCI configuration: the seam between the engine and any runtime.
+
+`configuration` is a function from values to a value, but for what it must look up: the user in the root
+file system, the machine's bounding set, a seccomp profile's file.
+"""
+
+from __future__ import annotations
+
+import os
+
+from orlop.engine import binds, capabilities, defaults, id_maps, network_files, users
+from orlop.engine.security_options import UNCONFINED, SecurityOptions
+from orlop.errors import InvalidArgument
+from orlop.linux import capability
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from orlop.engine.settings import Settings
+
+_CPU_PERIOD = 100_000  # microseconds, the kernel's default
+_LEAST_MEMORY = 6 << 20
+_EVERYTHING = (1 << 64) - 1
+
+
+class Bundle:
+    """An OCI configuration, and what the user should be told about it."""
+
+    __slots__ = ("config", "warnings")
+
+    def __init__(self, config: dict[str, Any], warnings: list[str]) -> None:
+        self.config = config
+        self.warnings = warnings
+
+
+def configuration(
+    settings: Settings,
+    container_id: str,
+    directory: str,
+    rootfs: str,
+    *,
+    lookup_root: str,
+    rootless: bool,
+    root_mounts: list[dict[str, Any]] | None = None,
+) -> Bundle:
+    """The OCI configuration for a container.
+
+    ``directory`` is the container's own (where its generated files are), ``rootfs`` its root directory,
+    ``lookup_root`` where its /etc/passwd is found before anything is mounted, ``root_mounts`` what is
+    mounted to make up the root file system.
+
+    Raises:
+        InvalidArgument: settings that cannot be right.
+        Unsupported: something that this machine lacks was asked for by name.
+    """
+    arguments = settings.entrypoint + settings.command
+    if not arguments:
+        raise InvalidArgument("no command specified")
+    warnings: list[str] = []
+    security = SecurityOptions(settings.security_opt)
+    user = users.find(lookup_root, settings.user)
+    granted, missing = capabilities.choose(
+        settings.cap_add,
+        settings.cap_drop,
+        privileged=settings.privileged,
+        available=_EVERYTHING if rootless else capability.bounding(),
+    )
+    if missing:
+        warnings.append(f"this machine's bounding set lacks {', '.join(missing)}: left out")
+    uid_maps, gid_maps = id_maps.of_this_user() if rootless else ([], [])
+    own_network = settings.network != "host"
+    config: dict[str, Any] = {
+        "ociVersion": "1.2.0",
+        "process": _process(settings, arguments, user, granted, security),
+        "root": {"path": rootfs, "readonly": settings.read_only},
+        "hostname": settings.hostname,
+        "mounts": [
+            *(root_mounts or ()),
+            *defaults.mounts(
+                privileged=settings.privileged,
+                own_sys=own_network or not rootless,
+                map_tty_group=not rootless or _is_mapped(gid_maps, 5),
+            ),
+            *network_files.mounts(directory),
+            *[binds.mount(text) for text in settings.binds],
+        ],
+        "linux": {
+            "namespaces": _namespaces(own_network=own_network, own_users=rootless),
+            "resources": _resources(settings, rootless=rootless),
+            "maskedPaths": list(defaults.MASKED_PATHS),
+            "readonlyPaths": list(defaults.READONLY_PATHS),
+        },
+    }
+    linux = config["linux"]
+    if rootless:
+        linux["uidMappings"] = uid_maps
+        linux["gidMappings"] = gid_maps
+    if not rootless or _limits(settings):
+        linux["cgroupsPath"] = f"/orlop/{container_id}"
+    if settings.privileged or security.unmask:
+        linux["maskedPaths"] = []
+        linux["readonlyPaths"] = []
+    if settings.privileged and not rootless:
+        linux["devices"] = defaults.host_devices()
+    filter_ = _seccomp(settings, security, granted)
+    if filter_ is not None:
+        linux["seccomp"] = filter_
+    return Bundle(config, warnings)
+
+
+def environment(settings: Settings, home: str) -> list[str]:
+    """The program's environment: Docker's variables, and the user's over them."""
+    variables = {"PATH": defaults.PATH[5:], "HOSTNAME": settings.hostname}
+    if settings.terminal:
+        variables["TERM"] = "xterm"
+    for text in settings.env:
+        name, equals, value = text.partition("=")
+        if not name:
+            raise InvalidArgument(f'invalid environment variable "{text}": use NAME=value')
+        if equals:
+            variables[name] = value
+        else:
+            variables.pop(name, None)  # named without a value and not set here: taken away
+    variables.setdefault("HOME", home)
+    return [f"{name}={value}" for name, value in variables.items()]
+
+
+def _process(
+    settings: Settings, arguments: list[str], user: users.User, granted: list[str], security: SecurityOptions
+) -> dict[str, Any]:
+    workdir = settings.workdir or "/"
+    if not workdir.startswith("/"):
+        raise InvalidArgument(f'the working directory "{workdir}" is invalid: it needs to be an absolute path')
+    # Another user than root gets them in the bounding set only, as with Docker: its programs may regain them.
+    held = granted if user.uid == 0 else []
+    process: dict[str, Any] = {
+        "terminal": settings.terminal,
+        "user": {**user.config(), "umask": 0o022},
+        "args": arguments,
+        "env": environment(settings, user.home),
+        "cwd": workdir,
+        "capabilities": {"bounding": granted, "effective": held, "permitted": held},
+        "noNewPrivileges": security.no_new_privileges,
+    }
+    if settings.terminal and settings.console_size:
+        process["consoleSize"] = {"height": settings.console_size[0], "width": settings.console_size[1]}
+    return process
+
+
+def _namespaces(*, own_network: bool, own_users: bool) -> list[dict[str, Any]]:
+    kinds = ["mount", "uts", "ipc", "pid", "cgroup"]
+    if own_network:
+        kinds.append("network")
+    if own_users:
+        kinds.append("user")
+    return [{"type": kind} for kind in kinds]
+
+
+def _limits(settings: Settings) -> bool:
+    return bool(settings.memory or settings.nano_cpus or settings.pids_limit)
+
+
+def _resources(settings: Settings, *, rootless: bool) -> dict[str, Any]:
+    resources: dict[str, Any] = {}
+    if not rootless:  # only root can have made a device node that its container may not use
+        resources["devices"] = defaults.device_rules(privileged=settings.privileged)
+    if settings.memory:
+        if settings.memory < _LEAST_MEMORY:
+            raise InvalidArgument("minimum memory limit allowed is 6MB")
+        resources["memory"] = {"limit": settings.memory}
+    if settings.nano_cpus:
+        resources["cpu"] = {"quota": settings.nano_cpus * _CPU_PERIOD // 1_000_000_000, "period": _CPU_PERIOD}
+    if settings.pids_limit:
+        resources["pids"] = {"limit": settings.pids_limit}
+    return resources
+
+
+def _seccomp(settings: Settings, security: SecurityOptions, granted: list[str]) -> dict[str, Any] | None:
+    if security.seccomp == UNCONFINED or (settings.privileged and not security.seccomp):
+        return None
+    from orlop.engine import seccomp_profile
+
+    if security.seccomp:
+        return seccomp_profile.load(security.seccomp, granted)
+    return seccomp_profile.default(granted)
+
+
+def _is_mapped(mappings: list[dict[str, Any]], inside: int) -> bool:
+    return any(each["containerID"] <= inside < each["containerID"] + each["size"] for each in mappings)
+
+
+def hostname_for(settings: Settings, container_id: str) -> str:
+    """The name that the container's machine has: the user's, the host's on its network, or its id's beginning."""
+    if settings.hostname:
+        if len(settings.hostname) > 64 or "/" in settings.hostname or "\0" in settings.hostname:
+            raise InvalidArgument(f'invalid hostname "{settings.hostname}": at most 64 characters')
+        return settings.hostname
+    return os.uname().nodename if settings.network == "host" else container_id[:12]

@@ -1,0 +1,201 @@
+"""A container's directory and what is written in it.
+
+``<root>/containers/<id>/`` is prepared as ``.new-<id>``, published by one rename, and removed by first
+renaming it to ``.gone-<id>``. Whoever prepares, starts or removes a container holds flock on the directory.
+
+``container.json``
+    what was asked for; written once
+``state.json``
+    what became of it; written by the monitor, replaced by rename. Without it the container was made and
+    never started
+``config.json``, ``hostname``, ``hosts``, ``resolv.conf``, ``rootfs``
+    the OCI bundle
+``json.log``
+    the program's output
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+
+from orlop import json_text
+from orlop.engine import clock, monitor_lock
+from orlop.errors import NotFound, OrlopError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from orlop.engine.location import Location
+
+RECORD_FILE = "container.json"
+STATE_FILE = "state.json"
+LOG_FILE = "json.log"
+NEW = ".new-"
+GONE = ".gone-"
+
+#: Exit code of a container whose end nobody saw.
+UNKNOWN_EXIT = 255
+
+
+def new_state(status: str = "created") -> dict[str, Any]:
+    """The ``State`` of Docker's API, before anything happened."""
+    return {
+        "Status": status,
+        "Running": False,
+        "Pid": 0,
+        "ExitCode": 0,
+        "OOMKilled": False,
+        "Error": "",
+        "StartedAt": clock.NEVER,
+        "FinishedAt": clock.NEVER,
+    }
+
+
+class Container:
+    """One published container; its record and state are read when asked for."""
+
+    __slots__ = ("_record", "directory", "id", "location")
+
+    def __init__(self, location: Location, container_id: str) -> None:
+        self.location = location
+        self.id = container_id
+        self.directory = f"{location.containers}/{container_id}"
+        self._record: dict[str, Any] | None = None
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What was asked for.
+
+        Raises:
+            NotFound: it was removed meanwhile.
+        """
+        if self._record is None:
+            self._record = read(f"{self.directory}/{RECORD_FILE}")
+            if self._record is None:
+                raise NotFound(f"no such container: {self.id[:12]}")
+        return self._record
+
+    @property
+    def name(self) -> str:
+        """The container's name."""
+        return str(self.record["Name"])
+
+    @property
+    def log(self) -> str:
+        """The path of the newest log file."""
+        return f"{self.directory}/{LOG_FILE}"
+
+    def state(self) -> dict[str, Any]:
+        """What became of it, as last written."""
+        return read(f"{self.directory}/{STATE_FILE}") or new_state()
+
+    def was_started(self) -> bool:
+        """Whether a start was ever attempted."""
+        return os.path.exists(f"{self.directory}/{STATE_FILE}")
+
+    def write_state(self, state: dict[str, Any]) -> None:
+        """Replace ``state.json``; only the holder of the monitor's lock may."""
+        write(f"{self.directory}/{STATE_FILE}", state)
+
+    def has_monitor(self) -> bool:
+        """Whether a monitor looks after it now."""
+        return monitor_lock.is_held(self.location, self.id)
+
+
+def read(path: str) -> dict[str, Any] | None:
+    """A JSON file's object; None if there is no such file.
+
+    Raises:
+        OrlopError: it is damaged.
+    """
+    try:
+        with open(path, "rb", buffering=0) as file:
+            text = file.read()
+    except FileNotFoundError:
+        return None
+    try:
+        value = json_text.loads(text)
+    except ValueError as error:
+        raise OrlopError(f"the record {path} is damaged: {error}") from None
+    if not isinstance(value, dict):
+        raise OrlopError(f"the record {path} is damaged: it is no JSON object")
+    return value
+
+
+def write(path: str, value: dict[str, Any]) -> None:
+    """Replace a JSON file by rename, so that a reader sees the old one or the new one."""
+    aside = f"{path}.{os.getpid()}"
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            write_all(descriptor, json_text.dumps(value).encode())
+        finally:
+            os.close(descriptor)
+        os.rename(aside, path)
+    except OSError:
+        os.unlink(aside)
+        raise
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write everything, however many calls it takes."""
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+def lock(directory: str, *, wait: bool = True) -> int | None:
+    """flock a container's directory; None if it is gone, or held by another and ``wait`` is false.
+
+    The right ends when the descriptor is closed.
+    """
+    while True:
+        try:
+            descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        try:
+            there = os.stat(directory)
+        except FileNotFoundError:
+            os.close(descriptor)
+            return None
+        if there.st_ino == os.fstat(descriptor).st_ino:
+            return descriptor
+        os.close(descriptor)  # renamed, and another made in its place, while we waited
+
+
+def every_id(location: Location) -> list[str]:
+    """The ids of all published containers."""
+    try:
+        return [name for name in os.listdir(location.containers) if name[0] != "."]
+    except FileNotFoundError:
+        return []
+
+
+def find(location: Location, wanted: str) -> Container:
+    """The container that a user means: by id, by name, or by the beginning of its id.
+
+    Raises:
+        NotFound: there is none.
+        OrlopError: the beginning of an id fits more than one.
+    """
+    if wanted and "/" not in wanted and wanted[0] != ".":
+        if len(wanted) == 64 and os.path.isdir(f"{location.containers}/{wanted}"):
+            return Container(location, wanted)
+        from orlop.engine import names
+
+        holder = names.holder_of(location.names, wanted)
+        if holder and os.path.isdir(f"{location.containers}/{holder}"):
+            return Container(location, holder)
+        fitting = [each for each in every_id(location) if each.startswith(wanted)]
+        if len(fitting) == 1:
+            return Container(location, fitting[0])
+        if fitting:
+            raise OrlopError(f"multiple IDs found with provided prefix: {wanted}")
+    raise NotFound(f"no such container: {wanted}")

@@ -1,0 +1,153 @@
+"""The built-in image ``host``: a copy-on-write view of the machine's own root file system.
+
+Each top-level directory of the machine is the lower layer of an overlay of its own, whose upper layer lies in
+the container's directory. (One overlay over ``/`` would do for root; in an ordinary user's namespace the
+kernel refuses a lower layer with mounts below it that the namespace may not take away. So there is one way
+for both.) The overlays are mounts of the OCI bundle: they are made in the container's mount namespace and end
+with it, and no other process ever sees them.
+
+Not shown are the kernel's file systems, /run and /tmp, and orlop's own state.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from orlop.engine.location import Location
+
+#: Directories that the container has of its own, empty: what, and with which permissions.
+_FRESH = {"dev": 0o755, "proc": 0o555, "run": 0o755, "sys": 0o555, "tmp": 0o1777}
+
+
+class Plan:
+    """What makes up the view: ``overlaid`` directories; ``plain`` ones that are taken apart, links and files."""
+
+    __slots__ = ("overlaid", "plain")
+
+    def __init__(self) -> None:
+        self.overlaid: list[str] = []
+        self.plain: list[str] = []
+
+
+def plan(mount_points: Iterable[str], hidden: Iterable[str], root: str = "/") -> Plan:
+    """Which directories can be overlaid whole, and which must be taken apart because of what is mounted below them.
+
+    ``mount_points`` are the paths at which something is mounted, ``hidden`` those that must not show.
+    """
+    points = [each for each in mount_points if each != "/"]
+    secret = set(hidden)
+    made = Plan()
+    pending = [f"/{name}" for name in sorted(os.listdir(root), reverse=True) if name not in _FRESH]
+    while pending:
+        path = pending.pop()
+        real = f"{root.rstrip('/')}{path}"
+        if path in secret:
+            continue
+        try:
+            mode = os.lstat(real).st_mode
+            if not stat.S_ISDIR(mode):
+                made.plain.append(path)
+            elif any(each.startswith(path + "/") for each in points):
+                entries = sorted(os.listdir(real), reverse=True)
+                made.plain.append(path)
+                pending.extend(f"{path}/{each}" for each in entries)
+            elif os.access(real, os.R_OK | os.X_OK):
+                made.overlaid.append(path)
+        except OSError:
+            continue  # gone meanwhile, or not for this user to see
+    return made
+
+
+def prepare(aside: str, published: str, location: Location) -> list[dict[str, Any]]:
+    """Make the view's directories in ``aside``, and return the OCI mounts for when that is ``published``."""
+    hidden = [os.path.realpath(location.root), os.path.realpath(location.run_root)]
+    made = plan(_mount_points() if location.rootless else (), hidden)
+    rootfs = f"{aside}/rootfs"
+    for directory in (rootfs, f"{aside}/upper", f"{aside}/work"):
+        os.mkdir(directory, 0o755)
+    os.chmod(rootfs, 0o755)
+    for name, mode in _FRESH.items():
+        os.mkdir(f"{rootfs}/{name}")
+        os.chmod(f"{rootfs}/{name}", mode)
+    for path in made.plain:
+        _copy(path, rootfs)
+    mounts = []
+    for number, path in enumerate(made.overlaid):
+        _copy(path, rootfs)
+        for kind in ("upper", "work"):
+            os.mkdir(f"{aside}/{kind}/{number}")
+        _like(path, f"{aside}/upper/{number}")
+        for secret in hidden:
+            if secret.startswith(path + "/"):
+                _white_out(path, secret, f"{aside}/upper/{number}")
+        options = [
+            f"lowerdir={_escaped(path)}",
+            f"upperdir={_escaped(published)}/upper/{number}",
+            f"workdir={_escaped(published)}/work/{number}",
+        ]
+        if location.rootless:
+            options.append("userxattr")
+        mounts.append({"destination": path, "type": "overlay", "source": "overlay", "options": options})
+    return mounts
+
+
+def _white_out(path: str, secret: str, upper: str) -> None:
+    """Have the overlay of ``path`` show nothing at ``secret``, which lies below it."""
+    *parents, name = secret[len(path) + 1 :].split("/")
+    source = path
+    for each in parents:
+        source, upper = f"{source}/{each}", f"{upper}/{each}"
+        if not os.path.isdir(upper):
+            os.mkdir(upper)
+            _like(source, upper)
+    # A character device 0/0 is overlay's mark for "deleted"; anybody may make one since Linux 5.8.
+    os.mknod(f"{upper}/{name}", stat.S_IFCHR | 0o600, os.makedev(0, 0))
+
+
+def _copy(path: str, rootfs: str) -> None:
+    """Make an entry like the host's at ``path``: an empty directory, the same link, or a small file's copy."""
+    target = rootfs + path
+    mode = os.lstat(path).st_mode
+    if stat.S_ISLNK(mode):
+        os.symlink(os.readlink(path), target)
+    elif stat.S_ISDIR(mode):
+        os.mkdir(target)
+        _like(path, target)
+    elif stat.S_ISREG(mode):
+        import shutil
+
+        try:
+            shutil.copyfile(path, target)
+        except PermissionError:
+            return  # a file that this user may not read is not theirs to show
+        _like(path, target)
+
+
+def _like(path: str, target: str) -> None:
+    status = os.stat(path)
+    if os.geteuid() == 0:
+        os.chown(target, status.st_uid, status.st_gid)
+    os.chmod(target, stat.S_IMODE(status.st_mode))
+
+
+def _escaped(path: str) -> str:
+    """Overlay's options take a colon or comma in a path after a backslash."""
+    return path.replace("\\", "\\\\").replace(":", "\\:").replace(",", "\\,")
+
+
+def _mount_points() -> list[str]:
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        return [_unescaped(line.split(" ", 5)[4]) for line in file]
+
+
+def _unescaped(text: str) -> str:
+    """Undo the kernel's octal escapes of blanks and backslashes (proc(5))."""
+    for code, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+        text = text.replace(code, character)
+    return text

@@ -1,0 +1,117 @@
+"""Where an engine keeps its state.
+
+Two directories, so that what must not survive a reboot lies on a file system that does not:
+
+``root``
+    containers and their names: ``/var/lib/orlop``, or ``$XDG_DATA_HOME/orlop`` for an ordinary user
+``run_root``
+    locks, sockets and the runtime's state: ``/run/orlop``, or ``$XDG_RUNTIME_DIR/orlop``
+
+``ORLOP_ROOT`` and ``ORLOP_RUN_ROOT`` move them; any number of engines live side by side.
+"""
+
+from __future__ import annotations
+
+import os
+
+from orlop.errors import InvalidArgument
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: Nobody else may look into state: a layer may hold a setuid program that the host has since repaired
+#: (CVE-2021-41091).
+_PRIVATE = 0o700
+
+
+class Location:
+    """One engine's directories. Making the value touches nothing; `prepare` makes the directories."""
+
+    __slots__ = ("root", "rootless", "run_root")
+
+    def __init__(self, root: str, run_root: str, *, rootless: bool) -> None:
+        self.root = root
+        self.run_root = run_root
+        #: Whether the engine is an ordinary user's.
+        self.rootless = rootless
+
+    @property
+    def containers(self) -> str:
+        """One directory per container."""
+        return f"{self.root}/containers"
+
+    @property
+    def names(self) -> str:
+        """One symbolic link per name, to the id that has it."""
+        return f"{self.root}/names"
+
+    @property
+    def running(self) -> str:
+        """One directory per container that has a monitor."""
+        return f"{self.run_root}/containers"
+
+    @property
+    def runtime(self) -> str:
+        """The OCI runtime's state root."""
+        return f"{self.run_root}/runtime"
+
+    def prepare(self) -> None:
+        """Make the directories that are missing.
+
+        Raises:
+            OSError: a directory cannot be made.
+            InvalidArgument: the run directory belongs to somebody else, who could put sockets there.
+        """
+        if not os.path.isdir(self.names):
+            for directory in (self.root, self.containers, self.names):
+                _make(directory)
+        if not os.path.isdir(self.running):
+            for directory in (self.run_root, self.running):
+                _make(directory)
+        owner = os.stat(self.run_root).st_uid
+        if owner != os.geteuid():
+            raise InvalidArgument(
+                f"the run directory {self.run_root} belongs to uid {owner}; name another with --run-root"
+            )
+
+
+def _make(directory: str) -> None:
+    parent = os.path.dirname(directory)
+    if not os.path.isdir(parent):
+        os.makedirs(parent, 0o755, exist_ok=True)
+    try:
+        os.mkdir(directory, _PRIVATE)
+    except FileExistsError:
+        return
+
+
+def locate(
+    root: str | None = None, run_root: str | None = None, environment: Mapping[str, str] | None = None
+) -> Location:
+    """The engine that these options and the environment mean; an option counts before the environment.
+
+    Raises:
+        InvalidArgument: an ordinary user without a home directory named none.
+    """
+    variables = os.environ if environment is None else environment
+    user = os.geteuid()
+    rootless = user != 0
+    root = root or variables.get("ORLOP_ROOT")
+    if not root:
+        root = _user_root(variables) if rootless else "/var/lib/orlop"
+    run_root = run_root or variables.get("ORLOP_RUN_ROOT")
+    if not run_root:
+        runtime_directory = variables.get("XDG_RUNTIME_DIR") or f"/tmp/orlop-run-{user}"
+        run_root = f"{runtime_directory}/orlop" if rootless else "/run/orlop"
+    return Location(os.path.abspath(root), os.path.abspath(run_root), rootless=rootless)
+
+
+def _user_root(variables: Mapping[str, str]) -> str:
+    data = variables.get("XDG_DATA_HOME")
+    if not data:
+        home = variables.get("HOME")
+        if not home:
+            raise InvalidArgument("neither HOME nor XDG_DATA_HOME is set; name the state directory with --root")
+        data = f"{home}/.local/share"
+    return f"{data}/orlop"

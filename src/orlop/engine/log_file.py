@@ -1,0 +1,114 @@
+r"""Docker's json-file log: one JSON object per line of output, in files of a limited size.
+
+``{"log":"text\n","stream":"stdout","time":"2026-01-02T03:04:05.678901234Z"}``. When the file would grow past
+its limit it becomes ``json.log.1``, that one ``json.log.2``, and the oldest goes: no log fills a disk.
+"""
+
+from __future__ import annotations
+
+import os
+from _json import encode_basestring
+
+from orlop.engine import clock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: A line longer than this is written in several records, the last of which ends in a newline, as Docker does.
+LONGEST = 16 << 10
+
+DEFAULT_SIZE = 10 << 20
+DEFAULT_FILES = 3
+
+
+class LogFile:
+    """The writer: one per container, in its monitor."""
+
+    __slots__ = ("_count", "_descriptor", "_files", "_limit", "_partial", "_path")
+
+    def __init__(self, path: str, options: Mapping[str, str]) -> None:
+        from orlop.options import natural, size
+
+        self._path = path
+        self._limit = size(options["max-size"]) if "max-size" in options else DEFAULT_SIZE
+        self._files = natural(options["max-file"]) if "max-file" in options else DEFAULT_FILES
+        self._partial: dict[str, bytes] = {}
+        self._open()
+
+    def _open(self) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        self._descriptor = os.open(self._path, flags, 0o600)
+        self._count = os.fstat(self._descriptor).st_size
+
+    def write(self, stream: str, data: bytes) -> None:
+        """Record output as it comes; what is no whole line yet waits for its end, up to `LONGEST`."""
+        data = self._partial.pop(stream, b"") + data
+        lines = data.split(b"\n")
+        rest = lines.pop()
+        ending = f',"stream":"{stream}","time":"{clock.now()}"}}\n'
+        records = []
+        for line in lines:
+            whole = len(line) // LONGEST * LONGEST
+            records += [self._record(line[at : at + LONGEST], ending) for at in range(0, whole, LONGEST)]
+            records.append(self._record(line[whole:] + b"\n", ending))
+        while len(rest) >= LONGEST:
+            records.append(self._record(rest[:LONGEST], ending))
+            rest = rest[LONGEST:]
+        if rest:
+            self._partial[stream] = rest
+        self._append("".join(records).encode("utf-8", "replace"))
+
+    def close(self) -> None:
+        """Write the last, unfinished lines."""
+        for stream, rest in self._partial.items():
+            self._append(
+                self._record(rest, f',"stream":"{stream}","time":"{clock.now()}"}}\n').encode("utf-8", "replace")
+            )
+        self._partial = {}
+        os.close(self._descriptor)
+
+    @staticmethod
+    def _record(text: bytes, ending: str) -> str:
+        return '{"log":' + encode_basestring(text.decode("utf-8", "replace")) + ending
+
+    def _append(self, data: bytes) -> None:
+        if self._count and self._count + len(data) > self._limit > 0:
+            self._rotate()
+        self._count += len(data)
+        try:
+            while data:
+                data = data[os.write(self._descriptor, data) :]
+        except OSError:
+            # A full disk costs log lines, never the container: its program must not see its pipe close.
+            return
+
+    def _rotate(self) -> None:
+        os.close(self._descriptor)
+        for number in range(self._files - 1, 0, -1):
+            older = self._path if number == 1 else f"{self._path}.{number - 1}"
+            try:
+                os.rename(older, f"{self._path}.{number}")
+            except FileNotFoundError:
+                continue
+        if self._files <= 1:
+            os.unlink(self._path)
+        self._open()
+
+
+def check(options: Mapping[str, str]) -> None:
+    """Whether the log options can be right.
+
+    Raises:
+        ValueError: an unknown option, or a value that cannot be read.
+    """
+    from orlop.options import natural, size
+
+    for key, value in options.items():
+        if key == "max-size":
+            size(value)
+        elif key == "max-file":
+            if natural(value) == 0:
+                raise ValueError("max-file must be at least 1")
+        else:
+            raise ValueError(f"unknown log option {key}")

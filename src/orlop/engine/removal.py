@@ -1,0 +1,146 @@
+"""Taking containers and their directories away."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from orlop.engine import container, monitor_lock, names
+from orlop.errors import Conflict, NotFound, OrlopError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from orlop.engine.location import Location
+
+_DEEPEST = 200
+
+
+def remove(target: container.Container, *, force: bool = False) -> None:
+    """Remove a container; with ``force`` a running one is killed first.
+
+    Raises:
+        Conflict: it is running and ``force`` is not given.
+        NotFound: somebody else removed it.
+    """
+    from orlop.engine import repair, signalling
+
+    repair.look_after(target)
+    if target.has_monitor() and target.was_started():
+        if not force:
+            raise Conflict(f"cannot remove container {target.name}: it is running; stop it first or use --force")
+        signalling.kill_all(target)
+        monitor_lock.wait(target.location, target.id)
+    lock = container.lock(target.directory)
+    if lock is None:
+        raise NotFound(f"no such container: {target.id[:12]}")
+    try:
+        monitor = monitor_lock.take(target.location, target.id)
+        if monitor is None:
+            raise Conflict(f"cannot remove container {target.name}: it has just been started")
+        try:
+            vanish(target.location, target.id, target.name)
+            destroy(target.location, target.id)
+        finally:
+            monitor_lock.drop(target.location, target.id, monitor)
+    finally:
+        os.close(lock)
+
+
+def vanish(location: Location, container_id: str, name: str) -> None:
+    """Make a container invisible and its name free, at once; `destroy` does the rest."""
+    try:
+        os.rename(f"{location.containers}/{container_id}", f"{location.containers}/{container.GONE}{container_id}")
+    except FileNotFoundError:
+        pass  # already so
+    names.release(location.names, name, container_id)
+
+
+def destroy(location: Location, container_id: str) -> None:
+    """Remove what `vanish` left, the runtime's state included. The caller holds the monitor's lock."""
+    release_runtime(location, container_id)
+    remove_tree(f"{location.containers}/{container.GONE}{container_id}")
+
+
+def release_runtime(location: Location, container_id: str) -> None:
+    """Remove the runtime's state, cgroups included, killing what still runs in them."""
+    if not os.path.isdir(f"{location.runtime}/{container_id}"):
+        return
+    from orlop.runtime import delete
+    from orlop.runtime.container import Container as RuntimeContainer
+
+    try:
+        delete.delete(RuntimeContainer.load(location.runtime, container_id), force=True)
+    except NotFound:
+        return  # somebody else was quicker
+
+
+def remove_tree(directory: str) -> None:
+    """Remove a directory with everything in it, following no link and crossing into no mount.
+
+    Files of ids that only a user namespace of ours may touch are removed from within one.
+    """
+    try:
+        _remove_tree(directory)
+    except PermissionError:
+        if os.geteuid() == 0:
+            raise
+        from orlop.engine import own_namespace
+
+        own_namespace.run(lambda: _remove_tree(directory))
+
+
+def _remove_tree(directory: str) -> None:
+    try:
+        top = os.open(os.path.dirname(directory), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    pending = [os.path.basename(directory)]
+    try:
+        while pending:
+            # What lies too deep is moved up beside it and added; what it was in is empty then.
+            _remove_below(top, pending.pop(), top, pending, 0)
+    finally:
+        os.close(top)
+
+
+def _remove_below(parent: int, name: str, top: int, pending: list[str], depth: int) -> None:
+    try:
+        os.unlink(name, dir_fd=parent)
+        return
+    except FileNotFoundError:
+        return
+    except (IsADirectoryError, PermissionError):
+        if not stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
+            raise
+    if depth == _DEEPEST:
+        # A program can nest directories deeper than we have stack or descriptors for.
+        shallow = f"{container.GONE}{os.urandom(16).hex()}"
+        os.rename(name, shallow, src_dir_fd=parent, dst_dir_fd=top)
+        pending.append(shallow)
+        return
+    directory = _open_directory(parent, name)
+    try:
+        if os.fstat(directory).st_dev != os.fstat(parent).st_dev:
+            raise OrlopError(f"cannot remove {name}: something is mounted there")
+        for each in os.listdir(directory):
+            _remove_below(directory, each, top, pending, depth + 1)
+    finally:
+        os.close(directory)
+    try:
+        os.rmdir(name, dir_fd=parent)
+    except FileNotFoundError:
+        return
+
+
+def _open_directory(parent: int, name: str) -> int:
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        return os.open(name, flags, dir_fd=parent)
+    except PermissionError:
+        # Overlay's work directory has mode 0. fchmodat without following links takes a path in /proc.
+        handle = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+        try:
+            os.chmod(f"/proc/self/fd/{handle}", 0o700)
+            return os.open(f"/proc/self/fd/{handle}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        finally:
+            os.close(handle)

@@ -1,0 +1,175 @@
+"""Putting right what a crash left, from nothing but what is on disk and what the kernel knows.
+
+Anything may have been killed at any instruction. What then is left over:
+
+- a container that is recorded as running and has no monitor: what still runs of it is ended, since nobody
+  holds its streams any more, and it is recorded as exited;
+- a container with ``--rm`` that has no monitor: removed, once the command that was starting it is gone too;
+- a directory that was being prepared or removed; a name without a container; the runtime's state, cgroups
+  and locks of containers that are gone.
+"""
+
+from __future__ import annotations
+
+import _signal
+import os
+
+from orlop.engine import clock, container, monitor_lock, names, removal
+from orlop.errors import Conflict, NotFound, OrlopError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from orlop.engine.location import Location
+
+_KILLED = 128 + _signal.SIGKILL
+
+
+def everything(location: Location) -> None:
+    """Repair an engine. Safe at any time, from any number of processes."""
+    try:
+        entries = os.listdir(location.containers)
+    except FileNotFoundError:
+        return  # never used
+    for entry in entries:
+        if entry[0] == ".":
+            _finish_removal(location, entry)
+        else:
+            look_after(container.Container(location, entry))
+    names.sweep(location.names, location.containers)
+    _sweep_locks(location)
+    _sweep_runtime(location)
+
+
+def look_after(target: container.Container) -> None:
+    """Repair one container, if it needs it."""
+    state = target.state()
+    started = target.was_started()
+    if started and state["Status"] != "running" and not _auto_remove(target):
+        return
+    if target.has_monitor():
+        return
+    if not started and not _is_leftover(target):
+        return
+    monitor = monitor_lock.take(target.location, target.id)
+    if monitor is None:
+        return  # it got a monitor, or another process repairs it
+    try:
+        _settle(target)
+    finally:
+        monitor_lock.drop(target.location, target.id, monitor)
+
+
+def _auto_remove(target: container.Container) -> bool:
+    try:
+        return bool(target.record["HostConfig"]["AutoRemove"])
+    except NotFound:
+        return False  # removed just now
+
+
+def _is_leftover(target: container.Container) -> bool:
+    """Whether a container that was never started belongs to a ``run --rm`` that is no more."""
+    if not _auto_remove(target):
+        return False
+    lock = container.lock(target.directory, wait=False)
+    if lock is None:
+        return False
+    os.close(lock)
+    return True
+
+
+def _settle(target: container.Container) -> None:
+    """Bring a container without a monitor to its end. The caller is its monitor for the moment."""
+    if not os.path.isdir(target.directory):
+        return
+    state = target.state()
+    if state["Status"] == "running":
+        was_alive = _end(target)
+        state.update(
+            Status="exited",
+            Running=False,
+            Pid=0,
+            ExitCode=_KILLED if was_alive else container.UNKNOWN_EXIT,
+            Error="the container's monitor was killed" + ("" if was_alive else "; how the program ended is not known"),
+            FinishedAt=clock.now(),
+        )
+        target.write_state(state)
+    if _auto_remove(target):
+        removal.vanish(target.location, target.id, target.name)
+        removal.destroy(target.location, target.id)
+    else:
+        removal.release_runtime(target.location, target.id)
+
+
+def _end(target: container.Container) -> bool:
+    """Kill what runs; whether the container's first process was still there."""
+    from orlop.runtime import kill
+    from orlop.runtime.container import Container as RuntimeContainer
+
+    try:
+        inner = RuntimeContainer.load(target.location.runtime, target.id)
+        was_alive = inner.alive()
+        if was_alive:
+            kill.kill(inner, _signal.SIGKILL)
+    except (NotFound, Conflict):
+        return False
+    return was_alive
+
+
+def _finish_removal(location: Location, entry: str) -> None:
+    """Remove what a preparation or a removal left, if whoever was at it is gone."""
+    directory = f"{location.containers}/{entry}"
+    container_id = entry.rpartition("-")[2]
+    if entry.startswith(container.GONE) and monitor_lock.is_held(location, container_id):
+        return
+    lock = container.lock(directory, wait=False)
+    if lock is None:
+        return
+    try:
+        if entry.startswith(container.GONE):
+            removal.release_runtime(location, container_id)
+        removal.remove_tree(directory)
+    finally:
+        os.close(lock)
+
+
+def _sweep_locks(location: Location) -> None:
+    """Remove lock files of monitors that were killed and whose containers are gone or repaired."""
+    try:
+        ids = os.listdir(monitor_lock.directory(location))
+    except FileNotFoundError:
+        return
+    for container_id in ids:
+        if monitor_lock.is_held(location, container_id):
+            continue
+        if monitor_lock.root_of(location, container_id) not in (location.root, ""):
+            continue  # another engine's, which shares our run directory
+        monitor = monitor_lock.take(location, container_id)
+        if monitor is not None:
+            if not os.path.isdir(f"{location.containers}/{container_id}"):
+                removal.release_runtime(location, container_id)
+            monitor_lock.drop(location, container_id, monitor)
+
+
+def _sweep_runtime(location: Location) -> None:
+    """Remove the runtime's state of containers that this engine no longer has."""
+    try:
+        ids = os.listdir(location.runtime)
+    except FileNotFoundError:
+        return
+    for container_id in ids:
+        if os.path.exists(monitor_lock.path_of(location, container_id)):
+            continue
+        if os.path.isdir(f"{location.containers}/{container_id}"):
+            continue
+        bundle = _bundle_of(location, container_id)
+        if bundle and not bundle.startswith(location.containers + "/"):
+            continue  # another engine's
+        try:
+            removal.release_runtime(location, container_id)
+        except OrlopError:
+            continue  # its processes do not end yet; another time
+
+
+def _bundle_of(location: Location, container_id: str) -> str:
+    state = container.read(f"{location.runtime}/{container_id}/state.json")
+    return str(state["bundle"]) if state else ""

@@ -1,0 +1,75 @@
+"""Sending signals to a running container, and waiting for its end."""
+
+from __future__ import annotations
+
+import _signal
+import os
+import select
+
+from orlop.engine import monitor_lock, repair
+from orlop.errors import Conflict, NotFound
+from orlop.runtime import kill as runtime_kill
+from orlop.runtime.container import Container as RuntimeContainer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from orlop.engine.container import Container
+
+
+def _running(target: Container, verb: str) -> RuntimeContainer:
+    repair.look_after(target)
+    try:
+        inner = RuntimeContainer.load(target.location.runtime, target.id)
+        if inner.alive():
+            return inner
+    except NotFound:
+        pass  # it has ended and was cleaned up; said below
+    raise Conflict(f"cannot {verb} container: {target.name}: container {target.id[:12]} is not running")
+
+
+def kill(target: Container, signal: str) -> None:
+    """Send a signal, by name or number, to the container's first process.
+
+    Raises:
+        InvalidArgument: there is no such signal.
+        Conflict: the container is not running.
+    """
+    number = runtime_kill.signal_number(signal)
+    runtime_kill.kill(_running(target, "kill"), number)
+
+
+def kill_all(target: Container) -> None:
+    """End every process of the container; no error if there is none."""
+    try:
+        inner = RuntimeContainer.load(target.location.runtime, target.id)
+        runtime_kill.kill(inner, _signal.SIGKILL)
+    except (NotFound, Conflict):
+        return
+
+
+def stop(target: Container, timeout: float | None = None, signal: str | None = None) -> None:
+    """Ask the container to end, and end it if it has not after ``timeout`` seconds (negative: wait for ever).
+
+    Returns when its end is recorded. A container that does not run is left as it is.
+    """
+    record = target.record["Config"]
+    number = runtime_kill.signal_number(signal or record.get("StopSignal") or "SIGTERM")
+    patience = float(record.get("StopTimeout", 10)) if timeout is None else timeout
+    try:
+        inner = _running(target, "stop")
+        process = os.pidfd_open(inner.pid)
+    except (Conflict, ProcessLookupError):
+        monitor_lock.wait(target.location, target.id)
+        return
+    try:
+        poll = select.poll()
+        poll.register(process, select.POLLIN)
+        try:
+            runtime_kill.kill(inner, number)
+            if not poll.poll(None if patience < 0 else patience * 1000):
+                runtime_kill.kill(inner, _signal.SIGKILL)
+        except Conflict:
+            pass  # it ended by itself meanwhile
+    finally:
+        os.close(process)
+    monitor_lock.wait(target.location, target.id)

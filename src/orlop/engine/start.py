@@ -1,0 +1,151 @@
+"""Starting a container that was created: by the launcher, or from the caller's own process."""
+
+from __future__ import annotations
+
+import os
+
+import orlop
+from orlop import json_text
+from orlop.engine import frames, launch
+from orlop.errors import OrlopError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import _socket
+    from typing import Any
+
+    from orlop.engine.container import Container
+    from orlop.engine.settings import Settings
+
+_LARGEST_ANSWER = frames.LARGEST + 1
+
+
+def request(container: Container, settings: Settings) -> dict[str, Any]:
+    """What a monitor needs to know of a container."""
+    return {
+        "version": orlop.__version__,
+        "package": os.path.dirname(orlop.__file__),
+        "id": container.id,
+        "name": settings.name,
+        "root": container.location.root,
+        "run_root": container.location.run_root,
+        "rootless": container.location.rootless,
+        "auto_remove": settings.auto_remove,
+        "terminal": settings.terminal,
+        "open_stdin": settings.open_stdin,
+        "console_size": settings.console_size,
+        "log_options": settings.log_options,
+    }
+
+
+class Session:
+    """A client's connection to the monitor of a container that is being started."""
+
+    __slots__ = ("_first", "socket")
+
+    def __init__(self, socket: _socket.socket, first: tuple[bytes, bytes] | None) -> None:
+        self.socket = socket
+        self._first = first
+
+    def receive(self) -> tuple[bytes, bytes] | None:
+        """The next frame; None if the monitor is gone."""
+        if self._first is not None:
+            frame, self._first = self._first, None
+            return frame
+        return _receive(self.socket)
+
+    def send(self, kind: bytes, body: bytes = b"") -> bool:
+        """Send a frame; False if the monitor is gone."""
+        try:
+            self.socket.send(kind + body)
+        except OSError:
+            return False
+        return True
+
+    def wait_started(self) -> None:
+        """Wait until the program runs.
+
+        Raises:
+            OrlopError: it could not be started; ``exit_code`` is what a command should end with.
+        """
+        frame = self.receive()
+        if frame is None:
+            raise OrlopError("the container's monitor ended before the container was started")
+        if frame[0] == frames.FAILED:
+            raise failure(frame[1])
+
+
+class StartFailed(OrlopError):
+    """A container could not be started."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+def failure(body: bytes) -> StartFailed:
+    """The error that a monitor told of."""
+    from orlop.runtime import channel
+
+    told = json_text.loads(body)
+    return StartFailed(str(channel.revive(told)), int(told["exit_code"]))
+
+
+def start(container: Container, settings: Settings, *, stays: bool) -> Session:
+    """Have the container started.
+
+    ``stays`` says that the caller goes and the container stays. Where no launcher is running, that container
+    is the first one of a new launcher, so that its monitor is a small one; otherwise its monitor is forked
+    from the caller, who does not have to wait for the launcher that is started beside.
+    """
+    wanted = request(container, settings)
+    data = json_text.dumps(wanted).encode()
+    client = launch.connect(container.location)
+    if client is not None:
+        launch.send(client, data)
+        frame = _receive(client)
+        if frame is not None and frame[0] not in (frames.REFUSED, frames.OUTDATED):
+            return Session(client, frame)
+        if frame is None and container.was_started():
+            return Session(client, None)  # its monitor was killed; a second one must not start it again
+        client.close()
+        if frame is not None and frame[0] == frames.REFUSED:
+            return Session(_fork_monitor(wanted), None)
+    if stays:
+        ours, theirs = launch.pair()
+        launch.send(ours, data)
+        launch.spawn(container.location, theirs)
+        theirs.close()
+        return Session(ours, None)
+    client = _fork_monitor(wanted)
+    launch.spawn(container.location)
+    return Session(client, None)
+
+
+def _fork_monitor(wanted: dict[str, Any]) -> _socket.socket:
+    """Fork a monitor from this process; returns the connection to it."""
+    ours, theirs = launch.pair()
+    if os.fork():
+        theirs.close()
+        return ours
+    status = 1
+    try:
+        os.setsid()
+        launch.detach_from_caller(theirs.fileno())
+        from orlop.engine import monitor, own_cgroup
+
+        os.umask(0o022)
+        own_cgroup.enter("monitor")
+        monitor.run(wanted, theirs)
+        own_cgroup.leave()
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def _receive(socket: _socket.socket) -> tuple[bytes, bytes] | None:
+    try:
+        data = socket.recv(_LARGEST_ANSWER)
+    except ConnectionResetError:
+        return None
+    return (data[:1], data[1:]) if data else None

@@ -1,0 +1,130 @@
+"""Who a container's program runs as: ``--user`` against the container's own /etc/passwd and /etc/group.
+
+The files are the image's, so hostile: they are opened below the root file system only, read up to a limit,
+and never waited for. A number is always an id, even where a line of /etc/passwd has it as a name
+(CVE-2016-3697).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from orlop.errors import InvalidArgument
+from orlop.linux import path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_LARGEST_FILE = 4 << 20
+_LARGEST_ID = (1 << 32) - 2
+
+
+class User:
+    """The user a program runs as; ``groups`` are supplementary."""
+
+    __slots__ = ("gid", "groups", "home", "uid")
+
+    def __init__(self, uid: int, gid: int, groups: list[int], home: str) -> None:
+        self.uid = uid
+        self.gid = gid
+        self.groups = groups
+        self.home = home
+
+    def config(self) -> dict[str, Any]:
+        """As ``process.user`` of the OCI configuration."""
+        user: dict[str, Any] = {"uid": self.uid, "gid": self.gid}
+        if self.groups:
+            user["additionalGids"] = self.groups
+        return user
+
+
+def find(rootfs: str, wanted: str) -> User:
+    """Resolve ``user[:group]``, each a name or a number; empty is root.
+
+    Raises:
+        InvalidArgument: a name that the container's files do not have, or a number out of range.
+    """
+    root = os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return resolve(wanted, _read(root, "/etc/passwd"), lambda: _read(root, "/etc/group"))
+    finally:
+        os.close(root)
+
+
+def resolve(wanted: str, passwd: str, group_file: Any) -> User:
+    """`find` with the files' texts; ``group_file`` is called only if groups matter."""
+    name, colon, group = wanted.partition(":")
+    name = name or "0"
+    number = _number(name, wanted)
+    entry = _passwd_entry(passwd, name, number)
+    if entry is None and number is None:
+        raise InvalidArgument(f"unable to find user {name}: no matching entries in the container's /etc/passwd")
+    if entry is None:
+        uid, gid, home = number or 0, 0, ""
+    else:
+        name, uid, gid, home = entry
+    if colon and group:
+        group_number = _number(group, wanted)
+        if group_number is None:
+            group_number = _group_number(group_file(), group)
+        if group_number is None:
+            raise InvalidArgument(f"unable to find group {group}: no matching entries in the container's /etc/group")
+        return User(uid, group_number, [], home or "/")
+    groups = _memberships(group_file(), name) if entry is not None else []
+    return User(uid, gid, groups, home or "/")
+
+
+def _number(text: str, wanted: str) -> int | None:
+    if not (text.isascii() and text.isdigit()):
+        return None
+    if len(text) > 10 or int(text) > _LARGEST_ID:
+        raise InvalidArgument(f'invalid user "{wanted}": ids are from 0 to {_LARGEST_ID}')
+    return int(text)
+
+
+def _passwd_entry(passwd: str, name: str, number: int | None) -> tuple[str, int, int, str] | None:
+    for line in passwd.splitlines():
+        fields = line.split(":")
+        if len(fields) < 6 or not _is_id(fields[2]) or not _is_id(fields[3]):
+            continue
+        if int(fields[2]) == number if number is not None else fields[0] == name:
+            home = fields[5] if fields[5].startswith("/") else ""
+            return fields[0], int(fields[2]), int(fields[3]), home
+    return None
+
+
+def _group_number(groups: str, name: str) -> int | None:
+    for line in groups.splitlines():
+        fields = line.split(":")
+        if len(fields) >= 3 and fields[0] == name and _is_id(fields[2]):
+            return int(fields[2])
+    return None
+
+
+def _memberships(groups: str, name: str) -> list[int]:
+    found = []
+    for line in groups.splitlines():
+        fields = line.split(":")
+        if len(fields) >= 4 and _is_id(fields[2]) and name in fields[3].split(","):
+            found.append(int(fields[2]))
+    return found
+
+
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= _LARGEST_ID
+
+
+def _read(root: int, name: str) -> str:
+    try:
+        # O_NONBLOCK: a FIFO in its place must not hold us.
+        descriptor = path.open_in_root(root, name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    except OSError:
+        return ""  # a root file system without users is common
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return ""
+        return os.read(descriptor, _LARGEST_FILE).decode(errors="replace")
+    finally:
+        os.close(descriptor)
