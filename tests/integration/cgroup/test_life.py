@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orlop.errors import Conflict
+from orlop.errors import Conflict, Unsupported
 from orlop.linux import cgroup, clone
 from orlop.linux.cgroup import directory, removal
 from orlop.linux.cgroup.layout import Layout
@@ -122,8 +122,8 @@ def test_an_empty_group_is_taken_over_and_a_busy_one_is_not(group: Group, proces
 
 
 def test_a_failed_creation_leaves_nothing_behind(group: Group, parent: str) -> None:
-    with pytest.raises(Exception, match="hugetlb|pageSize"):
-        group.create({"hugepageLimits": [{"pageSize": "3KB", "limit": 1}]})
+    with pytest.raises(Unsupported, match="rdma"):
+        group.create({"rdma": {"none": {"hcaHandles": 1}}})
 
     assert not group.exists
     assert not any(os.path.exists(h.directory(parent)) for h in group.hierarchies)

@@ -73,7 +73,9 @@ def v1_statistics(tmp_path: Path) -> dict[str, Any]:
     names = {"cpu": ("cpu", "cpuacct")}
     hierarchies = []
     for name in ("cpu", "cpuset", "memory", "pids", "blkio", "hugetlb", "freezer"):
-        lay_out(tmp_path / name / "box", {f: t for p, t in V1_FILES.items() for n, _, f in [p.partition("/")] if n == name})
+        lay_out(
+            tmp_path / name / "box", {f: t for p, t in V1_FILES.items() for n, _, f in [p.partition("/")] if n == name}
+        )
         hierarchies.append(Hierarchy(1, names.get(name, (name,)), str(tmp_path / name), "/"))
     return Layout(hierarchies, None).group("/box").statistics()
 

@@ -19,7 +19,17 @@ if TYPE_CHECKING:
 
     from orlop.linux.cgroup.group import Group
 
-FILES = "memory.max memory.swap.max memory.low cpu.weight cpu.max pids.max io.weight io.max hugetlb.2MB.max".split()
+FILES = [
+    "memory.max",
+    "memory.swap.max",
+    "memory.low",
+    "cpu.weight",
+    "cpu.max",
+    "pids.max",
+    "io.weight",
+    "io.max",
+    "hugetlb.2MB.max",
+]
 CONTROLLERS = "cpu cpuset io memory pids hugetlb"
 
 

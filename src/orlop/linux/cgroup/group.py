@@ -72,9 +72,11 @@ class Group:
     def create(self, resources: dict[str, Any] | None = None, *, rootless: bool = False) -> None:
         """Make the directories and set the limits of ``linux.resources``, before anybody joins.
 
-        Without device rules, as with them, the group starts from "no device" and gets the default ones
-        (see `device_rules`). Whatever fails, what was made is removed again. With ``rootless``, hierarchies
-        that the user may not write to are left out, as long as nothing was asked for that needs them.
+        Device rules always start from "no device", also where the resources have none, and end with the
+        devices of every container (see `devices`); only with None instead of resources, for a group that is
+        not a container's, is there no restriction at all. Whatever fails, what was made is removed again. With
+        ``rootless``, hierarchies that the user may not write to are left out, as long as nothing was asked for
+        that needs them.
 
         Raises:
             Conflict: the cgroup exists and has processes.
@@ -85,9 +87,10 @@ class Group:
         made: list[str] = []
         try:
             self._make_directories(made, rootless=rootless)
-            from orlop.linux.cgroup import limits
+            if resources is not None:
+                from orlop.linux.cgroup import limits
 
-            limits.apply(self, resources or {}, new=True, rootless=rootless)
+                limits.apply(self, resources, new=True, rootless=rootless)
         except BaseException:
             directory.undo(made)
             raise
@@ -222,7 +225,8 @@ class Group:
     def kill(self, signal: int = _KILL) -> None:
         """Send a signal to every process of the group and those below it, forks in progress included.
 
-        SIGKILL also ends the processes of a frozen group; other signals wait there until it is thawed.
+        SIGKILL also ends the processes of a frozen group. There, a signal that a process handles waits until
+        it is thawed; one that ends it waits on version 1 and does not on version 2.
         """
         from orlop.linux.cgroup import killing
 
