@@ -440,7 +440,7 @@ class _Creation:
                 break
         container.write_record(record)
         if self._request.pid_file:
-            _write_pid_file(self._request.pid_file, self._pid)
+            write_pid_file(self._request.pid_file, self._pid)
         return Created(container, self._pid, self._pidfd, master, self._talk, message["warnings"])
 
     def _deliver_console(self, master: int) -> int:
@@ -485,8 +485,12 @@ class _Creation:
         return StepFailed("set up the container", "", f"init was killed by signal {-code}{hint}")
 
 
-def _write_pid_file(path: str, pid: int) -> None:
-    """Whole or not at all: engines read it as soon as it is there."""
+def write_pid_file(path: str, pid: int) -> None:
+    """Write a process id, whole or not at all: engines read the file as soon as it is there.
+
+    Raises:
+        StepFailed: it cannot be written.
+    """
     directory, _, name = path.rpartition("/")
     aside = f"{directory}/.{name}"
     with step("write", path):

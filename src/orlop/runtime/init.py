@@ -15,7 +15,7 @@ import _socket
 from orlop.errors import CommandNotExecutable, CommandNotFound, OrlopError, StepFailed
 from orlop.linux import capability, credentials, hostname, keyring, link, mount, namespace, path, prctl
 from orlop.runtime import channel as channels
-from orlop.runtime import console, devices, executable, hooks, masks, mounts, namespaces, process, rootfs
+from orlop.runtime import console, devices, executable, hooks, labels, masks, mounts, namespaces, process, rootfs
 from orlop.runtime.cgroup_mounts import CgroupMounter
 from orlop.runtime.step import step
 
@@ -115,6 +115,7 @@ def _run(setup: Setup) -> None:
     _join(setup)
     process.set_oom_score(process_spec)
     prctl.set_dumpable(False)
+    confinements = labels.prepare(process_spec)
     os.setsid()
     _set_names(setup)
     root = _build_root(setup, linux, process_spec)
@@ -133,8 +134,8 @@ def _run(setup: Setup) -> None:
         setup.channel.send("console", descriptors=(master,))
         os.close(master)
     else:
-        _redirect(setup.streams)
-    _become(setup, process_spec, slave)
+        process.redirect(setup.streams)
+    _become(setup, process_spec, slave, confinements)
 
 
 def _join(setup: Setup) -> None:
@@ -258,16 +259,7 @@ def _enter(setup: Setup, root: int) -> None:
         rootfs.enter_by_pivot(root)
 
 
-def _redirect(streams: tuple[int, int, int]) -> None:
-    if streams == (0, 1, 2):
-        return
-    copies = [os.dup(stream) for stream in streams]  # first away from 0 to 2, which may be among the sources
-    for descriptor, copy in enumerate(copies):
-        os.dup2(copy, descriptor)
-        os.close(copy)
-
-
-def _become(setup: Setup, process_spec: dict[str, Any], slave: int) -> None:
+def _become(setup: Setup, process_spec: dict[str, Any], slave: int, confinements: list[labels.Label]) -> None:
     """Turn into the container's program, with a stop before it until the container is started."""
     linux = setup.spec.get("linux") or {}
     user = process_spec.get("user") or {}
@@ -295,11 +287,11 @@ def _become(setup: Setup, process_spec: dict[str, Any], slave: int) -> None:
     file = executable.find(arguments[0], entries) if arguments else ""
     process.reset_signals()
     prctl.set_parent_death_signal(0)
-    report, message = _await_start(setup, identity.warnings)
+    report, message = _await_start(setup, identity.warnings, [label.descriptor for label in confinements])
     try:
         if not file:
             raise CommandNotFound("process.args is not set: there is no program to run")
-        _start(setup, identity, message)
+        _start(setup, identity, message, confinements)
         first_closed = 3 + setup.preserve
         for descriptor in range(3, first_closed):
             os.set_inheritable(descriptor, True)
@@ -316,9 +308,9 @@ def _set_memory_policy(policy: dict[str, Any]) -> None:
         scheduling.set_memory_policy(policy["mode"], policy.get("flags") or [], policy.get("nodes") or "")
 
 
-def _await_start(setup: Setup, warnings: list[str]) -> tuple[Channel, dict[str, Any]]:
+def _await_start(setup: Setup, warnings: list[str], spare: list[int]) -> tuple[Channel, dict[str, Any]]:
     """Say that the container is ready, wait for its start, and return where to report from then on."""
-    keep = [*range(3, 3 + setup.preserve)]
+    keep = [*range(3, 3 + setup.preserve), *spare]
     if setup.notify is not None:
         keep.append(setup.notify.fileno())
     listener = setup.listener
@@ -341,9 +333,13 @@ def _await_start(setup: Setup, warnings: list[str]) -> tuple[Channel, dict[str, 
         report.close()  # who asked to start went away before saying so
 
 
-def _start(setup: Setup, identity: process.Identity, message: dict[str, Any]) -> None:
+def _start(
+    setup: Setup, identity: process.Identity, message: dict[str, Any], confinements: list[labels.Label]
+) -> None:
     state = message["state"]
     hooks.run((setup.spec.get("hooks") or {}).get("startContainer") or [], state, "startContainer")
+    for label in confinements:
+        label.apply()
     listener = identity.shed(setup.program)
     if listener >= 0:
         from orlop.linux.seccomp.listener import send

@@ -210,6 +210,16 @@ def _home(root: int, uid: int) -> str:
     return "/"
 
 
+def redirect(streams: tuple[int, int, int]) -> None:
+    """Make three descriptors the standard streams."""
+    if streams == (0, 1, 2):
+        return
+    copies = [os.dup(stream) for stream in streams]  # first away from 0 to 2, which may be among the sources
+    for descriptor, copy in enumerate(copies):
+        os.dup2(copy, descriptor)
+        os.close(copy)
+
+
 def give_streams(uid: int, gid: int) -> None:
     """Make the user the owner of terminals, pipes and sockets that are its standard streams, so it can reopen them.
 

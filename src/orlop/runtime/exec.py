@@ -1,0 +1,380 @@
+"""Another process in a running container.
+
+Two processes again: the joiner enters the container's namespaces all at once through its init's pidfd, and its child,
+born inside, becomes the program. What happens inside is hostile ground: the joiner cannot be traced or dumped, holds
+no descriptor of the host when the program starts, and nothing is read from the container but its passwd
+file. Callers from a command line seal their interpreter first (`orlop.linux.sealed`).
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+
+from orlop.errors import CommandNotExecutable, CommandNotFound, Conflict, InvalidArgument, OrlopError, StepFailed
+from orlop.linux import clone, credentials, keyring, namespace, pidfd, prctl, sealed
+from orlop.runtime import channel as channels
+from orlop.runtime import console, executable, labels, process
+from orlop.runtime.create import write_pid_file
+from orlop.runtime.step import step
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    import _socket
+
+    from orlop.linux.seccomp import Program
+    from orlop.runtime.channel import Channel
+    from orlop.runtime.container import Container
+
+_KILL = 9
+
+
+class ExecRequest:
+    """What to run where.
+
+    Attributes:
+        container: a created or running container.
+        process: an OCI ``process`` object.
+        pid_file, console_socket: paths, or empty.
+        preserve_fds: how many descriptors from 3 up the program gets.
+        ignore_paused: start it in a paused container too, where it waits.
+        cgroup: sub-cgroup by controller; the key "" stands for all.
+        stdio: its standard streams, unless it has a terminal.
+    """
+
+    __slots__ = (
+        "cgroup",
+        "console_socket",
+        "container",
+        "ignore_paused",
+        "pid_file",
+        "preserve_fds",
+        "process",
+        "stdio",
+    )
+
+    def __init__(
+        self,
+        container: Container,
+        process: dict[str, Any],
+        *,
+        pid_file: str = "",
+        console_socket: str = "",
+        preserve_fds: int = 0,
+        ignore_paused: bool = False,
+        cgroup: dict[str, str] | None = None,
+        stdio: tuple[int, int, int] = (0, 1, 2),
+    ) -> None:
+        self.container = container
+        self.process = process
+        self.pid_file = pid_file
+        self.console_socket = console_socket
+        self.preserve_fds = preserve_fds
+        self.ignore_paused = ignore_paused
+        self.cgroup = cgroup or {}
+        self.stdio = stdio
+
+
+class Executed:
+    """A process that was started in a container, a child of the caller.
+
+    Attributes:
+        pid, pidfd: the process; the descriptor is the caller's to close.
+        console: the master of its terminal if it has one that no console socket took, else -1.
+        warnings: what was asked for and could not be had.
+    """
+
+    __slots__ = ("console", "pid", "pidfd", "warnings")
+
+    def __init__(self, pid: int, descriptor: int, master: int, warnings: list[str]) -> None:
+        self.pid = pid
+        self.pidfd = descriptor
+        self.console = master
+        self.warnings = warnings
+
+
+def execute(request: ExecRequest, *, detach: bool = False) -> int:
+    """Run a process in a container; returns its exit status, or 0 at once with ``detach``.
+
+    Raises:
+        OrlopError: as `start`.
+    """
+    if detach and request.process.get("terminal") and not request.console_socket:
+        raise InvalidArgument("cannot allocate a terminal without --console-socket when the runtime does not stay")
+    started = start(request)
+    if detach:
+        return 0
+    from orlop.runtime.foreground import Foreground
+
+    return Foreground(started.pid, started.pidfd, started.console).wait()
+
+
+def start(request: ExecRequest) -> Executed:
+    """Start a process in a container; returns once it runs.
+
+    Raises:
+        Conflict: the container is stopped, or paused.
+        CommandNotFound, CommandNotExecutable: the program is not there or cannot be run.
+        StepFailed: a step of joining failed; says which.
+    """
+    if request.console_socket and not request.process.get("terminal"):
+        raise InvalidArgument("--console-socket is for a process with a terminal, which this one has not")
+    joining = _Joining(request)
+    try:
+        return joining.run()
+    finally:
+        joining.close()
+
+
+class _Joining:
+    """One exec's resources."""
+
+    __slots__ = ("_descriptors", "_inner", "_init", "_kinds", "_notify", "_outer", "_program", "_request", "_root", "_sealed")
+
+    def __init__(self, request: ExecRequest) -> None:
+        self._request = request
+        self._descriptors: list[int] = []
+        self._init = -1
+        self._root = -1
+        self._kinds = 0
+        self._sealed = sealed.is_sealed()
+        self._notify: _socket.socket | None = None
+        self._program: Program | None = None
+        self._outer, self._inner = channels.pair()
+
+    def close(self) -> None:
+        """Let go of everything."""
+        for descriptor in self._descriptors:
+            os.close(descriptor)
+        self._descriptors = []
+        self._outer.close()
+        self._inner.close()
+        if self._notify is not None:
+            self._notify.close()
+
+    def run(self) -> Executed:
+        """Check, join, and wait for the exec."""
+        self._look_at_container()
+        self._compile_seccomp()
+        with_unified, files = self._open_cgroup()
+        pid, descriptor = clone.clone(0, cgroup=with_unified)
+        if pid == 0:
+            self._join(files)
+        self._inner.close()
+        try:
+            return self._accompany()
+        finally:
+            os.waitpid(pid, 0)
+            os.close(descriptor)
+
+    def _look_at_container(self) -> None:
+        container = self._request.container
+        status = container.status()
+        if status in ("stopped", "creating"):
+            raise Conflict(f"cannot exec in a {status} container")
+        if status == "paused" and not self._request.ignore_paused:
+            raise Conflict("cannot exec in a paused container (use --ignore-paused to override)")
+        self._init = self._own(pidfd.open_process(container.pid))
+        if not container.alive():
+            raise Conflict("cannot exec in a stopped container")
+        for kind, file in namespace.FILES.items():
+            theirs = namespace.identity(f"/proc/{container.pid}/ns/{file}")
+            if theirs is not None and theirs != namespace.identity(f"/proc/self/ns/{file}"):
+                self._kinds |= namespace.FLAGS[kind]
+        with step("open root of", container.id):
+            self._root = self._own(os.open(f"/proc/{container.pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
+
+    def _own(self, descriptor: int) -> int:
+        self._descriptors.append(descriptor)
+        return descriptor
+
+    def _compile_seccomp(self) -> None:
+        config = (self._request.container.config().get("linux") or {}).get("seccomp")
+        if not config:
+            return
+        from orlop.linux import seccomp
+
+        self._program = seccomp.compile(config)
+        if self._program.notify:
+            from orlop.linux.seccomp.listener import connect
+
+            with step("connect to seccomp agent", config.get("listenerPath") or ""):
+                self._notify = connect(config.get("listenerPath") or "")
+
+    def _open_cgroup(self) -> tuple[int, list[int]]:
+        """The unified cgroup to be born in (or -1), and the files to join the others with."""
+        group = self._request.container.cgroup()
+        wanted = self._request.cgroup
+        if "" in wanted:
+            group = group.child(wanted[""])
+        with step("join cgroup", group.path):
+            unified = group.clone_fd()
+            files = group.join_files(unified=unified is None)
+            self._descriptors += files
+            if unified is not None:
+                self._own(unified)
+            for controller, below in wanted.items():
+                if controller:
+                    directory = group.child(below).directory(controller)
+                    if directory is None:
+                        raise StepFailed("join cgroup", controller, "this machine has no such version 1 controller")
+                    files.append(self._own(os.open(f"{directory}/tasks", os.O_WRONLY | os.O_CLOEXEC)))
+        return -1 if unified is None else unified, files
+
+    def _accompany(self) -> Executed:
+        """Listen to the joiner and its child until the program runs."""
+        pid = 0
+        descriptor = master = -1
+        warnings: list[str] = []
+        while True:
+            answer = self._outer.receive()
+            if answer is None:
+                break
+            message, descriptors = answer
+            kind = message["kind"]
+            if kind == "born":
+                pid = int(message["pid"])
+                descriptor = pidfd.open_process(pid)
+                if self._request.pid_file:
+                    write_pid_file(self._request.pid_file, pid)
+                self._outer.send("continue", state={**self._request.container.state("running"), "pid": pid})
+            elif kind == "console":
+                master = descriptors[0]
+                if self._request.console_socket:
+                    console.hand_over(self._request.console_socket, master)
+                    os.close(master)
+                    master = -1
+            elif kind == "warnings":
+                warnings = message["warnings"]
+            else:
+                self._give_up(pid, descriptor, master)
+                raise self._failure(message)
+        if not pid:
+            raise OrlopError("the process that joins the container ended without a word")
+        return Executed(pid, descriptor, master, warnings)
+
+    def _failure(self, message: dict[str, Any]) -> OrlopError:
+        if message["kind"] == "errno":
+            return executable.failed((self._request.process.get("args") or [""])[0], message["errno"])
+        return channels.revive(message)
+
+    def _give_up(self, pid: int, descriptor: int, master: int) -> None:
+        if master >= 0:
+            os.close(master)
+        if pid:
+            os.close(descriptor)
+            os.waitpid(pid, 0)  # it has said why, and ends
+
+    # From here on in the joiner, and then in its child.
+
+    def _join(self, files: list[int]) -> None:
+        try:
+            gc.disable()
+            prctl.set_parent_death_signal(_KILL)
+            prctl.set_dumpable(False)
+            self._outer.close()
+            self._enter(files)
+            pid, _ = clone.clone(clone.CLONE_PARENT)
+            if pid == 0:
+                self._become()
+            self._inner.send("born", pid=pid)
+            os._exit(0)
+        except BaseException as error:
+            self._inner.send("error", **channels.describe(error))
+        finally:
+            os._exit(255)
+
+    def _enter(self, files: list[int]) -> None:
+        settings = self._request.process
+        affinity = settings.get("execCPUAffinity") or {}
+        if affinity.get("initial"):
+            _set_affinity(affinity["initial"])
+        process.set_oom_score(settings)
+        for file in files:
+            with step("join cgroup", self._request.container.id):
+                os.write(file, b"0")
+        if affinity.get("final"):
+            _set_affinity(affinity["final"])
+        if self._kinds:
+            with step("join namespaces of", self._request.container.id):
+                namespace.join(self._init, self._kinds)
+        if self._kinds & namespace.CLONE_NEWUSER:
+            with step("become root of the user namespace"):
+                credentials.set_group(0)
+                credentials.set_user(0)
+                prctl.set_dumpable(False)
+        with step("enter root of", self._request.container.id):
+            os.fchdir(self._root)
+            os.chroot(".")
+
+    def _become(self) -> None:
+        settings = self._request.process
+        try:
+            prctl.set_parent_death_signal(_KILL)
+            answer = self._inner.receive()
+            if answer is None:
+                os._exit(255)
+            confinements = labels.prepare(settings)
+            os.setsid()
+            slave = -1
+            if settings.get("terminal"):
+                master, slave = console.allocate(self._root, settings.get("consoleSize"))
+                self._inner.send("console", descriptors=(master,))
+            else:
+                process.redirect(self._request.stdio)
+            process.limit(settings)
+            keyring.join_new_session(f"_ses.{self._request.container.id}")
+            if slave >= 0:
+                with step("use terminal"):
+                    console.use(slave)
+            self._turn_into_program(settings, answer[0]["state"], confinements)
+        except BaseException as error:
+            self._inner.send("error", **channels.describe(error))
+            os._exit(
+                127 if isinstance(error, CommandNotFound) else 126 if isinstance(error, CommandNotExecutable) else 255
+            )
+
+    def _turn_into_program(
+        self, settings: dict[str, Any], state: dict[str, Any], confinements: list[labels.Label]
+    ) -> None:
+        user = settings.get("user") or {}
+        process.give_streams(user.get("uid") or 0, user.get("gid") or 0)
+        identity = process.Identity(settings)
+        identity.assume()
+        entries = process.environment(settings, self._root)
+        process.enter_directory(self._root, settings.get("cwd") or "/")
+        arguments = settings.get("args") or []
+        if not arguments:
+            raise CommandNotFound("process.args is not set: there is no program to run")
+        file = executable.find(arguments[0], entries)
+        process.reset_signals()
+        if identity.warnings:
+            self._inner.send("warnings", warnings=identity.warnings)
+        first_closed = 3 + self._request.preserve_fds
+        keep = [self._inner.descriptor, *(label.descriptor for label in confinements)]
+        if self._notify is not None:
+            keep.append(self._notify.fileno())
+        process.close_others(first_closed, tuple(keep))
+        for label in confinements:
+            label.apply()
+        listener = identity.shed(self._program)
+        if listener >= 0 and self._notify is not None:
+            from orlop.linux.seccomp.listener import send
+
+            metadata = self._request.container.config()["linux"]["seccomp"].get("listenerMetadata") or ""
+            send(self._notify, listener, state, metadata)
+        prctl.set_parent_death_signal(0)
+        for descriptor in range(3, first_closed):
+            os.set_inheritable(descriptor, True)
+        process.execute(
+            file, arguments, entries, self._inner, first_closed=first_closed, sealed=self._sealed
+        )
+
+
+def _set_affinity(cpus: str) -> None:
+    from orlop.linux import scheduling
+
+    with step("set CPU affinity", cpus):
+        scheduling.set_affinity(cpus)
