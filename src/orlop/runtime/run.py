@@ -9,14 +9,19 @@ from orlop.runtime.foreground import Foreground
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from orlop.runtime.create import Created, Request
 
 
-def run(request: Request, *, detach: bool = False, keep: bool = False) -> int:
+def run(
+    request: Request, *, detach: bool = False, keep: bool = False, warn: Callable[[str], None] | None = None
+) -> int:
     """Run a container.
 
     With ``detach``, return 0 as soon as its program runs; else wait for its end, pass signals on to it, delete it
-    unless ``keep`` says otherwise, and return its exit status (128 plus the signal that killed it).
+    unless ``keep`` says otherwise, and return its exit status (128 plus the signal that killed it). ``warn`` is told
+    what was asked for and could not be had, and which poststop hooks failed.
 
     Raises:
         OrlopError: as `create.create` and `Created.release`; nothing is left then.
@@ -27,12 +32,15 @@ def run(request: Request, *, detach: bool = False, keep: bool = False) -> int:
     except BaseException:
         _abandon(created)
         raise
+    if warn is not None:
+        for warning in created.warnings:
+            warn(warning)
     if detach:
         return 0
     status = Foreground(created.pid, created.pidfd, created.console).wait()
     if not keep:
         with created.container.lock():
-            delete.destroy(created.container)
+            delete.destroy(created.container, warn)
     return status
 
 

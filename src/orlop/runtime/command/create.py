@@ -27,5 +27,6 @@ def execute(said: Parsed, invocation: Invocation) -> int:
 
     from orlop.runtime import create
 
-    create.create(request, separate_start=True)
+    for warning in create.create(request, separate_start=True).warnings:
+        invocation.log.warning(warning)
     return 0

@@ -32,4 +32,4 @@ def execute(said: Parsed, invocation: Invocation) -> int:
 
     from orlop.runtime import run
 
-    return run.run(request, detach=said["detach"], keep=said["keep"])
+    return run.run(request, detach=said["detach"], keep=said["keep"], warn=invocation.log.warning)
