@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from orlop.linux.seccomp import Program
+    from orlop.linux.seccomp.cache import Cache
     from orlop.runtime.channel import Channel
 
 _KILL = 9
@@ -43,11 +44,13 @@ class Request:
         preserve_fds: how many descriptors from 3 up the program gets beside its standard streams.
         stdio: what its standard streams are, unless it has a terminal.
         rootless: the runtime lacks privileges, and cgroups that it may not use are done without.
+        filters: seccomp filters that the caller keeps compiled, or None to compile anew.
     """
 
     __slots__ = (
         "bundle",
         "console_socket",
+        "filters",
         "id",
         "no_new_keyring",
         "no_pivot",
@@ -73,6 +76,7 @@ class Request:
         stdio: tuple[int, int, int] = (0, 1, 2),
         rootless: bool = False,
         systemd_cgroup: bool = False,
+        filters: Cache | None = None,
     ) -> None:
         self.root = root
         self.id = id
@@ -85,6 +89,7 @@ class Request:
         self.stdio = stdio
         self.rootless = rootless
         self.systemd_cgroup = systemd_cgroup
+        self.filters = filters
 
 
 class Created:
@@ -354,7 +359,8 @@ class _Creation:
             return None, None
         from orlop.linux import seccomp
 
-        program = seccomp.compile(config)
+        kept = self._request.filters
+        program = kept.compile(config) if kept is not None else seccomp.compile(config)
         if not program.notify:
             return program, None
         from orlop.linux.seccomp.listener import connect

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import _socket
 
     from orlop.linux.seccomp import Program
+    from orlop.linux.seccomp.cache import Cache
     from orlop.runtime.channel import Channel
     from orlop.runtime.container import Container
 
@@ -42,12 +43,14 @@ class ExecRequest:
         ignore_paused: start it in a paused container too, where it waits.
         cgroup: sub-cgroup by controller; the key "" stands for all.
         stdio: its standard streams, unless it has a terminal.
+        filters: seccomp filters that the caller keeps compiled, or None to compile anew.
     """
 
     __slots__ = (
         "cgroup",
         "console_socket",
         "container",
+        "filters",
         "ignore_paused",
         "pid_file",
         "preserve_fds",
@@ -66,6 +69,7 @@ class ExecRequest:
         ignore_paused: bool = False,
         cgroup: dict[str, str] | None = None,
         stdio: tuple[int, int, int] = (0, 1, 2),
+        filters: Cache | None = None,
     ) -> None:
         self.container = container
         self.process = process
@@ -75,6 +79,7 @@ class ExecRequest:
         self.ignore_paused = ignore_paused
         self.cgroup = cgroup or {}
         self.stdio = stdio
+        self.filters = filters
 
 
 class Executed:
@@ -196,7 +201,8 @@ class _Joining:
             return
         from orlop.linux import seccomp
 
-        self._program = seccomp.compile(config)
+        kept = self._request.filters
+        self._program = kept.compile(config) if kept is not None else seccomp.compile(config)
         if self._program.notify:
             from orlop.linux.seccomp.listener import connect
 
