@@ -334,7 +334,7 @@ def test_exec_into_a_paused_container_waits_if_told_to(runtime: Runtime, bundle:
 
 
 def sub_cgroup(made: Bundle, controller: str) -> Path:
-    path = Path("/sys/fs/cgroup") / controller / made.linux["cgroupsPath"][1:]
+    path: Path = Path("/sys/fs/cgroup") / controller / made.linux["cgroupsPath"][1:]
     if not path.is_dir():
         pytest.skip(f"no version 1 controller {controller} here")
     (path / "sub").mkdir()
