@@ -27,7 +27,9 @@ _MFD_CLOEXEC = 1
 _MFD_ALLOW_SEALING = 2
 _MFD_EXEC = 0x10  # Linux 6.3; without it the kernel may be told to make memory files not executable
 _F_ADD_SEALS = 1033
-_SEALS = 0x1 | 0x2 | 0x4 | 0x8  # no more sealing, no shrinking, no growing, no writing
+#: No more sealing, no shrinking, no growing, no writing from now on. (Plain F_SEAL_WRITE would also look for writes
+#: under way, of which there are none, and takes 1.5 ms for it.) Linux 5.1.
+_SEALS = 0x1 | 0x2 | 0x4 | 0x10
 
 _BASE = 0x400000
 _HEADERS = 64 + 56  # of ELF: the file's header and one program header

@@ -32,14 +32,15 @@ class CgroupMounter:
     def make(self, target: int, each: Mount) -> None:
         """Mount on ``target`` what this machine's layout asks for."""
         attributes = each.options.set_attributes
-        if self._group.layout.v1 and each.kind == "cgroup":
+        if not self._group.hierarchies:
+            tree = _host_view(attributes)
+        elif self._group.layout.v1 and each.kind == "cgroup":
             self._make_v1(target, each, attributes)
             return
-        unified = self._group.layout.unified
-        if unified is None:
+        elif self._group.layout.unified is None:
             tree = mount.new("cgroup2", "cgroup", attributes=attributes)
         else:
-            tree = self._hierarchy(unified, attributes)
+            tree = self._hierarchy(self._group.layout.unified, attributes)
         try:
             mount.attach(tree, target)
         finally:
@@ -84,3 +85,10 @@ class CgroupMounter:
         if options[0].startswith("name="):
             options = ("none", *options)
         return mount.new("cgroup", "cgroup", data=options, attributes=attributes)
+
+
+def _host_view(attributes: int) -> int:
+    """For a container without cgroups of its own: the caller's, to look at only (CVE-2023-25809)."""
+    tree = mount.clone(mount.AT_FDCWD, "/sys/fs/cgroup", recursive=True)
+    mount.set_attributes(tree, attributes | mount.MOUNT_ATTR_RDONLY, recursive=True)
+    return tree

@@ -314,13 +314,15 @@ class _Creation:
         setup.root_path = self._rootfs
         setup.propagation = rootfs.PROPAGATION.get(linux.get("rootfsPropagation") or "", 0)
         setup.root_tree = -1
-        if "mount" in setup.plan.kinds:
-            setup.root_tree = self._own(rootfs.clone(self._rootfs))
         setup.mounts = self._mounts = mounts.read(spec.get("mounts") or [], self._bundle)
+        # An ordinary user may copy mounts only in a mount namespace of his own: init does it then.
+        setup.clones_inside = os.geteuid() != 0 and setup.plan.is_new("user")
+        if "mount" in setup.plan.kinds and not setup.clones_inside:
+            setup.root_tree = self._own(rootfs.clone(self._rootfs))
         for each, entry in zip(self._mounts, spec.get("mounts") or [], strict=True):
-            if each.options.bind:
+            if each.options.bind and not setup.clones_inside:
                 mounts.clone_source(each)
-                self._map_ids(each, entry, linux)
+            self._map_ids(each, entry, linux)
         setup.program, setup.notify = self._compile_seccomp(linux.get("seccomp"))
         self._notify = setup.notify
         self._make_group(setup, linux)
@@ -346,6 +348,8 @@ class _Creation:
         uids, gids = entry.get("uidMappings"), entry.get("gidMappings")
         if not (each.options.idmap or uids):
             return
+        if each.tree < 0:
+            raise StepFailed("map ids of mount", each.describe(), "only root can map the ids of a bind mount", 1)
         with step("map ids of mount", each.describe()):
             descriptor = idmap.user_namespace(uids or linux["uidMappings"], gids or linux["gidMappings"])
             try:

@@ -11,6 +11,7 @@ import os
 import select
 
 from orlop.errors import Conflict, OrlopError
+from orlop.linux import pidfd
 from orlop.runtime import kill
 from orlop.runtime.container import Container
 
@@ -71,7 +72,7 @@ def destroy(container: Container, warn: Callable[[str], None] | None = None) -> 
 
 def _end(container: Container) -> None:
     try:
-        process = os.pidfd_open(container.pid)
+        process = pidfd.open_process(container.pid)
     except ProcessLookupError:
         return
     try:

@@ -11,6 +11,7 @@ import select
 import time
 
 from orlop.errors import Conflict, Unsupported
+from orlop.linux import pidfd
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def stream(container: Container, interval: float) -> Iterator[dict[str, Any]]:
     """
     if not container.alive():
         raise Conflict(f"container with id {container.id} is not running")
-    process = os.pidfd_open(container.pid)
+    process = pidfd.open_process(container.pid)
     try:
         watch = _watch(container)
         try:

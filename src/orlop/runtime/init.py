@@ -48,11 +48,14 @@ class Setup:
         program, notify: the seccomp filter, and the connected socket of its ``listenerPath``.
         streams: standard input, output and error.
         wants_terminal, preserve: from the command line and the configuration.
+        clones_inside: whether init has to copy the root and the bind mounts' sources itself.
+        sealed: whether the interpreter's file is out of reach, so that no trampoline is needed.
         waits_for_hooks: whether the runtime runs hooks once the mounts are made.
     """
 
     __slots__ = (
         "channel",
+        "clones_inside",
         "container_id",
         "group",
         "group_files",
@@ -90,6 +93,7 @@ class Setup:
     preserve: int
     no_pivot: bool
     no_new_keyring: bool
+    clones_inside: bool
     sealed: bool
     waits_for_hooks: bool
 
@@ -190,6 +194,11 @@ def _set_names(setup: Setup) -> None:
 
 def _build_root(setup: Setup, linux: dict[str, Any], process_spec: dict[str, Any]) -> int:
     """Mount everything; returns a descriptor of the root."""
+    if setup.clones_inside and "mount" in setup.plan.kinds:
+        setup.root_tree = rootfs.clone(setup.root_path)
+        for each in setup.mounts:
+            if each.options.bind:
+                mounts.clone_source(each)
     if setup.root_tree >= 0:
         rootfs.isolate(setup.propagation)
         kind = setup.propagation or mount.MS_SLAVE
