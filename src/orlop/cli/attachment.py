@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
-    from orlop.engine.create import Created
+    from orlop.engine.container import Container
     from orlop.engine.start import Session
 
 _CHUNK = frames.LARGEST
@@ -108,25 +108,23 @@ def _note(_number: int, _frame: object) -> None:
     """Being called is enough: the signal's number is in the wake-up pipe."""
 
 
-def attach(session: Session, terminal: Terminal, made: Created, *, read_stdin: bool) -> int:
-    """Carry bytes and signals both ways until the container ends; returns its exit status.
+def attach(session: Session, terminal: Terminal, target: Container, *, read_stdin: bool) -> int:
+    """Carry bytes and signals both ways until the program that was started ends; returns its exit status.
 
     Raises:
-        OrlopError: it could not be started, or its monitor was killed.
+        OrlopError: its monitor was killed.
     """
-    session.wait_started()
-    os.close(made.lock)  # from here on it is the monitor's
     terminal.make_raw()
-    return _Attachment(session, terminal, made, read_stdin=read_stdin).run()
+    return _Attachment(session, terminal, target, read_stdin=read_stdin).run()
 
 
 class _Attachment:
-    __slots__ = ("_made", "_pending", "_reading", "_repaired", "_session", "_terminal")
+    __slots__ = ("_pending", "_reading", "_repaired", "_session", "_target", "_terminal")
 
-    def __init__(self, session: Session, terminal: Terminal, made: Created, *, read_stdin: bool) -> None:
+    def __init__(self, session: Session, terminal: Terminal, target: Container, *, read_stdin: bool) -> None:
         self._session = session
         self._terminal = terminal
-        self._made = made
+        self._target = target
         self._reading = read_stdin
         self._repaired = False
         self._pending: list[bytes] = []  # frames that the monitor has not taken yet
@@ -172,7 +170,7 @@ class _Attachment:
         elif not kind:
             self._repair()
             self._terminal.restore()
-            raise OrlopError(f"the monitor of container {self._made.container.id[:12]} was killed")
+            raise OrlopError(f"the monitor of container {self._target.id[:12]} was killed")
         return None
 
     def _send(self, frame: bytes) -> None:
@@ -217,7 +215,7 @@ class _Attachment:
         from orlop.engine import repair
 
         try:
-            repair.everything(self._made.container.location)
+            repair.everything(self._target.location)
         except (OSError, OrlopError) as error:
             sys.stderr.write(f"WARNING: what an earlier crash left could not be cleared: {error}\n")
 

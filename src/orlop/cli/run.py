@@ -63,7 +63,9 @@ def _run(location: Location, said: Parsed) -> int:
         made = create.create(location, settings)
         _warn(made.warnings)
         session = start.start(made.container, settings, stays=False)
-        return attachment.attach(session, terminal, made, read_stdin=settings.open_stdin)
+        session.wait_started()
+        os.close(made.lock)  # from here on it is the monitor's
+        return attachment.attach(session, terminal, made.container, read_stdin=settings.open_stdin)
 
 
 def _warn(warnings: list[str]) -> None:

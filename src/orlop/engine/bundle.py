@@ -114,16 +114,25 @@ def environment(settings: Settings, home: str) -> list[str]:
     variables = {"PATH": defaults.PATH[5:], "HOSTNAME": settings.hostname}
     if settings.terminal:
         variables["TERM"] = "xterm"
-    for text in settings.env:
+    merge(variables, settings.env)
+    variables.setdefault("HOME", home)
+    return [f"{name}={value}" for name, value in variables.items()]
+
+
+def merge(variables: dict[str, str], texts: list[str]) -> None:
+    """Put ``NAME=value`` texts over variables; a name alone takes that variable away.
+
+    Raises:
+        InvalidArgument: a text without a name.
+    """
+    for text in texts:
         name, equals, value = text.partition("=")
         if not name:
             raise InvalidArgument(f'invalid environment variable "{text}": use NAME=value')
         if equals:
             variables[name] = value
         else:
-            variables.pop(name, None)  # named without a value and not set here: taken away
-    variables.setdefault("HOME", home)
-    return [f"{name}={value}" for name, value in variables.items()]
+            variables.pop(name, None)
 
 
 def _process(

@@ -6,6 +6,8 @@ import _socket
 import os
 import sys
 
+import orlop
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from orlop.engine.location import Location
@@ -13,6 +15,11 @@ if TYPE_CHECKING:
 _LONGEST_SOCKET_PATH = 107
 _EVERY_DESCRIPTOR = (1 << 31) - 1
 _FIRST = 3  # the descriptor on which a new launcher finds its first request
+
+
+def package() -> str:
+    """Where this orlop lies: a launcher of another copy does not serve us."""
+    return os.path.normpath(os.path.dirname(orlop.__file__))
 
 
 def connect(location: Location) -> _socket.socket | None:
@@ -74,9 +81,7 @@ def _become(location: Location, first: _socket.socket | None, *, listen: bool) -
     if first is not None:
         os.dup2(first.fileno(), _FIRST, inheritable=True)
     detach_from_caller(_FIRST if first is not None else -1)
-    import orlop
-
-    place = os.path.dirname(os.path.dirname(orlop.__file__))
+    place = os.path.dirname(package())
     first_descriptor = _FIRST if first is not None else -1
     code = (
         f"import sys; sys.path.append({place!r})\n"

@@ -22,24 +22,24 @@ import sys
 
 import orlop
 from orlop import json_text
-from orlop.engine import frames, monitor, own_cgroup
+from orlop.engine import exec_monitor, filters, frames, launch, monitor, own_cgroup
 from orlop.engine.location import Location
 from orlop.linux import prctl, seccomp
-from orlop.runtime import delete
+from orlop.runtime import delete, kill
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 # What a monitor imports only when it needs it would be its own instead of shared, and late.
-PRELOADED = (delete, seccomp)
+PRELOADED = (delete, kill, seccomp)
 
 SOCKET_NAME = "launcher.sock"
 _LOCK_NAME = "launcher.lock"
 
 #: Seconds after its last request and its last monitor that a launcher stays.
 IDLE = 60
-_LARGEST_REQUEST = 1 << 16
+_LARGEST_REQUEST = 160 << 10
 #: Seconds that a connected caller may take to say what it wants.
 _PATIENCE = 1.0
 
@@ -50,10 +50,10 @@ def main(root: str, run_root: str, first: int, listen: bool) -> int:
     os.umask(0o022)
     location = Location(root, run_root, rootless=os.geteuid() != 0)
     own_cgroup.enter("launcher")
+    launcher = Launcher(location)
     gc.disable()  # a collection in a monitor would write to every page that it shares with us
     gc.collect()
     gc.freeze()
-    launcher = Launcher(location)
     if first >= 0:
         launcher.serve(_socket.socket(fileno=first))
     if listen and launcher.listen():
@@ -68,6 +68,7 @@ class Launcher:
     __slots__ = (
         "_children",
         "_files",
+        "_filters",
         "_listener",
         "_location",
         "_lock",
@@ -82,6 +83,8 @@ class Launcher:
         self._lock = -1
         self._children: set[int] = set()
         self._namespaces = [_identity(os.stat(f"/proc/self/ns/{kind}")) for kind in ("user", "mnt")]
+        self._filters = filters.kept(location)
+        filters.warm(self._filters)
         self._files = _loaded_files()
         self._wake_reader, self._wake_writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         _signal.signal(_signal.SIGCHLD, _wake)
@@ -181,7 +184,11 @@ class Launcher:
             return
         if isinstance(request, str):
             _answer(client, frames.REFUSED, request)
-        elif request.get("version") != orlop.__version__ or request.get("package") != package() or self._is_outdated():
+        elif (
+            request.get("version") != orlop.__version__
+            or request.get("package") != launch.package()
+            or self._is_outdated()
+        ):
             # Gone before it says so: the caller's next step is to start another in its place.
             self._step_down()
             _answer(client, frames.OUTDATED, "")
@@ -241,15 +248,11 @@ class Launcher:
                     os.close(descriptor)
             if self._listener is not None:
                 self._listener.close()
-            monitor.run(request, client)
+            serve = exec_monitor.run if "exec" in request else monitor.run
+            serve(request, client, self._filters)
             status = 0
         finally:
             os._exit(status)
-
-
-def package() -> str:
-    """Where this orlop lies: a launcher of another copy does not serve us."""
-    return os.path.dirname(orlop.__file__)
 
 
 def _next_caller(listener: Any) -> _socket.socket | None:

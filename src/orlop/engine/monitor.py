@@ -26,44 +26,66 @@ if TYPE_CHECKING:
     import _socket
     from typing import Any
 
+    from orlop.linux.seccomp.cache import Cache
 
-def run(request: dict[str, Any], client: _socket.socket) -> None:
+
+def run(request: dict[str, Any], client: _socket.socket, filters: Cache) -> None:
     """Be the monitor of the container that ``request`` describes, until it has ended. Errors go to the client.
 
     The request is what `orlop.engine.start.request` makes.
     """
     prctl.set_name("orlop-monitor")
-    # Whatever ends sessions and logs people out is not meant to end containers. A handler, not SIG_IGN, which
-    # the container's program would inherit.
-    for number in (_signal.SIGTERM, _signal.SIGINT, _signal.SIGHUP, _signal.SIGQUIT):
-        _signal.signal(number, _stay)
+    ignore_endings()
     location = Location(request["root"], request["run_root"], rootless=request["rootless"])
     line = Line(client)
     lock = monitor_lock.take(location, request["id"])
     if lock is None:
-        line.send(frames.FAILED, _describe(Conflict(f"container {request['name']} is already running")))
+        line.send(frames.FAILED, describe(Conflict(f"container {request['name']} is already running")))
         line.finish()
         return
     try:
-        _Monitor(location, request, line).run()
+        _Monitor(location, request, line, filters).run()
     finally:
         monitor_lock.drop(location, request["id"], lock)
+
+
+def ignore_endings() -> None:
+    """Not end when a session ends or somebody is logged out: that is not meant to end containers.
+
+    A handler, not SIG_IGN, which the container's program would inherit.
+    """
+    for number in (_signal.SIGTERM, _signal.SIGINT, _signal.SIGHUP, _signal.SIGQUIT):
+        _signal.signal(number, _stay)
 
 
 def _stay(_number: int, _frame: object) -> None:
     pass
 
 
-def _describe(error: BaseException) -> bytes:
+def describe(error: BaseException) -> bytes:
+    """The body of a `frames.FAILED`."""
     body = channel.describe(error)
     body["exit_code"] = error.exit_code if isinstance(error, OrlopError) and error.exit_code > 1 else 125
     return json_text.dumps(body).encode()
 
 
-class _Monitor:
-    __slots__ = ("_container", "_line", "_location", "_request", "_state")
+def pipes(*, open_stdin: bool) -> tuple[tuple[int, int, int], dict[str, int]]:
+    """A program's standard streams, and our ends of them by name."""
+    ours: dict[str, int] = {}
+    if open_stdin:
+        stdin, ours["stdin"] = os.pipe2(os.O_CLOEXEC)
+    else:
+        stdin = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+    ours["stdout"], stdout = os.pipe2(os.O_CLOEXEC)
+    ours["stderr"], stderr = os.pipe2(os.O_CLOEXEC)
+    return (stdin, stdout, stderr), ours
 
-    def __init__(self, location: Location, request: dict[str, Any], line: Line) -> None:
+
+class _Monitor:
+    __slots__ = ("_container", "_filters", "_line", "_location", "_request", "_state")
+
+    def __init__(self, location: Location, request: dict[str, Any], line: Line, filters: Cache) -> None:
+        self._filters = filters
         self._location = location
         self._request = request
         self._line = line
@@ -72,7 +94,7 @@ class _Monitor:
 
     def run(self) -> None:
         if not os.path.isdir(self._container.directory):
-            self._line.send(frames.FAILED, _describe(NotFound(f"no such container: {self._container.id[:12]}")))
+            self._line.send(frames.FAILED, describe(NotFound(f"no such container: {self._container.id[:12]}")))
             self._line.finish()
             return
         try:
@@ -91,7 +113,7 @@ class _Monitor:
         ours: dict[str, int] = {}
         stdio = (0, 1, 2)
         if not self._request["terminal"]:
-            stdio, ours = self._pipes()
+            stdio, ours = pipes(open_stdin=self._request["open_stdin"])
         try:
             created = runtime.create(
                 runtime.Request(
@@ -100,6 +122,7 @@ class _Monitor:
                     bundle=self._container.directory,
                     stdio=stdio,
                     rootless=self._location.rootless,
+                    filters=self._filters,
                 )
             )
         finally:
@@ -124,16 +147,6 @@ class _Monitor:
             raise
         return pump, created
 
-    def _pipes(self) -> tuple[tuple[int, int, int], dict[str, int]]:
-        ours: dict[str, int] = {}
-        if self._request["open_stdin"]:
-            stdin, ours["stdin"] = os.pipe2(os.O_CLOEXEC)
-        else:
-            stdin = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
-        ours["stdout"], stdout = os.pipe2(os.O_CLOEXEC)
-        ours["stderr"], stderr = os.pipe2(os.O_CLOEXEC)
-        return (stdin, stdout, stderr), ours
-
     def _ended(self, code: int) -> None:
         """Record the end, tell the client, then do what nobody needs to wait for."""
         code = 128 - code if code < 0 else code
@@ -149,7 +162,7 @@ class _Monitor:
         message = str(error) or type(error).__name__
         self._state.update(Status="created", Running=False, Pid=0, ExitCode=code, Error=message)
         self._record_end()
-        self._line.send(frames.FAILED, _describe(error))
+        self._line.send(frames.FAILED, describe(error))
         self._clean_up()
 
     def _record_end(self) -> None:

@@ -10,8 +10,19 @@ from orlop.linux import terminal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from orlop.engine.client_line import Line
-    from orlop.engine.log_file import LogFile
+
+    class Log(Protocol):
+        """Where output is recorded."""
+
+        def write(self, stream: str, data: bytes) -> None:
+            """Record output of ``stdout`` or ``stderr`` as it comes."""
+
+        def close(self) -> None:
+            """Record what is left, and end."""
+
 
 _CHUNK = frames.LARGEST
 #: Milliseconds after which to look whether a terminal that everybody closed was opened again.
@@ -27,7 +38,7 @@ class Pump:
 
     __slots__ = ("_console", "_ending", "_hung_up", "_input", "_line", "_log", "_outputs", "_pid", "_typed")
 
-    def __init__(self, line: Line, log: LogFile, ends: dict[str, int], pid: int) -> None:
+    def __init__(self, line: Line, log: Log, ends: dict[str, int], pid: int) -> None:
         self._line = line
         self._log = log
         self._pid = pid

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from orlop.engine.container import Container
+    from orlop.engine.location import Location
     from orlop.engine.settings import Settings
 
 _LARGEST_ANSWER = frames.LARGEST + 1
@@ -23,18 +24,25 @@ _LARGEST_ANSWER = frames.LARGEST + 1
 def request(container: Container, settings: Settings) -> dict[str, Any]:
     """What a monitor needs to know of a container."""
     return {
-        "version": orlop.__version__,
-        "package": os.path.dirname(orlop.__file__),
+        **basics(container.location),
         "id": container.id,
         "name": settings.name,
-        "root": container.location.root,
-        "run_root": container.location.run_root,
-        "rootless": container.location.rootless,
         "auto_remove": settings.auto_remove,
         "terminal": settings.terminal,
         "open_stdin": settings.open_stdin,
         "console_size": settings.console_size,
         "log_options": settings.log_options,
+    }
+
+
+def basics(location: Location) -> dict[str, Any]:
+    """What every request tells: which orlop asks, and for which engine."""
+    return {
+        "version": orlop.__version__,
+        "package": launch.package(),
+        "root": location.root,
+        "run_root": location.run_root,
+        "rootless": location.rootless,
     }
 
 
@@ -100,29 +108,49 @@ def start(container: Container, settings: Settings, *, stays: bool) -> Session:
     """
     wanted = request(container, settings)
     data = json_text.dumps(wanted).encode()
-    client = launch.connect(container.location)
-    if client is not None:
-        launch.send(client, data)
-        frame = _receive(client)
-        if frame is not None and frame[0] not in (frames.REFUSED, frames.OUTDATED):
-            return Session(client, frame)
-        if frame is None and container.was_started():
-            return Session(client, None)  # its monitor was killed; a second one must not start it again
-        client.close()
-        if frame is not None and frame[0] == frames.REFUSED:
-            return Session(_fork_monitor(wanted), None)
+    session = _ask_running(container.location, data)
+    if session is not None:
+        return session
+    if container.was_started():
+        # The launcher forked its monitor and both were killed. A second one must not start it again.
+        raise OrlopError("the container's monitor ended before the container was started")
     if stays:
-        ours, theirs = launch.pair()
-        launch.send(ours, data)
-        launch.spawn(container.location, theirs)
-        theirs.close()
-        return Session(ours, None)
-    client = _fork_monitor(wanted)
+        return _ask_new(container.location, data)
+    client = _fork_monitor(container.location, wanted)
     launch.spawn(container.location)
     return Session(client, None)
 
 
-def _fork_monitor(wanted: dict[str, Any]) -> _socket.socket:
+def ask(location: Location, data: bytes) -> Session:
+    """Send a request to the launcher, starting one if there is none."""
+    return _ask_running(location, data) or _ask_new(location, data)
+
+
+def _ask_running(location: Location, data: bytes) -> Session | None:
+    """Send a request to the running launcher; None if there is none for us."""
+    client = launch.connect(location)
+    if client is None:
+        return None
+    try:
+        launch.send(client, data)
+        frame = _receive(client)
+    except BrokenPipeError:
+        frame = None  # it was killed just now
+    if frame is None or frame[0] in (frames.REFUSED, frames.OUTDATED):
+        client.close()
+        return None
+    return Session(client, frame)
+
+
+def _ask_new(location: Location, data: bytes) -> Session:
+    ours, theirs = launch.pair()
+    launch.send(ours, data)
+    launch.spawn(location, theirs)
+    theirs.close()
+    return Session(ours, None)
+
+
+def _fork_monitor(location: Location, wanted: dict[str, Any]) -> _socket.socket:
     """Fork a monitor from this process; returns the connection to it."""
     ours, theirs = launch.pair()
     if os.fork():
@@ -132,11 +160,11 @@ def _fork_monitor(wanted: dict[str, Any]) -> _socket.socket:
     try:
         os.setsid()
         launch.detach_from_caller(theirs.fileno())
-        from orlop.engine import monitor, own_cgroup
+        from orlop.engine import filters, monitor, own_cgroup
 
         os.umask(0o022)
         own_cgroup.enter("monitor")
-        monitor.run(wanted, theirs)
+        monitor.run(wanted, theirs, filters.kept(location))
         own_cgroup.leave()
         status = 0
     finally:

@@ -1,0 +1,74 @@
+"""Looking after one command that was executed in a running container, as `monitor` does after the container.
+
+It holds the command's standard streams and serves the client that asked for it. Nothing of it is logged.
+"""
+
+from __future__ import annotations
+
+import os
+
+from orlop.engine import frames, monitor
+from orlop.engine.client_line import Line
+from orlop.engine.pump import Pump
+from orlop.linux import prctl
+from orlop.runtime import exec as runtime
+from orlop.runtime.container import Container
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import _socket
+    from typing import Any
+
+    from orlop.linux.seccomp.cache import Cache
+
+
+class _NoLog:
+    """Where the output of a command goes that nobody logs."""
+
+    __slots__ = ()
+
+    def write(self, stream: str, data: bytes) -> None:
+        """Forget it."""
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+def run(request: dict[str, Any], client: _socket.socket, filters: Cache) -> None:
+    """Run the command that ``request`` describes, until it has ended. Errors go to the client.
+
+    The request is what `orlop.engine.execution.execute` makes.
+    """
+    prctl.set_name("orlop-exec")
+    monitor.ignore_endings()
+    line = Line(client)
+    try:
+        pump, executed = _start(request, line, filters)
+    except Exception as error:  # noqa: BLE001 - whatever it was, the client must hear of it
+        line.send(frames.FAILED, monitor.describe(error))
+        line.finish()
+        return
+    line.send(frames.STARTED)
+    pump.run(executed.pidfd)
+    _, status = os.waitpid(executed.pid, 0)
+    pump.drain()
+    code = os.waitstatus_to_exitcode(status)
+    line.send(frames.EXITED, (128 - code if code < 0 else code).to_bytes(1, "little"))
+    line.finish()
+
+
+def _start(request: dict[str, Any], line: Line, filters: Cache) -> tuple[Pump, runtime.Executed]:
+    container = Container.load(f"{request['run_root']}/runtime", request["id"])
+    ours: dict[str, int] = {}
+    stdio = (0, 1, 2)
+    if not request["terminal"]:
+        stdio, ours = monitor.pipes(open_stdin=request["open_stdin"])
+    try:
+        executed = runtime.start(runtime.ExecRequest(container, request["exec"], stdio=stdio, filters=filters))
+    finally:
+        if not request["terminal"]:
+            for descriptor in stdio:
+                os.close(descriptor)
+    if request["terminal"]:
+        ours = {"console": executed.console}
+    return Pump(line, _NoLog(), ours, executed.pid), executed
