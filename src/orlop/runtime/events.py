@@ -30,6 +30,10 @@ def statistics(container: Container) -> dict[str, Any]:
     """
     if not container.alive():
         raise Conflict(f"container with id {container.id} is not running")
+    return _statistics(container)
+
+
+def _statistics(container: Container) -> dict[str, Any]:
     # The last two are what runc adds from elsewhere: Intel's resource director and its own network devices.
     data = {**container.cgroup().statistics(), "intel_rdt": {}, "network_interfaces": None}
     return {"type": "stats", "id": container.id, "data": data}
@@ -43,7 +47,10 @@ def stream(container: Container, interval: float) -> Iterator[dict[str, Any]]:
     """
     if not container.alive():
         raise Conflict(f"container with id {container.id} is not running")
-    process = pidfd.open_process(container.pid)
+    try:
+        process = pidfd.open_process(container.pid)
+    except ProcessLookupError:
+        return  # it ended between two looks
     try:
         watch = _watch(container)
         try:
@@ -51,8 +58,6 @@ def stream(container: Container, interval: float) -> Iterator[dict[str, Any]]:
         finally:
             if watch is not None:
                 watch.close()
-    except ProcessLookupError:
-        return  # it ended between two looks
     finally:
         os.close(process)
 
@@ -80,5 +85,10 @@ def _until_end(container: Container, interval: float, process: int, watch: OomWa
         if process in ready:
             return
         if time.monotonic() >= due:
-            yield statistics(container)
             due += interval
+            try:
+                yield _statistics(container)
+            except OSError:
+                if container.alive():
+                    raise
+                # Its cgroup was removed while we read it; the next round sees the end.
