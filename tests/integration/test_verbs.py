@@ -314,3 +314,28 @@ def test_ps_counts_what_exec_added(runtime: Runtime, bundle: BundleMaker) -> Non
     assert pids == sorted(pids)
     assert len(pids) == 2
     assert runtime("ps", name).output.count("sleep") == 2
+
+
+# without a cgroup, as for a user to whom none is delegated
+
+
+def test_without_a_cgroup_the_pid_namespace_tells_who_belongs_to_the_container(
+    runtime: Runtime, bundle: BundleMaker
+) -> None:
+    name = runtime.start(bundle("sleep", "1000"))
+    runtime("exec", "--detach", name, "sleep", "500")
+    with_cgroup = runtime("ps", "--format", "json", name).json()
+    container = Container.load(str(runtime.root), name)
+    assert container.record is not None
+    record = container.record
+    container.write_record({**record, "cgroup": {**record["cgroup"], "hierarchies": []}})
+    try:
+        assert runtime("ps", "--format", "json", name).json() == with_cgroup
+        result = runtime.call("pause", name)
+        assert result.status == 1
+        assert "no cgroup" in result.errors
+        runtime("kill", "--all", name, "9")
+        until(lambda: runtime.state(name)["status"] == "stopped")
+        assert runtime("ps", "--format", "json", name).json() == []
+    finally:
+        container.write_record(record)
