@@ -45,6 +45,19 @@ HOT = [
     "orlop.runtime.spec",
     "orlop.runtime.spec.linux",
     "orlop.runtime.spec.mounts",
+    "orlop.runtime.command.create",
+    "orlop.runtime.command.delete",
+    "orlop.runtime.command.exec",
+    "orlop.runtime.command.kill",
+    "orlop.runtime.command.run",
+    "orlop.runtime.command.start",
+    "orlop.runtime.command.state",
+    "orlop.runtime.create",
+    "orlop.runtime.delete",
+    "orlop.runtime.exec",
+    "orlop.runtime.kill",
+    "orlop.runtime.run",
+    "orlop.runtime.start",
 ]
 
 #: What they may load besides orlop's own modules and what a bare `python -I -S` has loaded already.
@@ -59,6 +72,7 @@ ALLOWED = {
     "_struct",
     "errno",
     "fcntl",
+    "gc",
     "genericpath",
     "grp",
     "math",
