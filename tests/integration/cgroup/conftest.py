@@ -128,6 +128,16 @@ def process() -> Iterator[Process]:
             pass
 
 
+def has(layout: Layout, controller: str) -> bool:
+    """Whether one of the layout's hierarchies has a controller."""
+    if layout.v1_hierarchy(controller) is not None:
+        return True
+    if layout.unified is None:
+        return False
+    with open(layout.unified.mountpoint + "/cgroup.controllers", encoding="utf-8") as file:
+        return controller in file.read().split()
+
+
 def exit_of(pid: int) -> int:
     """Wait for a child; its exit status, or the negative number of the signal that ended it."""
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

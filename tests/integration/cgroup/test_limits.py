@@ -10,7 +10,7 @@ import pytest
 
 from orlop.errors import Unsupported
 from orlop.linux.cgroup.layout import Layout
-from tests.integration.cgroup.conftest import exit_of, value
+from tests.integration.cgroup.conftest import exit_of, has, value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,12 +110,8 @@ def test_block_io_weights_and_rates_are_set(machine: Layout, own_group: Group) -
 
 
 def test_huge_pages_are_limited_where_the_controller_is_unified(machine: Layout, own_group: Group) -> None:
-    unified = machine.unified
-    if unified is None or machine.v1_hierarchy("hugetlb") is not None:
+    if machine.v1_hierarchy("hugetlb") is not None or not has(machine, "hugetlb"):
         pytest.skip("needs the v2 controller hugetlb")
-    with open(unified.mountpoint + "/cgroup.controllers", encoding="utf-8") as file:
-        if "hugetlb" not in file.read().split():
-            pytest.skip("needs the v2 controller hugetlb")
 
     own_group.create({"hugepageLimits": [{"pageSize": "2MB", "limit": 4 * MIB}]})
 
@@ -158,7 +154,7 @@ def test_a_value_that_the_kernel_refuses_is_named_with_its_file(
 def test_a_limit_without_its_controller_is_refused_by_name(
     machine: Layout, own_group: Group, resources: dict[str, Any], controller: str, file: str
 ) -> None:
-    if machine.v1_hierarchy(controller) is not None:
+    if has(machine, controller):
         pytest.skip(f"needs a machine without the controller {controller}")
 
     with pytest.raises(Unsupported, match=f"{file}.*{controller}"):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orlop.linux import procfs
-from tests.integration.cgroup.conftest import exit_of
+from tests.integration.cgroup.conftest import exit_of, has
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,14 +124,14 @@ def test_a_signal_to_a_running_group_leaves_it_running(group: Group, process: Pr
     assert not group.frozen
     stat = procfs.stat(pid)
     assert stat is not None
-    assert stat.state == "S"
+    assert stat.state in "RS"
 
 
 def test_a_fork_bomb_is_bounded_and_ends(
     machine: Layout, layout: Layout, groups: Callable[[Layout], Group], process: Process
 ) -> None:
-    if layout.v1_hierarchy("pids") is None:
-        pytest.skip("needs the v1 controller pids")
+    if not has(layout, "pids"):
+        pytest.skip("needs the controller pids")
     group = groups(layout)
     group.create({"pids": {"limit": 24}})
     full, told = os.pipe()

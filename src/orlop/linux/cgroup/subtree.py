@@ -45,15 +45,21 @@ def _enable_in(control: str, controllers: list[str]) -> dict[str, OSError]:
         file.write(control, " ".join("+" + controller for controller in controllers))
         return {}
     except OSError as error:
-        if error.errno == errno.ENOENT and len(controllers) == 1:
-            return {controllers[0]: error}
+        if error.errno in (errno.EBUSY, errno.EOPNOTSUPP):
+            # Not one by one: those that count by thread would be accepted, and make every cgroup below one
+            # that no process can join ("domain invalid").
+            return {controller: _failure(control, controller, error) for controller in controllers}
     failures = {}
     for controller in controllers:
         try:
             file.write(control, "+" + controller)
         except OSError as error:
-            text = f"hand down controller {controller}: {error.strerror}"
-            if error.errno == errno.EBUSY:
-                text += " (the cgroup has processes of its own, which must move to a cgroup below it first)"
-            failures[controller] = OSError(error.errno, text, control)
+            failures[controller] = _failure(control, controller, error)
     return failures
+
+
+def _failure(control: str, controller: str, error: OSError) -> OSError:
+    text = f"hand down controller {controller}: {error.strerror}"
+    if error.errno == errno.EBUSY:
+        text += " (the cgroup has processes of its own, which must move to a cgroup below it first)"
+    return OSError(error.errno, text, control)
