@@ -116,8 +116,9 @@ def main(setup: Setup) -> None:
 def _run(setup: Setup) -> None:
     linux = setup.spec.get("linux") or {}
     process_spec = setup.spec.get("process") or {}
+    if not setup.plan.staged:
+        process.set_oom_score(process_spec)
     _join(setup)
-    process.set_oom_score(process_spec)
     prctl.set_dumpable(False)
     confinements = labels.prepare(process_spec)
     os.setsid()
@@ -260,6 +261,7 @@ def _protect(setup: Setup, linux: dict[str, Any], root: int) -> None:
 
 
 def _enter(setup: Setup, root: int) -> None:
+    process.forbid_imports()
     if "mount" not in setup.plan.kinds or not setup.plan.is_new("mount"):
         rootfs.enter_by_chroot(root)
     elif setup.no_pivot:

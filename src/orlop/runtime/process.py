@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 
 import _signal
 
@@ -27,6 +28,24 @@ if TYPE_CHECKING:
 #: What Python ignores and a container's program must not inherit as ignored.
 _IGNORED_BY_PYTHON = (_signal.SIGPIPE, _signal.SIGXFSZ)
 _LARGEST_PASSWD = 1 << 20
+
+
+def import_ahead(process: dict[str, Any], linux: dict[str, Any]) -> None:
+    """Import what only some configurations need, while ``sys.path`` still means the host's files."""
+    if linux.get("personality") or linux.get("memoryPolicy"):
+        from orlop.linux import scheduling  # noqa: F401
+    for name in ("scheduler", "ioPriority", "execCPUAffinity"):
+        if process.get(name):
+            from orlop.linux import scheduling  # noqa: F401
+
+
+def forbid_imports() -> None:
+    """From here on no import finds anything that is not loaded yet: the files it would look at are the container's.
+
+    A container that puts a module at the path of the host's Python library must not get it run with our rights (CVE-2019-14271
+    was this with a C library).
+    """
+    sys.meta_path.clear()
 
 
 def limit(process: dict[str, Any]) -> None:
@@ -56,7 +75,10 @@ def limit(process: dict[str, Any]) -> None:
 
 
 def set_oom_score(process: dict[str, Any]) -> None:
-    """Write ``oomScoreAdj`` through the host's /proc, before the view of it is lost."""
+    """Write ``oomScoreAdj`` through the host's /proc, before the view of it is lost.
+
+    Also before the process becomes another user: from then on its files in /proc belong to the host's root.
+    """
     score = process.get("oomScoreAdj")
     if score is None:
         return

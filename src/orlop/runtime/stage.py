@@ -12,7 +12,7 @@ import os
 from orlop.errors import OrlopError
 from orlop.linux import clone, credentials, namespace, pidfd, prctl
 from orlop.runtime import channel as channels
-from orlop.runtime import init, namespaces
+from orlop.runtime import init, namespaces, process
 from orlop.runtime.step import step
 
 TYPE_CHECKING = False
@@ -71,6 +71,7 @@ def _main(setup: init.Setup, inner: channels.Channel, cgroup: int, early_user: i
 def _run(setup: init.Setup, inner: channels.Channel, cgroup: int, early_user: int) -> None:
     plan = setup.plan
     flags = plan.flags & ~early_user
+    process.set_oom_score(setup.spec.get("process") or {})
     if early_user:
         if inner.receive() is None:
             return
