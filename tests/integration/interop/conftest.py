@@ -61,14 +61,14 @@ def archive(tmp_path_factory: pytest.TempPathFactory, root_filesystem: Path) -> 
 
 
 @pytest.fixture(scope="session")
-def new_home() -> Iterator[Callable[[str], Home]]:
+def new_home() -> Iterator[Callable[..., Home]]:
     """Makes homes for engines, and ends all that lived there when the tests are done."""
     homes: list[Home] = []
 
-    def make(name: str) -> Home:
+    def make(name: str, uids: range = range(0)) -> Home:
         directory = Path(tempfile.mkdtemp(prefix=f"orlop-interop-{name}-"))
         directory.chmod(0o755)  # a remapped root of a container must be able to pass; pytest's own are 0700
-        homes.append(Home(directory))
+        homes.append(Home(directory, uids))
         return homes[-1]
 
     yield make
@@ -82,19 +82,23 @@ def docker_programs() -> None:
 
 
 @pytest.fixture(scope="session")
-def docker(new_home: Callable[[str], Home], runtime: Path, archive: Path, docker_programs: None) -> Docker:
+def docker(new_home: Callable[..., Home], runtime: Path, archive: Path, docker_programs: None) -> Docker:
     return Docker(new_home("dockerd"), runtime, archive)
 
 
 @pytest.fixture(scope="session")
-def containerd(new_home: Callable[[str], Home], runtime: Path, root_filesystem: Path) -> Containerd:
+def containerd(new_home: Callable[..., Home], runtime: Path, root_filesystem: Path) -> Containerd:
     _need("containerd", "ctr")
     return Containerd(new_home("containerd"), runtime, root_filesystem)
 
 
 @pytest.fixture(scope="session")
-def podman(new_home: Callable[[str], Home], runtime: Path, archive: Path) -> Podman:
+def podman_programs() -> None:
     _need("podman", "conmon")
+
+
+@pytest.fixture(scope="session")
+def podman(new_home: Callable[..., Home], runtime: Path, archive: Path, podman_programs: None) -> Podman:
     return Podman(new_home("podman"), runtime, archive)
 
 

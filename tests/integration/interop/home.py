@@ -42,11 +42,13 @@ class Home:
     """A private mount namespace with an empty /run, in which an engine and its clients are started.
 
     Everything that engines scatter over /run (shim sockets, network namespaces, runtime state) and
-    every mount they make disappears with it. ``cgroup`` is the parent to give to containers.
+    every mount they make disappears with it. ``cgroup`` is the parent to give to containers. ``uids``
+    are those that only this home's processes have.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, uids: range = range(0)) -> None:
         self.directory = directory
+        self._uids = uids
         self.cgroup = f"/{directory.name}"
         script = "mount -t tmpfs -o mode=755 tmpfs /run && echo ready && exec cat"
         self._keeper = subprocess.Popen(
@@ -156,8 +158,15 @@ class Home:
         with open(f"{CGROUPS}/{controller}{self.cgroup}/{path}/{name}") as stream:
             return stream.read().strip()
 
+    def is_frozen(self, path: str) -> bool:
+        """Whether a cgroup below this home's parent stands still, by whichever freezer there is."""
+        if self.cgroup_file("freezer", path, "freezer.state") == "FROZEN":
+            return True
+        return "frozen 1" in self.cgroup_file("unified", path, "cgroup.events").splitlines()
+
     def close(self) -> None:
         """End the daemons, then whatever they left: processes, cgroups, mounts, files."""
+        self._kill(self._contained())  # a container left running would hold the daemon up for ten seconds
         for daemon in reversed(self._daemons):
             daemon.terminate()
             try:
@@ -167,11 +176,7 @@ class Home:
                 daemon.wait()
         deadline = time.monotonic() + 10
         while remaining := self._processes():
-            for pid in remaining:
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    continue
+            self._kill(remaining)
             assert time.monotonic() < deadline, f"processes {remaining} of {self.directory} do not end"
             time.sleep(0.02)
         for directory in self._cgroups():
@@ -191,20 +196,33 @@ class Home:
             found += [path for path, _, _ in os.walk(top, topdown=False)]
         return found
 
-    def _processes(self) -> set[int]:
-        """Who lives in this home's mount namespace or in its cgroups, its keeper apart."""
-        namespace = os.readlink(self._namespace)
-        pids = set()
-        for name in filter(str.isdigit, os.listdir("/proc")):
+    @staticmethod
+    def _kill(pids: set[int]) -> None:
+        for pid in pids:
             try:
-                if os.readlink(f"/proc/{name}/ns/mnt") == namespace:
-                    pids.add(int(name))
-            except OSError:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
                 continue
+
+    def _contained(self) -> set[int]:
+        """Who lives in this home's cgroups, thawed so that a signal reaches them."""
+        pids = set()
         for directory in self._cgroups():
             if "/freezer/" in directory:
                 with open(f"{directory}/freezer.state", "w") as stream:
                     stream.write("THAWED")  # SIGKILL does not reach what a v1 freezer holds
             with open(f"{directory}/cgroup.procs") as stream:
                 pids |= {int(line) for line in stream if line.strip() != "0"}
-        return pids - {self._keeper.pid}
+        return pids
+
+    def _processes(self) -> set[int]:
+        """Who lives in this home's mount namespace, in its cgroups or as its users, its keeper apart."""
+        namespace = os.readlink(self._namespace)
+        pids = set()
+        for name in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                if os.stat(f"/proc/{name}").st_uid in self._uids or os.readlink(f"/proc/{name}/ns/mnt") == namespace:
+                    pids.add(int(name))
+            except OSError:
+                continue
+        return (pids | self._contained()) - {self._keeper.pid}

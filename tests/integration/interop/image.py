@@ -18,6 +18,7 @@ def make_root_filesystem(directory: Path) -> Path:
     """Fill a directory with a root file system of one static binary."""
     for name in ("bin", "etc", "proc", "sys", "dev", "tmp", "root", "home"):
         (directory / name).mkdir(parents=True)
+    directory.chmod(0o755)
     (directory / "tmp").chmod(0o1777)
     shutil.copy(BUSYBOX, directory / "bin/busybox")
     listing = subprocess.run([BUSYBOX, "--list"], capture_output=True, text=True, check=True)

@@ -28,7 +28,6 @@ class Pair:
         for name, program in (("runc", "runc"), ("ours", str(runtime))):
             bundle = directory / name
             shutil.copytree(root_filesystem, bundle / "rootfs", symlinks=True)
-            (bundle / "rootfs").chmod(0o755)
             one = SideBySide(program, directory / f"{name}-state", bundle, self.identity)
             config = copy.deepcopy(base_config(bundle / "rootfs", self.cgroup))
             change(config)

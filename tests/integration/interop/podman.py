@@ -28,7 +28,7 @@ orlop = ["{runtime}"]
 """
 STORAGE = """
 [storage]
-driver = "overlay"
+driver = "{driver}"
 runroot = "{directory}/runroot"
 graphroot = "{directory}/root"
 """
@@ -37,24 +37,29 @@ graphroot = "{directory}/root"
 class Podman:
     """``podman("run", …)`` runs the real one with the runtime under test.
 
-    ``log_as_json`` chooses which of podman's two ways to read a runtime's errors is used.
+    ``as_user`` is a command before podman's that makes an ordinary user of the caller.
     """
 
-    def __init__(self, home: Home, runtime: Path, archive: Path, *, log_as_json: bool = True) -> None:
+    def __init__(self, home: Home, runtime: Path, archive: Path, *, as_user: tuple[str, ...] = ()) -> None:
         self.home = home
+        self._program = [*as_user, "podman"]
         directory = home.directory
         limits = {
             "files": min(4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1] % (1 << 63)),
             "processes": min(4096, resource.getrlimit(resource.RLIMIT_NPROC)[1] % (1 << 63)),
         }
         self._settings = {"directory": directory, "runtime": runtime, **limits}
-        (directory / "storage.conf").write_text(STORAGE.format(directory=directory))
+        (directory / "storage.conf").write_text(
+            STORAGE.format(directory=directory, driver="vfs" if as_user else "overlay")
+        )
         self.environment = {
             "CONTAINERS_CONF": str(directory / "containers.conf"),
             "CONTAINERS_STORAGE_CONF": str(directory / "storage.conf"),
+            "XDG_RUNTIME_DIR": str(directory / "run"),
+            "HOME": str(directory),
         }
         self._names = (f"p{number}" for number in itertools.count(1))
-        self.log_as_json(log_as_json)
+        self.log_as_json(True)
         result = self("import", str(archive), IMAGE)
         assert result.code == 0, result.err
 
@@ -64,10 +69,10 @@ class Podman:
         (self.home.directory / "containers.conf").write_text(text)
 
     def __call__(self, *arguments: str, stdin: str | None = None) -> Result:
-        return self.home.run(["podman", *arguments], env=self.environment, stdin=stdin)
+        return self.home.run([*self._program, *arguments], env=self.environment, stdin=stdin)
 
     def on_terminal(self, *arguments: str, rows: int, columns: int, typed: str = "", once: str = "") -> Result:
-        command = ["podman", *arguments]
+        command = [*self._program, *arguments]
         return self.home.run_on_terminal(
             command, env=self.environment, rows=rows, columns=columns, typed=typed, once=once
         )

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 CAPABILITIES = ["CAP_CHOWN", "CAP_KILL", "CAP_NET_BIND_SERVICE", "CAP_SETGID", "CAP_SETUID"]
 
+MASKED_DIRECTORIES = {"/proc/acpi", "/sys/firmware"}
+
 # Each section is printed under its name; the script is process 1 itself.
 PROBE = """
 section() { echo "=== $1"; }
@@ -92,10 +94,14 @@ class SideBySide:
 
 def _normal(section: str, text: str) -> str:
     if section == "mounts":
-        return "\n".join(_normal_mount(line) for line in text.splitlines())
+        # Sorted, as a mount that was prepared aside is listed before its elders.
+        return "\n".join(sorted(_normal_mount(line) for line in text.splitlines()))
     if section == "namespaces":
         lines = [line.split() for line in text.splitlines()]
         return "\n".join(f"{name} {'shared' if value == _own(name) else 'new'}" for name, value in lines)
+    if section == "devices":
+        # Its owner is who made the IPC namespace, before or after becoming root of the user namespace.
+        return re.sub(r"(/dev/mqueue.*) \S+", r"\1", text)
     return text
 
 
@@ -104,12 +110,21 @@ def _own(namespace: str) -> str:
 
 
 def _normal_mount(line: str) -> str:
-    """Mount and device numbers differ from run to run; who covers what and how is what counts."""
+    """What is mounted where and how, without what differs from run to run or is safer here.
+
+    Mount and device numbers differ each time. The directory of v1 hierarchies is read-only here when they are,
+    and a masked directory is one empty read-only tmpfs with no room for a file: both are writable file systems
+    below a read-only mount with runc.
+    """
     fields = line.split()
     optional = [re.sub(r"\d+", "N", field) for field in fields[6 : fields.index("-")]]
-    source = fields[fields.index("-") + 1 :]
-    options = ",".join(sorted(fields[5].split(",")))
-    return " ".join([fields[3], fields[4], options, *optional, *source])
+    kind, source, options = fields[fields.index("-") + 1 :]
+    place = fields[4]
+    if kind == "tmpfs" and place == "/sys/fs/cgroup":
+        return f"{place} {kind}"
+    if kind == "tmpfs" and place in MASKED_DIRECTORIES:
+        return f"{place} {kind} {'ro' in fields[5].split(',')}"
+    return " ".join([fields[3], place, ",".join(sorted(fields[5].split(","))), *optional, kind, source, options])
 
 
 def base_config(root_filesystem: Path, cgroup: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ USER = "orlop-remap"
 
 
 @pytest.fixture(scope="module")
-def remapped(new_home: Callable[[str], Home], runtime: Path, archive: Path, docker_programs: None) -> Docker:
+def remapped(new_home: Callable[..., Home], runtime: Path, archive: Path, docker_programs: None) -> Docker:
     """A daemon whose containers' root is uid 200000 of the machine."""
     home = new_home("userns")
     home.replace_file("/etc/passwd", Path("/etc/passwd").read_text() + f"{USER}:x:7777:7777::/:/bin/false\n")

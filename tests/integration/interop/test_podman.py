@@ -141,7 +141,7 @@ def test_a_paused_container_stands_still_until_it_is_resumed(podman: Podman, con
     assert podman("pause", container).code == 0
     identity = podman.inspect(container)["Id"]
     assert podman.inspect(container)["State"]["Status"] == "paused"
-    assert podman.home.cgroup_file("freezer", f"libpod-{identity}", "freezer.state") == "FROZEN"
+    assert podman.home.is_frozen(f"libpod-{identity}")
     assert podman("unpause", container).code == 0
     assert podman("exec", container, "echo", "awake").out == "awake\n"
 
