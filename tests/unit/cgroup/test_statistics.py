@@ -16,8 +16,7 @@ V1_FILES = {
     "cpu/cpuacct.usage_percpu": "100000000 23456789 \n",
     "cpu/cpuacct.usage_percpu_sys": "1 2 \n",
     "cpu/cpuacct.usage_percpu_user": "3 4 \n",
-    "cpu/cpuacct.usage_sys": "23456789\n",
-    "cpu/cpuacct.usage_user": "100000000\n",
+    "cpu/cpuacct.stat": "user 10\nsystem 2\n",
     "cpuset/cpuset.cpus": "0-1,3\n",
     "cpuset/cpuset.mems": "0\n",
     "cpuset/cpuset.sched_load_balance": "1\n",
@@ -87,8 +86,8 @@ def test_v1_processor_time_is_in_nanoseconds(tmp_path: Path) -> None:
             "percpu": [100000000, 23456789],
             "percpu_kernel": [1, 2],
             "percpu_user": [3, 4],
-            "kernel": 23456789,
-            "user": 100000000,
+            "kernel": 20_000_000,  # of ticks of 10 ms
+            "user": 100_000_000,
         },
         "throttling": {"periods": 12, "throttledPeriods": 3, "throttledTime": 4500},
     }

@@ -59,12 +59,10 @@ def _cpu(data: dict[str, Any], directory: str) -> None:
 
 def _cpuacct(data: dict[str, Any], directory: str) -> None:
     per_cpu = counters.numbers(directory + "/cpuacct.usage_percpu")
-    kernel = counters.number(directory + "/cpuacct.usage_sys")
-    user = counters.number(directory + "/cpuacct.usage_user")
-    if kernel is None or user is None:  # before Linux 4.6: in clock ticks
-        tick = _NANOSECONDS // os.sysconf("SC_CLK_TCK")
-        stat = counters.keyed(directory + "/cpuacct.stat")
-        kernel, user = stat.get("system", 0) * tick, stat.get("user", 0) * tick
+    # Not usage_user and usage_sys: those are sampled, and need not add up to the total; these are made to.
+    tick = _NANOSECONDS // os.sysconf("SC_CLK_TCK")
+    stat = counters.keyed(directory + "/cpuacct.stat")
+    kernel, user = stat.get("system", 0) * tick, stat.get("user", 0) * tick
     usage = {
         "total": counters.number(directory + "/cpuacct.usage") or 0,
         "percpu": per_cpu if any(per_cpu) else [],
