@@ -23,6 +23,21 @@ _OWN = (
     _signal.SIGILL,
 )
 
+_PASSED_ON = frozenset(_signal.valid_signals()) - frozenset(_OWN)
+
+
+def hold_signals() -> None:
+    """Keep signals waiting that `Foreground` will pass on, from before the program runs until it can.
+
+    Without this, one that came in between would end the runtime and leave the program alone.
+    """
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, _PASSED_ON)
+
+
+def let_signals_in() -> None:
+    """The end of `hold_signals`."""
+    _signal.pthread_sigmask(_signal.SIG_UNBLOCK, _PASSED_ON)
+
 
 class Foreground:
     """Waits for a child process; ``console`` is the master of its terminal, or -1. Closes both descriptors."""
@@ -36,9 +51,9 @@ class Foreground:
 
     def wait(self) -> int:
         """Pass signals and terminal data on until the process ends; returns its status as a shell says it."""
-        for number in _signal.valid_signals():
-            if number not in _OWN:
-                _signal.signal(number, self._pass_on)
+        for number in _PASSED_ON:
+            _signal.signal(number, self._pass_on)
+        let_signals_in()
         try:
             if self._console >= 0:
                 self._relay_terminal()

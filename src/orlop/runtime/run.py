@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from orlop.runtime import create, delete
-from orlop.runtime.foreground import Foreground
+from orlop.runtime.foreground import Foreground, hold_signals, let_signals_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,10 +27,13 @@ def run(
         OrlopError: as `create.create` and `Created.release`; nothing is left then.
     """
     created = create.create(request) if not detach else _create_detached(request)
+    if not detach:
+        hold_signals()
     try:
         created.release()
     except BaseException:
         _abandon(created)
+        let_signals_in()
         raise
     if warn is not None:
         for warning in created.warnings:
