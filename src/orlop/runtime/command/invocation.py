@@ -74,6 +74,8 @@ def in_user_namespace() -> bool:
 def default_root() -> str:
     """Where state is kept unless ``--root`` says otherwise: in ``/run``, or in the user's own run directory."""
     own = os.environ.get("XDG_RUNTIME_DIR", "")
-    if own and (os.geteuid() != 0 or (os.environ.get("USER", "root") not in ("", "root") and in_user_namespace())):
+    # Root in a user namespace is some user whose engine set it up (podman leaves USER unset), or root who asked
+    # for the namespace; to the latter /run is open.
+    if own and (os.geteuid() != 0 or (os.environ.get("USER") != "root" and in_user_namespace())):
         return f"{own}/{_DIRECTORY}"
     return f"/run/{_DIRECTORY}"
