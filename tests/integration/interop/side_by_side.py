@@ -95,10 +95,12 @@ class SideBySide:
 def _normal(section: str, text: str) -> str:
     if section == "mounts":
         # Sorted, as a mount that was prepared aside is listed before its elders.
-        return "\n".join(sorted(_normal_mount(line) for line in text.splitlines()))
+        # Of a hybrid layout runc mounts only the v1 hierarchies.
+        lines = [line for line in text.splitlines() if " /sys/fs/cgroup/unified " not in line]
+        return "\n".join(sorted(map(_normal_mount, lines)))
     if section == "namespaces":
-        lines = [line.split() for line in text.splitlines()]
-        return "\n".join(f"{name} {'shared' if value == _own(name) else 'new'}" for name, value in lines)
+        pairs = [line.split() for line in text.splitlines()]
+        return "\n".join(f"{name} {'shared' if value == _own(name) else 'new'}" for name, value in pairs)
     if section == "devices":
         # Its owner is who made the IPC namespace, before or after becoming root of the user namespace.
         return re.sub(r"(/dev/mqueue.*) \S+", r"\1", text)
@@ -110,21 +112,25 @@ def _own(namespace: str) -> str:
 
 
 def _normal_mount(line: str) -> str:
-    """What is mounted where and how, without what differs from run to run or is safer here.
+    """What is mounted where and how, without what differs from run to run or is meant to differ.
 
-    Mount and device numbers differ each time. The directory of v1 hierarchies is read-only here when they are,
-    and a masked directory is one empty read-only tmpfs with no room for a file: both are writable file systems
-    below a read-only mount with runc.
+    Mount and device numbers differ each time. Meant to differ: the directory of v1 hierarchies is read-only here
+    when they are, the null device that masks files is the machine's own, and a masked directory is read-only in
+    its file system too.
     """
     fields = line.split()
     optional = [re.sub(r"\d+", "N", field) for field in fields[6 : fields.index("-")]]
     kind, source, options = fields[fields.index("-") + 1 :]
-    place = fields[4]
+    inside, place = fields[3:5]
     if kind == "tmpfs" and place == "/sys/fs/cgroup":
         return f"{place} {kind}"
+    if kind == "cgroup":
+        source = kind
+    if inside == "/null":
+        return f"{place} {inside}"
     if kind == "tmpfs" and place in MASKED_DIRECTORIES:
-        return f"{place} {kind} {'ro' in fields[5].split(',')}"
-    return " ".join([fields[3], place, ",".join(sorted(fields[5].split(","))), *optional, kind, source, options])
+        return f"{place} {kind} {'ro' in fields[5].split(',') + options.split(',')}"
+    return " ".join([inside, place, ",".join(sorted(fields[5].split(","))), *optional, kind, source, options])
 
 
 def base_config(root_filesystem: Path, cgroup: str) -> dict[str, Any]:
