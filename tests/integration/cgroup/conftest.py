@@ -57,7 +57,7 @@ def layout(request: pytest.FixtureRequest, machine: Layout) -> Layout:
 @pytest.fixture
 def parent() -> str:
     """A path that no other test, worker or run uses; it disappears with its last group."""
-    return f"/orlop-test-{os.getpid()}-{next(_numbers)}"
+    return f"/orlop-group-test-{os.getpid()}-{next(_numbers)}"
 
 
 @pytest.fixture

@@ -92,23 +92,6 @@ def test_a_group_is_the_same_after_being_written_down_as_json() -> None:
     assert again.refused == ("memory",)
 
 
-def test_the_mounts_for_a_container_name_hierarchies_options_and_links() -> None:
-    found = {mount.name: mount for mount in layout.parse(SYSTEMD_HYBRID).group("/orlop/abc").mounts()}
-
-    assert set(found) == {"systemd", "cpu,cpuacct", "memory", "unified"}
-    assert found["cpu,cpuacct"].options == "cpu,cpuacct"
-    assert found["cpu,cpuacct"].links == ("cpu", "cpuacct")
-    assert found["systemd"].options == "none,name=systemd"
-    assert found["memory"].source == "/sys/fs/cgroup/memory/orlop/abc"
-    assert found["unified"].filesystem == "cgroup2"
-
-
-def test_the_one_mount_of_v2_is_the_directory_itself() -> None:
-    (mount,) = layout.parse(PURE_V2).group("/orlop/abc").mounts()
-
-    assert (mount.name, mount.filesystem, mount.source) == ("", "cgroup2", "/sys/fs/cgroup/orlop/abc")
-
-
 def test_a_child_group_cannot_lead_out_of_its_parent() -> None:
     group = layout.parse(PURE_V2).group("/orlop/abc")
 

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from orlop.linux.cgroup.layout import Hierarchy
-    from orlop.linux.cgroup.mounts import Mount
 
 _NO_PERMISSION = (errno.EACCES, errno.EPERM, errno.EROFS)
 _KILL = 9
@@ -245,12 +244,6 @@ class Group:
             from orlop.linux.cgroup import delegation
 
             delegation.delegate(unified, uid, gid)
-
-    def mounts(self) -> list[Mount]:
-        """What to mount where in a container's ``/sys/fs/cgroup``; see `mounts`."""
-        from orlop.linux.cgroup import mounts
-
-        return mounts.mounts(self)
 
     def statistics(self) -> dict[str, Any]:
         """What the group has used, as ``data`` of ``runc events --stats`` shows it."""
