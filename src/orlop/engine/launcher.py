@@ -25,6 +25,7 @@ from orlop import json_text
 from orlop.engine import exec_monitor, filters, frames, launch, monitor, own_cgroup
 from orlop.engine.location import Location
 from orlop.linux import prctl, seccomp
+from orlop.linux.cgroup import limits
 from orlop.runtime import delete, kill
 
 TYPE_CHECKING = False
@@ -51,6 +52,7 @@ def main(root: str, run_root: str, first: int, listen: bool) -> int:
     location = Location(root, run_root, rootless=os.geteuid() != 0)
     own_cgroup.enter("launcher")
     launcher = Launcher(location)
+    limits.load_all()
     gc.disable()  # a collection in a monitor would write to every page that it shares with us
     gc.collect()
     gc.freeze()

@@ -72,12 +72,12 @@ def _planner(name: str) -> Planner:
 
 
 def load_all() -> None:
-    """Import everything that setting limits can need: for a process that stays and forks."""
+    """Import all that making and removing groups can need: for a process that stays and forks others."""
     for _, _, v1, _ in _PLANS:
         _planner(v1)
-    from orlop.linux.cgroup import device_filter, devices, devices_v1
+    from orlop.linux.cgroup import device_filter, devices, devices_v1, removal
 
-    del device_filter, devices, devices_v1
+    del device_filter, devices, devices_v1, removal
 
 
 def _apply_controller(
