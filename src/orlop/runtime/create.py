@@ -17,7 +17,7 @@ from orlop import json_text
 from orlop.errors import InvalidArgument, OrlopError, StepFailed
 from orlop.linux import cgroup, clone, idmap, mount, namespace, pidfd, procfs, sealed
 from orlop.runtime import channel as channels
-from orlop.runtime import console, hooks, init, mounts, namespaces, rootfs, stage
+from orlop.runtime import console, hooks, init, mounts, namespaces, process, rootfs, stage
 from orlop.runtime.container import CONFIG_FILE, Container
 from orlop.runtime.spec import load, machine, validate
 from orlop.runtime.step import step
@@ -171,7 +171,8 @@ def create(request: Request, *, separate_start: bool = False) -> Created:
     """
     bundle = os.path.realpath(request.bundle)
     spec = load(bundle)
-    warnings = validate(spec, rootless=request.rootless)
+    # Root of an outer user namespace can do without one more: rootless engines run us there.
+    warnings = validate(spec, rootless=os.geteuid() != 0)
     machine.check(spec)
     _check_terminal(request, spec, separate_start)
     for descriptor in range(_FIRST_PRESERVED, _FIRST_PRESERVED + request.preserve_fds):
@@ -323,6 +324,7 @@ class _Creation:
             if each.options.bind and not setup.clones_inside:
                 mounts.clone_source(each)
             self._map_ids(each, entry, linux)
+        process.import_ahead(spec["process"], linux)
         setup.program, setup.notify = self._compile_seccomp(linux.get("seccomp"))
         self._notify = setup.notify
         self._make_group(setup, linux)
@@ -463,15 +465,15 @@ class _Creation:
         return -1
 
     def _record(self) -> dict[str, Any]:
-        process = procfs.stat(self._pid)
-        if process is None:
+        status = procfs.stat(self._pid)
+        if status is None:
             raise self._died()
         assert self._group is not None
         record: dict[str, Any] = {
             "ociVersion": self._spec["ociVersion"],
             "id": self._container.id,
             "pid": self._pid,
-            "start_time": process.start_time,
+            "start_time": status.start_time,
             "bundle": self._bundle,
             "rootfs": self._rootfs,
             "created": timestamp(time.time_ns()),

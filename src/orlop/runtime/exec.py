@@ -163,6 +163,7 @@ class _Joining:
         """Check, join, and wait for the exec."""
         self._look_at_container()
         self._compile_seccomp()
+        process.import_ahead(self._request.process, {})
         with_unified, files = self._open_cgroup()
         pid, descriptor = clone.clone(0, cgroup=with_unified)
         if pid == 0:
@@ -303,6 +304,7 @@ class _Joining:
                 os.write(file, b"0")
         if affinity.get("final"):
             _set_affinity(affinity["final"])
+        process.forbid_imports()
         if self._kinds:
             with step("join namespaces of", self._request.container.id):
                 namespace.join(self._init, self._kinds)
