@@ -353,3 +353,18 @@ def test_exec_cannot_leave_the_containers_cgroup(runtime: Runtime, bundle: Bundl
     name = runtime.start(bundle("sleep", "1000"))
     for path in ("..", "../..", "sub/../../other", "pids:.."):
         assert runtime.call("exec", "--cgroup", path, name, "true").status == 255
+
+
+def test_capabilities_that_the_machine_lacks_are_a_warning_in_the_log(
+    runtime: Runtime, bundle: BundleMaker, tmp_path: Path
+) -> None:
+    if "CAP_SYS_RESOURCE" in runtime("features").json()["linux"]["capabilities"]:
+        pytest.skip("this machine grants CAP_SYS_RESOURCE")
+    name = runtime.start(bundle("sleep", "1000"))
+    log = tmp_path / "log.json"
+    options = ["--log", str(log), "--log-format", "json"]
+    result = runtime(*options, "exec", "--cap", "CAP_SYS_RESOURCE", name, "true")
+    assert result.errors == ""
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert {line["level"] for line in lines} == {"warning"}
+    assert any("CAP_SYS_RESOURCE" in line["msg"] for line in lines)

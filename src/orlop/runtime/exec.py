@@ -20,13 +20,12 @@ from orlop.runtime.step import step
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     import _socket
+    from collections.abc import Callable
+    from typing import Any
 
     from orlop.linux.seccomp import Program
     from orlop.linux.seccomp.cache import Cache
-    from orlop.runtime.channel import Channel
     from orlop.runtime.container import Container
 
 _KILL = 9
@@ -100,24 +99,29 @@ class Executed:
         self.warnings = warnings
 
 
-def execute(request: ExecRequest, *, detach: bool = False) -> int:
+def execute(request: ExecRequest, *, detach: bool = False, warn: Callable[[str], None] | None = None) -> int:
     """Run a process in a container; returns its exit status, or 0 at once with ``detach``.
+
+    ``warn`` is told what was asked for and could not be had.
 
     Raises:
         OrlopError: as `start`.
     """
     if detach and request.process.get("terminal") and not request.console_socket:
         raise InvalidArgument("cannot allocate a terminal without --console-socket when the runtime does not stay")
-    started = start(request)
+    from orlop.runtime.foreground import Foreground, hold_signals
+
+    started = start(request, None if detach else hold_signals)
+    if warn is not None:
+        for warning in started.warnings:
+            warn(warning)
     if detach:
         return 0
-    from orlop.runtime.foreground import Foreground
-
     return Foreground(started.pid, started.pidfd, started.console).wait()
 
 
-def start(request: ExecRequest) -> Executed:
-    """Start a process in a container; returns once it runs.
+def start(request: ExecRequest, born: Callable[[], None] | None = None) -> Executed:
+    """Start a process in a container; returns once it runs. ``born`` is called when the process is there.
 
     Raises:
         Conflict: the container is stopped, or paused.
@@ -126,7 +130,7 @@ def start(request: ExecRequest) -> Executed:
     """
     if request.console_socket and not request.process.get("terminal"):
         raise InvalidArgument("--console-socket is for a process with a terminal, which this one has not")
-    joining = _Joining(request)
+    joining = _Joining(request, born)
     try:
         return joining.run()
     finally:
@@ -136,10 +140,23 @@ def start(request: ExecRequest) -> Executed:
 class _Joining:
     """One exec's resources."""
 
-    __slots__ = ("_descriptors", "_inner", "_init", "_kinds", "_notify", "_outer", "_program", "_request", "_root", "_sealed")
+    __slots__ = (
+        "_born",
+        "_descriptors",
+        "_init",
+        "_inner",
+        "_kinds",
+        "_notify",
+        "_outer",
+        "_program",
+        "_request",
+        "_root",
+        "_sealed",
+    )
 
-    def __init__(self, request: ExecRequest) -> None:
+    def __init__(self, request: ExecRequest, born: Callable[[], None] | None) -> None:
         self._request = request
+        self._born = born
         self._descriptors: list[int] = []
         self._init = -1
         self._root = -1
@@ -244,6 +261,8 @@ class _Joining:
             if kind == "born":
                 pid = int(message["pid"])
                 descriptor = pidfd.open_process(pid)
+                if self._born is not None:
+                    self._born()
                 if self._request.pid_file:
                     write_pid_file(self._request.pid_file, pid)
                 self._outer.send("continue", state={**self._request.container.state("running"), "pid": pid})
@@ -376,9 +395,7 @@ class _Joining:
         prctl.set_parent_death_signal(0)
         for descriptor in range(3, first_closed):
             os.set_inheritable(descriptor, True)
-        process.execute(
-            file, arguments, entries, self._inner, first_closed=first_closed, sealed=self._sealed
-        )
+        process.execute(file, arguments, entries, self._inner, first_closed=first_closed, sealed=self._sealed)
 
 
 def _set_affinity(cpus: str) -> None:

@@ -74,7 +74,7 @@ def execute(said: Parsed, invocation: Invocation) -> int:
         ignore_paused=said["ignore-paused"],
         cgroup=cgroups(said["cgroup"]),
     )
-    return execution.execute(request, detach=said["detach"])
+    return execution.execute(request, detach=said["detach"], warn=invocation.log.warning)
 
 
 def overridden(process: dict[str, Any], said: Parsed) -> dict[str, Any]:
