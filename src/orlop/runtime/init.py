@@ -202,12 +202,14 @@ def _build_root(setup: Setup, linux: dict[str, Any], process_spec: dict[str, Any
                 mounts.clone_source(each)
     if setup.root_tree >= 0:
         rootfs.isolate(setup.propagation)
-        kind = setup.propagation or mount.MS_SLAVE
+        private = setup.propagation in (mount.MS_PRIVATE, mount.MS_UNBINDABLE)
+        kind = mount.MS_PRIVATE if private else mount.MS_SLAVE
         mounts.detach_from_peers(setup.root_tree, kind)
         rootfs.attach(setup.root_tree, setup.root_path)
         root = setup.root_tree
         for each in setup.mounts:
-            if each.tree >= 0:
+            # In a shared container a volume may stay a peer of the host's, so that mounts travel outwards too.
+            if each.tree >= 0 and setup.propagation != mount.MS_SHARED:
                 mounts.detach_from_peers(each.tree, kind)
     else:
         root = os.open(setup.root_path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -256,8 +258,8 @@ def _protect(setup: Setup, linux: dict[str, Any], root: int) -> None:
     if setup.root_tree >= 0:
         masks.protect(root, linux.get("readonlyPaths") or ())
         masks.mask(root, linux.get("maskedPaths") or ())
-        readonly = bool((setup.spec.get("root") or {}).get("readonly"))
-        rootfs.finish(root, setup.propagation, readonly=readonly)
+        if (setup.spec.get("root") or {}).get("readonly"):
+            rootfs.make_readonly(root)
 
 
 def _enter(setup: Setup, root: int) -> None:
@@ -268,6 +270,8 @@ def _enter(setup: Setup, root: int) -> None:
         rootfs.enter_by_move(root, setup.root_path)
     else:
         rootfs.enter_by_pivot(root)
+    if setup.root_tree >= 0:
+        rootfs.propagate(root, setup.propagation)
 
 
 def _become(setup: Setup, process_spec: dict[str, Any], slave: int, confinements: list[labels.Label]) -> None:

@@ -96,7 +96,7 @@ def clone_source(each: Mount) -> None:
 
 def detach_from_peers(tree: int, propagation: int) -> None:
     """Put a cloned tree into the container's propagation, so that what it mounts does not appear outside."""
-    if propagation:
+    with step("detach from the host's propagation"):
         mount.set_attributes(tree, propagation=propagation, recursive=True)
 
 

@@ -93,11 +93,14 @@ def enter_by_chroot(root: int) -> None:
         os.chdir("/")
 
 
-def finish(root: int, propagation: int, *, readonly: bool) -> None:
-    """The root's own attributes, once nothing more is mounted below it."""
+def make_readonly(root: int) -> None:
+    """Write-protect the root's own mount, once nothing more is to be mounted below it."""
+    with step("make read-only", "/"):
+        mount.set_attributes(root, mount.MOUNT_ATTR_RDONLY)
+
+
+def propagate(root: int, propagation: int) -> None:
+    """Give the root's mount the propagation that was asked for; not before the pivot, which refuses a shared root."""
     if propagation in (mount.MS_SHARED, mount.MS_UNBINDABLE, mount.MS_PRIVATE):
         with step("set propagation of", "/"):
             mount.set_attributes(root, propagation=propagation)
-    if readonly:
-        with step("make read-only", "/"):
-            mount.set_attributes(root, mount.MOUNT_ATTR_RDONLY)
