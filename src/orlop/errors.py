@@ -17,6 +17,8 @@ One sentence for a person is the message: lower case, no full stop, it names wha
 
 from __future__ import annotations
 
+import os
+
 
 class OrlopError(Exception):
     """The base of all errors with a known cause; its text is meant for the user."""
@@ -64,6 +66,9 @@ class StepFailed(OrlopError):
     """
 
     def __init__(self, step: str, path: str, reason: str, errno: int = 0) -> None:
+        if errno:
+            meaning = os.strerror(errno)
+            reason = reason.replace(meaning, meaning[:1].lower() + meaning[1:])
         super().__init__(f"{step} {path}: {reason}" if path else f"{step}: {reason}")
         self.step = step
         self.path = path
