@@ -104,7 +104,9 @@ def main(argv: Sequence[str]) -> int:
             Invocation.write(command.PARSER.help())
             return 0
         failed = _EXEC_FAILED if name == "exec" else 1
-        status = command.execute(words, Invocation(said, log))
+        invocation = Invocation(said, log)
+        log.debug(f"orlop-runtime {__version__}: {name} {' '.join(words.arguments)} below {invocation.root}")
+        status = command.execute(words, invocation)
     except OrlopError as error:
         log.failure(_prefixed(name, str(error)))
         return failed
