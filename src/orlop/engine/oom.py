@@ -11,12 +11,13 @@ from orlop.runtime.container import Container
 def happened(runtime_root: str, container_id: str) -> bool:
     """Whether a process of the container's cgroup was killed for lack of memory."""
     try:
-        directory = Container.load(runtime_root, container_id).cgroup().directory("memory")
-    except (NotFound, KeyError):
+        group = Container.load(runtime_root, container_id).cgroup()
+    except NotFound:
         return False
-    if directory is None:
-        return False
-    for name in ("memory.events", "memory.oom_control"):  # version 2, version 1
+    for controller, name in (("memory", "memory.oom_control"), ("", "memory.events")):  # version 1, version 2
+        directory = group.directory(controller)
+        if directory is None:
+            continue
         try:
             descriptor = os.open(f"{directory}/{name}", os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:

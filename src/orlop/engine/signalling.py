@@ -35,16 +35,29 @@ def kill(target: Container, signal: str) -> None:
         Conflict: the container is not running.
     """
     number = runtime_kill.signal_number(signal)
-    runtime_kill.kill(_running(target, "kill"), number)
+    send(_running(target, "kill"), number)
 
 
 def kill_all(target: Container) -> None:
     """End every process of the container; no error if there is none."""
     try:
-        inner = RuntimeContainer.load(target.location.runtime, target.id)
-        runtime_kill.kill(inner, _signal.SIGKILL)
+        send(RuntimeContainer.load(target.location.runtime, target.id), _signal.SIGKILL)
     except (NotFound, Conflict):
         return
+
+
+def send(inner: RuntimeContainer, number: int) -> None:
+    """Send a signal by way of the runtime, whose state the monitor may be removing at the same time.
+
+    Raises:
+        Conflict: the container does not run.
+    """
+    try:
+        runtime_kill.kill(inner, number)
+    except FileNotFoundError:
+        if number != _signal.SIGKILL:
+            raise Conflict(f"container {inner.id[:12]} is not running") from None
+        # It has died of it already, and its monitor clears away.
 
 
 def stop(target: Container, timeout: float | None = None, signal: str | None = None) -> None:
@@ -65,9 +78,9 @@ def stop(target: Container, timeout: float | None = None, signal: str | None = N
         poll = select.poll()
         poll.register(process, select.POLLIN)
         try:
-            runtime_kill.kill(inner, number)
+            send(inner, number)
             if not poll.poll(None if patience < 0 else patience * 1000):
-                runtime_kill.kill(inner, _signal.SIGKILL)
+                send(inner, _signal.SIGKILL)
         except Conflict:
             pass  # it ended by itself meanwhile
     finally:

@@ -1,0 +1,209 @@
+"""An engine of its own for each test: roots below the test's directory, and nothing left behind.
+
+``engine("run", …)`` runs orlop's command line on it. After the test its containers are removed and its
+launcher is told to end; whatever then is left over fails the test.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.integration.conftest import BUSYBOX, REPOSITORY, busybox_root
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+ORLOP = str(REPOSITORY / "bin/orlop")
+PATIENCE = 20.0
+
+
+class Result:
+    """How one command ended."""
+
+    def __init__(self, arguments: list[str], code: int, out: str, err: str) -> None:
+        self.arguments = arguments
+        self.code = code
+        self.out = out
+        self.err = err
+
+    def __repr__(self) -> str:
+        return f"{' '.join(self.arguments)} -> {self.code}\nstdout: {self.out}\nstderr: {self.err}"
+
+
+def wait_until(condition: Callable[[], Any], what: str = "the condition") -> Any:
+    """Wait for something that no event announces; its value."""
+    end = time.monotonic() + PATIENCE
+    while not (value := condition()):
+        if time.monotonic() > end:
+            pytest.fail(f"{what} did not come about in {PATIENCE:.0f} seconds")
+        time.sleep(0.005)
+    return value
+
+
+class Engine:
+    """orlop's command line with roots of its own."""
+
+    def __init__(self, directory: Path, rootfs: Path, prefix: tuple[str, ...] = ()) -> None:
+        self.root = directory / "root"
+        self.run_root = directory / "run"
+        self.rootfs = str(rootfs)
+        self.prefix = prefix
+
+    def command(self, *arguments: str) -> list[str]:
+        """The whole command line; ``ROOTFS`` among the arguments stands for the root directory."""
+        words = [self.rootfs if word == "ROOTFS" else word for word in arguments]
+        return [*self.prefix, ORLOP, "--root", str(self.root), "--run-root", str(self.run_root), *words]
+
+    def __call__(self, *arguments: str, given: bytes | None = None, **options: Any) -> Result:
+        """Run a command to its end."""
+        command = self.command(*arguments)
+        done = subprocess.run(
+            command,
+            input=given if given is not None else b"",
+            capture_output=True,
+            timeout=60,
+            check=False,
+            **options,
+        )
+        return Result(command, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    def ok(self, *arguments: str, **options: Any) -> str:
+        """Run a command that must succeed; what it printed."""
+        result = self(*arguments, **options)
+        assert result.code == 0, result
+        return result.out
+
+    def run(self, *arguments: str, **options: Any) -> Result:
+        """``run --rm`` on the root directory."""
+        return self("run", "--rm", "--rootfs", self.rootfs, *arguments, **options)
+
+    def detached(self, name: str, *arguments: str) -> str:
+        """Start a container in the background; its id."""
+        return self.ok("run", "-d", "--name", name, "--rootfs", self.rootfs, *arguments).strip()
+
+    def popen(self, *arguments: str, **options: Any) -> subprocess.Popen[bytes]:
+        """Start a command and leave it running."""
+        return subprocess.Popen(self.command(*arguments), **options)
+
+    def inspect(self, name: str) -> dict[str, Any]:
+        """What `orlop inspect` tells of one container."""
+        found: list[dict[str, Any]] = json.loads(self.ok("inspect", name))
+        return found[0]
+
+    def state(self, name: str) -> dict[str, Any]:
+        """A container's ``State``."""
+        state: dict[str, Any] = self.inspect(name)["State"]
+        return state
+
+    def names(self) -> list[str]:
+        """The names of all containers."""
+        return self.ok("ps", "-a", "--format", "{{.Names}}").split()
+
+    def containers(self) -> list[str]:
+        """What is in the containers' directory, half-made things included."""
+        try:
+            return os.listdir(self.root / "containers")
+        except FileNotFoundError:
+            return []
+
+    def monitor(self, container_id: str) -> int:
+        """The pid of a container's monitor: the process that holds its lock."""
+        lock = self.run_root / "monitors" / container_id
+        identity = os.stat(lock)
+        wanted = f"{os.major(identity.st_dev):02x}:{os.minor(identity.st_dev):02x}:{identity.st_ino}"
+        for process in self.processes():
+            for descriptor in Path(f"/proc/{process}/fdinfo").glob("*"):
+                try:
+                    text = descriptor.read_text()
+                except OSError:
+                    continue
+                if wanted in text and "OFDLCK" in text:
+                    return process
+        pytest.fail(f"nobody holds {lock}")
+
+    def processes(self) -> list[int]:
+        """This engine's launchers and monitors, which have its run directory in their command line or name."""
+        found = []
+        for path in Path("/proc").glob("[0-9]*"):
+            try:
+                if (path / "comm").read_text().startswith("orlop-"):
+                    text = (path / "cmdline").read_bytes()
+                    if os.fsencode(str(self.run_root)) in text:
+                        found.append(int(path.name))
+            except OSError:
+                continue
+        return found
+
+    def launcher(self) -> int:
+        """The launcher's pid, waiting for it to listen."""
+
+        def look() -> int:
+            if not (self.run_root / "launcher.sock").exists():
+                return 0
+            for process in self.processes():
+                if Path(f"/proc/{process}/comm").read_text().strip() == "orlop-launcher":
+                    return process
+            return 0
+
+        return int(wait_until(look, "a launcher"))
+
+    def close(self) -> None:
+        """Remove every container and end the launcher; nothing must be left."""
+        if not self.run_root.exists():
+            return
+        ids = self.ok("ps", "-aq", "--no-trunc").split()
+        if ids:
+            self.ok("rm", "-f", *ids)
+        for process in self.processes():
+            try:
+                os.kill(process, signal.SIGTERM)
+            except ProcessLookupError:
+                continue
+        wait_until(lambda: not self.processes(), "the end of the launcher")
+        assert self.containers() == []
+        assert os.listdir(self.root / "names") in ([], [".lock"])
+        for directory in ("monitors", "runtime"):
+            path = self.run_root / directory
+            assert not path.exists() or os.listdir(path) == []
+        assert str(self.root) not in Path("/proc/self/mountinfo").read_text()
+
+
+@pytest.fixture(scope="session")
+def rootfs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root directory with busybox, for containers that do not change it."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root: containers are made for real")
+    if not os.access(BUSYBOX, os.X_OK):
+        pytest.skip(f"needs {BUSYBOX} (Debian's busybox-static)")
+    path = tmp_path_factory.mktemp("rootfs")
+    path.chmod(0o755)
+    busybox_root(path)
+    for applet in ("trap", "yes", "dd", "ip", "nc"):
+        (path / "bin" / applet).symlink_to("busybox")
+    return path
+
+
+@pytest.fixture
+def engine(tmp_path: Path, rootfs: Path) -> Iterator[Engine]:
+    """An engine that nobody else uses."""
+    made = Engine(tmp_path, rootfs)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, rootfs: Path) -> Iterator[Engine]:
+    """An engine for all tests of a module, its launcher warm."""
+    made = Engine(tmp_path_factory.mktemp("engine"), rootfs)
+    assert made.run("true").code == 0
+    made.launcher()
+    yield made
+    made.close()

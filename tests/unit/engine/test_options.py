@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from orlop.cli.settings_options import cpus, environment
+from orlop.engine import binds, capabilities
+from orlop.engine.security_options import SecurityOptions
+from orlop.errors import InvalidArgument, Unsupported
+from orlop.linux.capability import NUMBERS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FULL = (1 << 41) - 1
+
+
+def chosen(add: list[str], drop: list[str], *, privileged: bool = False, available: int = FULL) -> set[str]:
+    return set(capabilities.choose(add, drop, privileged=privileged, available=available)[0])
+
+
+def test_capabilities_are_added_to_and_dropped_from_the_default() -> None:
+    default = chosen([], [])
+    assert default == set(capabilities.DEFAULT)
+    assert chosen(["net_admin"], []) == default | {"CAP_NET_ADMIN"}
+    assert chosen([], ["CAP_CHOWN"]) == default - {"CAP_CHOWN"}
+
+
+def test_all_can_be_added_and_dropped() -> None:
+    assert chosen([], ["ALL"]) == set()
+    assert chosen(["CHOWN"], ["ALL"]) == {"CAP_CHOWN"}
+    assert len(chosen(["all"], [])) == 41
+    assert chosen(["ALL"], ["CHOWN"]) == chosen(["ALL"], []) - {"CAP_CHOWN"}
+
+
+def test_a_capability_that_the_machine_lacks_is_left_out_unless_it_was_named() -> None:
+    available = FULL & ~(1 << NUMBERS["CAP_SYS_RESOURCE"])
+    granted, missing = capabilities.choose([], [], privileged=True, available=available)
+    assert missing == ["CAP_SYS_RESOURCE"]
+    assert "CAP_SYS_RESOURCE" not in granted
+    with pytest.raises(Unsupported, match="CAP_SYS_RESOURCE"):
+        chosen(["SYS_RESOURCE"], [], available=available)
+
+
+def test_an_unknown_capability_is_refused() -> None:
+    with pytest.raises(InvalidArgument, match="NONSENSE"):
+        chosen(["NONSENSE"], [])
+
+
+def test_a_volume_is_a_recursive_private_bind() -> None:
+    mount = binds.mount("/a/../b:/c/")
+    assert (mount["source"], mount["destination"]) == ("/b", "/c")
+    assert mount["options"] == ["rbind", "rprivate", "rw"]
+    assert binds.mount("/a:/b:ro,rshared")["options"] == ["rbind", "rshared", "ro"]
+
+
+@pytest.mark.parametrize("text", ["", "/a", "a:/b", "/a:b", "/a:/", "/a:/b:bogus", "/a:/b:ro,rw", "/a:/b:ro:x", ":/b"])
+def test_other_volumes_are_refused(text: str) -> None:
+    with pytest.raises(InvalidArgument, match="invalid volume"):
+        binds.mount(text)
+
+
+def test_a_missing_mount_source_is_made_a_directory(tmp_path: Path) -> None:
+    binds.make_source(str(tmp_path / "a/b"))
+    assert (tmp_path / "a/b").is_dir()
+    (tmp_path / "file").touch()
+    binds.make_source(str(tmp_path / "file"))
+    with pytest.raises(InvalidArgument, match="cannot be made"):
+        binds.make_source(str(tmp_path / "file/below"))
+
+
+def test_security_options_are_read() -> None:
+    options = SecurityOptions(["no-new-privileges", "seccomp=unconfined", "systempaths=unconfined", "label=disable"])
+    assert (options.no_new_privileges, options.seccomp, options.unmask) == (True, "unconfined", True)
+    assert not SecurityOptions(["no-new-privileges=false"]).no_new_privileges
+    assert SecurityOptions(["apparmor=unconfined"]).seccomp == ""
+
+
+@pytest.mark.parametrize("text", ["bogus=1", "seccomp", "seccomp=", "no-new-privileges=maybe"])
+def test_wrong_security_options_are_refused(text: str) -> None:
+    with pytest.raises(InvalidArgument):
+        SecurityOptions([text])
+
+
+@pytest.mark.parametrize("text", ["label=type:x", "apparmor=some-profile"])
+def test_security_modules_that_are_not_there_are_named(text: str) -> None:
+    with pytest.raises(Unsupported, match="SELinux|AppArmor|apparmor"):
+        SecurityOptions([text])
+
+
+@pytest.mark.parametrize(("text", "nano"), [("1", 10**9), ("0.5", 5 * 10**8), ("1.25", 125 * 10**7), (".1", 10**8)])
+def test_processors_may_be_fractions(text: str, nano: int) -> None:
+    assert cpus(text) == nano
+
+
+@pytest.mark.parametrize("text", ["", ".", "x", "-1", "1.2.3", "1e3"])
+def test_other_numbers_of_processors_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="processors"):
+        cpus(text)
+
+
+def test_variables_come_from_files_from_ours_and_from_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OURS", "here")
+    monkeypatch.delenv("NOT_OURS", raising=False)
+    (tmp_path / "env").write_text("# comment\n\nA=1\nOURS\n  B=two words\n")
+    assert environment([str(tmp_path / "env")], ["C=3", "NOT_OURS"]) == ["A=1", "OURS=here", "B=two words", "C=3"]
+    with pytest.raises(InvalidArgument, match="environment file"):
+        environment([str(tmp_path / "missing")], [])
