@@ -48,6 +48,10 @@ MS_SLAVE = 1 << 19
 MS_SHARED = 1 << 20
 MS_UNBINDABLE = 1 << 17
 
+#: What `statfs_type` answers (magic.h).
+PROC_SUPER_MAGIC = 0x9FA0
+SYSFS_MAGIC = 0x62656572
+
 MNT_DETACH = 2
 UMOUNT_NOFOLLOW = 8
 
@@ -192,7 +196,14 @@ def set_attributes(
     )
     flags = (0 if path else AT_EMPTY_PATH) | (AT_RECURSIVE if recursive else 0)
     syscall(
-        number.MOUNT_SETATTR, "mount_setattr", path or None, mount, os.fsencode(path), flags, attributes, len(attributes)
+        number.MOUNT_SETATTR,
+        "mount_setattr",
+        path or None,
+        mount,
+        os.fsencode(path),
+        flags,
+        attributes,
+        len(attributes),
     )
 
 

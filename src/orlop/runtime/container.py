@@ -178,6 +178,15 @@ class Container:
         return int(self.record["pid"]) if self.record else 0
 
     @property
+    def keyring(self) -> str:
+        """The name of the session keyring that all its processes share.
+
+        Whoever knows the name and has the same user id can join the keyring or make it first, so that the id will
+        not do: part of it is random.
+        """
+        return str(self.record["keyring"]) if self.record and "keyring" in self.record else f"_ses.{self.id}"
+
+    @property
     def start_socket(self) -> str:
         """The socket at which a created container's init waits for its start."""
         return f"{self.directory}/{START_SOCKET}"

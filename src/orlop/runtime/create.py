@@ -214,6 +214,7 @@ class _Creation:
         "_descriptors",
         "_group",
         "_inner",
+        "_keyring",
         "_listener",
         "_mounts",
         "_notify",
@@ -236,6 +237,7 @@ class _Creation:
         self._bundle = bundle
         self._separate_start = separate_start
         self._rootfs = os.path.realpath(os.path.join(bundle, (spec.get("root") or {}).get("path") or "rootfs"))
+        self._keyring = f"_ses.{container.id}.{os.urandom(16).hex()}"
         self._pid = 0
         self._pidfd = -1
         self._clone_into = -1
@@ -310,7 +312,7 @@ class _Creation:
         linux = spec.get("linux") or {}
         setup = init.Setup()
         setup.spec = spec
-        setup.container_id = self._container.id
+        setup.keyring = self._keyring
         setup.plan = self._plan = namespaces.plan(linux)
         setup.root_path = self._rootfs
         setup.propagation = rootfs.PROPAGATION.get(linux.get("rootfsPropagation") or "", 0)
@@ -396,6 +398,7 @@ class _Creation:
         directory = os.open(self._container.directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             # By way of the descriptor: a socket's path is limited to 107 bytes.
+            os.fchmod(listener.fileno(), 0o600)  # the socket's file gets this mode: only we may say that it starts
             listener.bind(f"/proc/self/fd/{directory}/{os.path.basename(self._container.start_socket)}")
         finally:
             os.close(directory)
@@ -478,6 +481,7 @@ class _Creation:
             "rootfs": self._rootfs,
             "created": timestamp(time.time_ns()),
             "cgroup": self._group.record(),
+            "keyring": self._keyring,
             "rootless": self._request.rootless,
         }
         if self._spec.get("annotations"):
@@ -504,9 +508,9 @@ def write_pid_file(path: str, pid: int) -> None:
         StepFailed: it cannot be written.
     """
     directory, _, name = path.rpartition("/")
-    aside = f"{directory}/.{name}"
+    aside = f"{directory}/.{name}.{os.urandom(8).hex()}"  # nobody else who can write there has put a link in its place
     with step("write", path):
-        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
         try:
             os.write(descriptor, str(pid).encode())
         finally:

@@ -1,9 +1,16 @@
 """Another process in a running container.
 
 Two processes again: the joiner enters the container's namespaces all at once through its init's pidfd, and its child,
-born inside, becomes the program. What happens inside is hostile ground: the joiner cannot be traced or dumped, holds
-no descriptor of the host when the program starts, and nothing is read from the container but its passwd
-file. Callers from a command line seal their interpreter first (`orlop.linux.sealed`).
+born in the pid namespace, becomes the program. That is hostile ground: neither can be traced or dumped by who lacks
+CAP_SYS_PTRACE in the host's user namespace, and nothing is read from the container but its passwd file. A container
+that was given that capability can trace the child from its birth on (CVE-2016-9962). So the joiner, which the
+container cannot name, does all that needs rights or sees the host, and its child is born with the
+program's own user and capabilities and with no descriptor of the host. Callers from a command line seal their interpreter
+first (`orlop.linux.sealed`).
+
+What remains: such a container can read the child's memory, a copy of the caller's; and where the child must do
+something after its birth that takes a right (a seccomp filter without noNewPrivileges, limits, scheduling, a
+label), it holds that right until then. Its messages are not trusted for more than its own fate.
 """
 
 from __future__ import annotations
@@ -12,7 +19,7 @@ import gc
 import os
 
 from orlop.errors import CommandNotExecutable, CommandNotFound, Conflict, InvalidArgument, OrlopError, StepFailed
-from orlop.linux import clone, credentials, keyring, namespace, pidfd, prctl, sealed
+from orlop.linux import capability, clone, credentials, keyring, namespace, pidfd, prctl, sealed
 from orlop.runtime import channel as channels
 from orlop.runtime import console, executable, labels, process
 from orlop.runtime.create import write_pid_file
@@ -29,6 +36,12 @@ if TYPE_CHECKING:
     from orlop.runtime.container import Container
 
 _KILL = 9
+#: What of ``process`` only the process itself can be given, after it was cloned, and what that may take: clone(2) counts
+#: RLIMIT_NPROC, and refuses some scheduling policies; a label is written through a procfs of its own.
+_GIVEN_LATE = (
+    (("rlimits", "scheduler", "ioPriority"), 1 << capability.SYS_RESOURCE | 1 << capability.SYS_NICE),
+    (("apparmorProfile", "selinuxLabel"), 1 << capability.SYS_ADMIN),
+)
 
 
 class ExecRequest:
@@ -206,8 +219,13 @@ class _Joining:
             theirs = namespace.identity(f"/proc/{container.pid}/ns/{file}")
             if theirs is not None and theirs != namespace.identity(f"/proc/self/ns/{file}"):
                 self._kinds |= namespace.FLAGS[kind]
-        with step("open root of", container.id):
-            self._root = self._own(os.open(f"/proc/{container.pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
+        if not self._kinds & namespace.CLONE_NEWNS:
+            with step("open root of", container.id):
+                where = f"/proc/{container.pid}/root"
+                self._root = self._own(os.open(where, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
+        if not container.alive():
+            # Then what was just looked at may have been another process's, which got the number.
+            raise Conflict("cannot exec in a stopped container")
 
     def _own(self, descriptor: int) -> int:
         self._descriptors.append(descriptor)
@@ -249,51 +267,72 @@ class _Joining:
 
     def _accompany(self) -> Executed:
         """Listen to the joiner and its child until the program runs."""
-        pid = 0
-        descriptor = master = -1
-        warnings: list[str] = []
-        while True:
-            answer = self._outer.receive()
-            if answer is None:
-                break
-            message, descriptors = answer
-            kind = message["kind"]
-            if kind == "born":
-                pid = int(message["pid"])
-                descriptor = pidfd.open_process(pid)
-                if self._born is not None:
-                    self._born()
-                if self._request.pid_file:
-                    write_pid_file(self._request.pid_file, pid)
-                self._outer.send("continue", state={**self._request.container.state("running"), "pid": pid})
-            elif kind == "console":
-                master = descriptors[0]
-                if self._request.console_socket:
-                    console.hand_over(self._request.console_socket, master)
-                    os.close(master)
-                    master = -1
-            elif kind == "warnings":
-                warnings = message["warnings"]
-            else:
-                self._give_up(pid, descriptor, master)
-                raise self._failure(message)
-        if not pid:
-            raise OrlopError("the process that joins the container ended without a word")
-        return Executed(pid, descriptor, master, warnings)
+        started = Executed(0, -1, -1, [])
+        try:
+            while (answer := self._outer.receive()) is not None:
+                self._heed(started, *answer)
+            if not started.pid:
+                raise OrlopError("the process that joins the container ended without a word")
+        except BaseException:
+            self._give_up(started)
+            raise
+        return started
+
+    def _heed(self, started: Executed, message: dict[str, Any], descriptors: list[int]) -> None:
+        """Do what a message says, if it is its turn: the container may have got hold of the other end."""
+        kind = message["kind"]
+        is_console = kind == "console" and len(descriptors) == 1 and started.console < 0 and not started.pid
+        if not is_console:
+            for descriptor in descriptors:
+                os.close(descriptor)
+        if kind == "born" and not started.pid:
+            started.pid, started.pidfd = self._adopt(int(message["pid"]))
+            if self._request.pid_file:
+                write_pid_file(self._request.pid_file, started.pid)
+            state = {**self._request.container.state("running"), "pid": started.pid}
+            self._outer.send("continue", state=state)
+        elif is_console and self._request.process.get("terminal"):
+            started.console = descriptors[0]
+            if self._request.console_socket:
+                console.hand_over(self._request.console_socket, started.console)
+                os.close(started.console)
+                started.console = -1
+        elif kind == "warnings" and not started.pid:
+            started.warnings = message["warnings"]
+        else:
+            raise self._failure(message)
+
+    @staticmethod
+    def _adopt(pid: int) -> tuple[int, int]:
+        """The pid and pidfd of a process that says it was born; it must be a child of ours."""
+        descriptor = pidfd.open_process(pid)
+        try:
+            os.waitid(os.P_PIDFD, descriptor, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            os.close(descriptor)
+            raise OrlopError(f"process {pid} was named as the one that joined the container, which it is not") from None
+        return pid, descriptor
 
     def _failure(self, message: dict[str, Any]) -> OrlopError:
         if message["kind"] == "errno":
             return executable.failed((self._request.process.get("args") or [""])[0], message["errno"])
+        if message["kind"] != "error":
+            return OrlopError(f"the process that joins the container said {message['kind']} out of turn")
         return channels.revive(message)
 
-    def _give_up(self, pid: int, descriptor: int, master: int) -> None:
-        if master >= 0:
-            os.close(master)
-        if pid:
-            os.close(descriptor)
-            os.waitpid(pid, 0)  # it has said why, and ends
+    @staticmethod
+    def _give_up(started: Executed) -> None:
+        if started.console >= 0:
+            os.close(started.console)
+        if started.pid:
+            try:
+                pidfd.send_signal(started.pidfd, _KILL)
+            except ProcessLookupError:
+                pass  # it has ended by itself, having said why
+            os.close(started.pidfd)
+            os.waitpid(started.pid, 0)
 
-    # From here on in the joiner, and then in its child.
+    # From here on in the joiner.
 
     def _join(self, files: list[int]) -> None:
         try:
@@ -302,9 +341,16 @@ class _Joining:
             prctl.set_dumpable(False)
             self._outer.close()
             self._enter(files)
+            slave, identity = self._assume_identity()
+            if identity.warnings:
+                self._inner.send("warnings", warnings=identity.warnings)
+            keep = [self._inner.descriptor, self._root, slave]
+            if self._notify is not None:
+                keep.append(self._notify.fileno())
+            process.close_others(3 + self._request.preserve_fds, tuple(keep))
             pid, _ = clone.clone(clone.CLONE_PARENT)
             if pid == 0:
-                self._become()
+                self._become(slave, identity)
             self._inner.send("born", pid=pid)
             os._exit(0)
         except BaseException as error:
@@ -333,30 +379,53 @@ class _Joining:
                 credentials.set_user(0)
                 prctl.set_dumpable(False)
         with step("enter root of", self._request.container.id):
-            os.fchdir(self._root)
-            os.chroot(".")
+            if self._root < 0:
+                # Joining the mount namespace led to its root; init may have changed its own with chroot(2).
+                self._root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            else:
+                os.fchdir(self._root)
+                os.chroot(".")
 
-    def _become(self) -> None:
+    def _assume_identity(self) -> tuple[int, process.Identity]:
+        """Do all that needs rights and can be inherited; returns the terminal (or -1), and who we are now."""
+        settings = self._request.process
+        slave = -1
+        if settings.get("terminal"):
+            master, slave = console.allocate(self._root, settings.get("consoleSize"))
+            self._inner.send("console", descriptors=(master,))
+            os.close(master)
+            process.redirect((slave, slave, slave))
+        else:
+            process.redirect(self._request.stdio)
+        keyring.join_new_session(self._request.container.keyring)
+        user = settings.get("user") or {}
+        process.give_streams(user.get("uid") or 0, user.get("gid") or 0)
+        identity = process.Identity(settings)
+        needed = process.needed_for_filter(settings, self._program)
+        for names, rights in _GIVEN_LATE:
+            if any(settings.get(name) for name in names):
+                needed |= rights
+        identity.assume(keep=needed)
+        return slave, identity
+
+    # From here on in its child.
+
+    def _become(self, slave: int, identity: process.Identity) -> None:
         settings = self._request.process
         try:
             prctl.set_parent_death_signal(_KILL)
             answer = self._inner.receive()
             if answer is None:
                 os._exit(255)
+            identity.raise_kept()
             confinements = labels.prepare(settings)
-            os.setsid()
-            slave = -1
-            if settings.get("terminal"):
-                master, slave = console.allocate(self._root, settings.get("consoleSize"))
-                self._inner.send("console", descriptors=(master,))
-            else:
-                process.redirect(self._request.stdio)
             process.limit(settings)
-            keyring.join_new_session(f"_ses.{self._request.container.id}")
+            identity.hold_back()
+            os.setsid()
             if slave >= 0:
                 with step("use terminal"):
                     console.use(slave)
-            self._turn_into_program(settings, answer[0]["state"], confinements)
+            self._turn_into_program(settings, identity, answer[0]["state"], confinements)
         except BaseException as error:
             self._inner.send("error", **channels.describe(error))
             os._exit(
@@ -364,12 +433,12 @@ class _Joining:
             )
 
     def _turn_into_program(
-        self, settings: dict[str, Any], state: dict[str, Any], confinements: list[labels.Label]
+        self,
+        settings: dict[str, Any],
+        identity: process.Identity,
+        state: dict[str, Any],
+        confinements: list[labels.Label],
     ) -> None:
-        user = settings.get("user") or {}
-        process.give_streams(user.get("uid") or 0, user.get("gid") or 0)
-        identity = process.Identity(settings)
-        identity.assume()
         entries = process.environment(settings, self._root)
         process.enter_directory(self._root, settings.get("cwd") or "/")
         arguments = settings.get("args") or []
@@ -377,10 +446,9 @@ class _Joining:
             raise CommandNotFound("process.args is not set: there is no program to run")
         file = executable.find(arguments[0], entries)
         process.reset_signals()
-        if identity.warnings:
-            self._inner.send("warnings", warnings=identity.warnings)
         first_closed = 3 + self._request.preserve_fds
-        keep = [self._inner.descriptor, *(label.descriptor for label in confinements)]
+        jump = process.prepare_jump(self._inner, sealed=self._sealed)
+        keep = [self._inner.descriptor, jump, *(label.descriptor for label in confinements)]
         if self._notify is not None:
             keep.append(self._notify.fileno())
         process.close_others(first_closed, tuple(keep))
@@ -395,7 +463,7 @@ class _Joining:
         prctl.set_parent_death_signal(0)
         for descriptor in range(3, first_closed):
             os.set_inheritable(descriptor, True)
-        process.execute(file, arguments, entries, self._inner, first_closed=first_closed, sealed=self._sealed)
+        process.execute(file, arguments, entries, self._inner, first_closed=first_closed, jump=jump)
 
 
 def _set_affinity(cpus: str) -> None:

@@ -37,7 +37,7 @@ class Setup:
 
     Attributes:
         spec: the configuration.
-        container_id: its id.
+        keyring: the name of its session keyring.
         plan: the namespaces.
         root_path, root_tree: the root file system's directory, and its detached copy (-1 without a mount namespace).
         mounts: with the sources of bind mounts opened.
@@ -56,9 +56,9 @@ class Setup:
     __slots__ = (
         "channel",
         "clones_inside",
-        "container_id",
         "group",
         "group_files",
+        "keyring",
         "listener",
         "mounts",
         "no_new_keyring",
@@ -77,7 +77,6 @@ class Setup:
     )
 
     spec: dict[str, Any]
-    container_id: str
     plan: NamespacePlan
     root_path: str
     root_tree: int
@@ -85,6 +84,7 @@ class Setup:
     propagation: int
     group: Group
     group_files: list[int]
+    keyring: str
     channel: Channel
     listener: _socket.socket | None
     program: Program | None
@@ -288,14 +288,14 @@ def _become(setup: Setup, process_spec: dict[str, Any], slave: int, confinements
         _set_memory_policy(linux["memoryPolicy"])
     if not setup.no_new_keyring:
         with step("make session keyring"):
-            keyring.join_new_session(f"_ses.{setup.container_id}")
+            keyring.join_new_session(setup.keyring)
     if slave >= 0:
         with step("use terminal"):
             console.use(slave)
     process.give_streams(user.get("uid") or 0, user.get("gid") or 0)
     root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     identity = process.Identity(process_spec)
-    identity.assume()
+    identity.assume(keep=process.needed_for_filter(process_spec, setup.program))
     entries = process.environment(process_spec, root)
     process.enter_directory(root, process_spec.get("cwd") or "/")
     arguments = process_spec.get("args") or []
@@ -306,11 +306,12 @@ def _become(setup: Setup, process_spec: dict[str, Any], slave: int, confinements
     try:
         if not file:
             raise CommandNotFound("process.args is not set: there is no program to run")
+        jump = process.prepare_jump(report, sealed=setup.sealed)
         _start(setup, identity, message, confinements)
         first_closed = 3 + setup.preserve
         for descriptor in range(3, first_closed):
             os.set_inheritable(descriptor, True)
-        process.execute(file, arguments, entries, report, first_closed=first_closed, sealed=setup.sealed)
+        process.execute(file, arguments, entries, report, first_closed=first_closed, jump=jump)
     except BaseException as error:
         report.send("error", **channels.describe(error))
         os._exit(127 if isinstance(error, CommandNotFound) else 126 if isinstance(error, CommandNotExecutable) else 255)
@@ -348,9 +349,7 @@ def _await_start(setup: Setup, warnings: list[str], spare: list[int]) -> tuple[C
         report.close()  # who asked to start went away before saying so
 
 
-def _start(
-    setup: Setup, identity: process.Identity, message: dict[str, Any], confinements: list[labels.Label]
-) -> None:
+def _start(setup: Setup, identity: process.Identity, message: dict[str, Any], confinements: list[labels.Label]) -> None:
     state = message["state"]
     hooks.run((setup.spec.get("hooks") or {}).get("startContainer") or [], state, "startContainer")
     for label in confinements:

@@ -14,7 +14,7 @@ import sys
 import _signal
 
 from orlop.errors import StepFailed
-from orlop.linux import capability, credentials, path, prctl, rlimit, trampoline
+from orlop.linux import capability, credentials, mount, path, prctl, rlimit, trampoline
 from orlop.runtime import executable
 from orlop.runtime.step import step
 
@@ -109,8 +109,10 @@ class Identity:
         self._effective = self._permitted = self._inheritable = self._ambient = 0
         self.warnings: list[str] = []
 
-    def assume(self) -> None:
-        """Become the user, keeping what rights are still needed out of effect until `shed`."""
+    def assume(self, *, keep: int = 0) -> None:
+        """Become the user. Of the rights that the program will not have, only those in ``keep`` (a mask) stay,
+        permitted but out of effect, until `shed`: what this process no longer holds cannot be taken from it.
+        """
         wanted = self._process.get("capabilities") or {}
         _, self._held, _ = capability.get()
         bounding = self._limit(wanted, "bounding", self._held)
@@ -131,11 +133,19 @@ class Identity:
         with step("set user", str(uid)):
             credentials.set_user(uid)
         prctl.set_keep_capabilities(False)
-        # Changing ids made this process dumpable again.
+        # Changing ids made this process what /proc/sys/fs/suid_dumpable says.
         prctl.set_dumpable(False)
         os.umask(self._user.get("umask", 0o022))
-        # From here on files are seen with the rights that the program will have.
-        capability.set_all(self._effective & self._held, self._held, 0)
+        self._held &= self._permitted | keep
+        self.hold_back()
+
+    def raise_kept(self) -> None:
+        """Put what was kept into effect, for a step that needs it."""
+        capability.set_all(self._held, self._held, 0)
+
+    def hold_back(self) -> None:
+        """Have only the rights in effect that the program will have, with which files are seen as it will see them."""
+        capability.set_all(self._effective, self._held, 0)
 
     def _limit(self, wanted: dict[str, Any], name: str, available: int) -> int:
         asked = capability.mask(wanted.get(name) or ())
@@ -162,7 +172,7 @@ class Identity:
         no_new_privileges = bool(self._process.get("noNewPrivileges"))
         listener = -1
         if program is not None and not no_new_privileges:
-            capability.set_all(self._held, self._held, 0)
+            self.raise_kept()
             listener = _install(program)
         with step("set capabilities"):
             capability.set_all(self._effective, self._permitted, self._inheritable)
@@ -174,12 +184,21 @@ class Identity:
         return listener
 
 
+def needed_for_filter(process: dict[str, Any], program: Program | None) -> int:
+    """The capability that installing a seccomp filter takes where new privileges are not ruled out (seccomp(2))."""
+    return 1 << capability.SYS_ADMIN if program is not None and not process.get("noNewPrivileges") else 0
+
+
 def _setgroups_denied() -> bool:
     try:
-        with open("/proc/self/setgroups", "rb") as file:
-            return file.read().strip() == b"deny"
+        descriptor = os.open("/proc/self/setgroups", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:  # no /proc in this container: the kernel's answer stands
         return False
+    try:
+        # What is at /proc may be the image's own directory, and say whatever the image likes.
+        return mount.statfs_type(descriptor) == mount.PROC_SUPER_MAGIC and os.read(descriptor, 16).strip() == b"deny"
+    finally:
+        os.close(descriptor)
 
 
 def _install(program: Program) -> int:
@@ -201,9 +220,12 @@ def enter_directory(root: int, directory: str) -> None:
             os.fchdir(descriptor)
         finally:
             os.close(descriptor)
+        os.getcwd()  # fails for a directory that the root no longer leads to, because it was moved away meanwhile
     except OSError as error:
         reason = (error.strerror or "").partition(": ")[2] or error.strerror or ""
-        raise StepFailed(f'chdir to cwd ("{directory}") set in config.json failed', "", reason.lower(), error.errno or 0) from None
+        raise StepFailed(
+            f'chdir to cwd ("{directory}") set in config.json failed', "", reason.lower(), error.errno or 0
+        ) from None
 
 
 def environment(process: dict[str, Any], root: int) -> list[str]:
@@ -278,10 +300,18 @@ def close_others(first: int, keep: tuple[int, ...] = ()) -> None:
     os.closerange(first, 1 << 30)
 
 
+def prepare_jump(channel: Channel, *, sealed: bool) -> int:
+    """The trampoline's descriptor, or -1 for a sealed interpreter, which needs none.
+
+    To be made before the seccomp filter is installed, which may forbid memory files.
+    """
+    return -1 if sealed else trampoline.prepare(channel.descriptor)
+
+
 def execute(
-    file: str, arguments: list[str], entries: list[str], channel: Channel, *, first_closed: int, sealed: bool
+    file: str, arguments: list[str], entries: list[str], channel: Channel, *, first_closed: int, jump: int
 ) -> None:
-    """Run the program; returns only by raising what the kernel said.
+    """Run the program; returns only by raising what the kernel said. ``jump`` is from `prepare_jump`.
 
     Descriptors from ``first_closed`` up are closed now, not by the exec itself, which would still resolve paths
     such as ``/proc/self/fd/7`` with them. The channel's end tells the runtime that it worked.
@@ -289,14 +319,13 @@ def execute(
     argument_bytes = [os.fsencode(argument) for argument in arguments]
     entry_bytes = [os.fsencode(entry) for entry in entries]
     report = channel.descriptor
-    if sealed:
+    if jump < 0:
         close_others(first_closed, (report,))
         try:
             trampoline.execute_path(file, argument_bytes, entry_bytes)
         except OSError as error:
             raise executable.failed(file, error.errno or 0) from None
     os.set_inheritable(report, True)
-    jump = trampoline.prepare(report)
     close_others(first_closed, (report, jump))
     with step("execute trampoline"):
         trampoline.execute(jump, file, argument_bytes, entry_bytes)
