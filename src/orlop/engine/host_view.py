@@ -75,6 +75,8 @@ def prepare(aside: str, published: str, location: Location) -> list[dict[str, An
     for name, mode in _FRESH.items():
         os.mkdir(f"{rootfs}/{name}")
         os.chmod(f"{rootfs}/{name}", mode)
+    if "/root" not in made.overlaid + made.plain:
+        os.mkdir(f"{rootfs}/root", 0o700)  # root's home is not for this user to see, but the container's root needs one
     for path in made.plain:
         _copy(path, rootfs)
     mounts = []
