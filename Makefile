@@ -38,7 +38,7 @@ $(VENV)/.ready: pyproject.toml
 
 .PHONY: test
 test: root setup lint $(ROOTFS)
-	@ORLOP_TEST_ROOTFS='$(abspath $(ROOTFS))' $(BIN)/python3 -m pytest -n 2 --dist loadgroup -q tests/unit tests/integration tests/security
+	@ORLOP_TEST_ROOTFS='$(abspath $(ROOTFS))' $(BIN)/python3 -m pytest -n 2 --dist loadfile -q tests/unit tests/integration tests/security
 
 .PHONY: unit
 unit: $(VENV)/.ready

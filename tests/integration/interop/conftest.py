@@ -66,7 +66,8 @@ def new_home() -> Iterator[Callable[..., Home]]:
     homes: list[Home] = []
 
     def make(name: str, uids: range = range(0)) -> Home:
-        directory = Path(tempfile.mkdtemp(prefix=f"orlop-interop-{name}-"))
+        # Short, as the path of podman's attach socket must be, or its monitor's clean-up fails and podman waits.
+        directory = Path(tempfile.mkdtemp(prefix=f"orlop-{name}-"))
         directory.chmod(0o755)  # a remapped root of a container must be able to pass; pytest's own are 0700
         homes.append(Home(directory, uids))
         return homes[-1]

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from tests.integration.interop.containerd import Containerd
 
-pytestmark = pytest.mark.xdist_group("containerd")
-
 
 @pytest.fixture
 def task(containerd: Containerd) -> Iterator[str]:

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 CAP_SYS_ADMIN = 1 << 21
 
-pytestmark = pytest.mark.xdist_group("docker-life")
-
 
 @pytest.fixture(scope="module")
 def running(docker: Docker) -> Iterator[str]:

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from tests.integration.interop.docker import Docker
 
-pytestmark = pytest.mark.xdist_group("docker-run")
-
 
 def _own_capabilities() -> int:
     with open("/proc/self/status") as stream:

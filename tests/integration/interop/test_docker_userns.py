@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from tests.integration.interop.home import Home
 
-pytestmark = pytest.mark.xdist_group("docker-userns")
-
 USER = "orlop-remap"
 
 

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from tests.integration.interop.podman import Podman
 
-pytestmark = pytest.mark.xdist_group("podman")
-
 
 @pytest.fixture(scope="module")
 def running(podman: Podman) -> Iterator[str]:
@@ -88,7 +86,7 @@ def test_exec_of_what_cannot_be_executed_gives_126(either_podman: Podman, runnin
 
 def test_a_flag_for_the_runtime_is_passed_to_it(podman: Podman) -> None:
     result = podman("--runtime-flag=debug", "run", "--rm", f"--cgroup-parent={podman.home.cgroup}", IMAGE, "echo", "x")
-    assert result == (0, "x\n", "")
+    assert (result.code, result.out) == (0, "x\n")
 
 
 def test_exec_runs_another_program_in_the_container(podman: Podman, running: str) -> None:

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from tests.integration.interop.home import Home
 
-pytestmark = pytest.mark.xdist_group("podman-rootless")
-
 USER = "orlop-rootless"
 UID = 7778
 SUBORDINATE = 3_000_000

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from tests.integration.interop.pair import Config
     from tests.integration.interop.side_by_side import SideBySide
 
-pytestmark = pytest.mark.xdist_group("same-answers")
-
 
 @pytest.fixture
 def pair(runtime: Path, root_filesystem: Path, public_directory: Path) -> Iterator[Pair]:

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from tests.integration.interop.pair import Config
 
-pytestmark = pytest.mark.xdist_group("same-sight")
-
 
 def _plain(config: Config) -> None:
     pass
