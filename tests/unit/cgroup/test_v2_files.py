@@ -64,6 +64,17 @@ def test_controllers_are_handed_down_from_the_root_and_those_that_are_already_ar
     assert (tmp_path / "orlop/cgroup.subtree_control").read_text() == "+cpu +cpuset +io +memory +pids +hugetlb"
 
 
+def test_controllers_that_are_all_enabled_are_enabled_once_more_in_the_parent_to_wait_for_their_files(
+    hierarchy: Hierarchy, tmp_path: Path
+) -> None:
+    (tmp_path / "orlop/cgroup.subtree_control").write_text("memory\n")
+
+    assert subtree.enable(hierarchy, "/orlop/box", ("memory",)) == {}
+
+    assert (tmp_path / "cgroup.subtree_control").read_text() == "memory\n"
+    assert (tmp_path / "orlop/cgroup.subtree_control").read_text() == "+memory"
+
+
 def test_an_update_writes_what_is_given_and_nothing_else(group: Group, tmp_path: Path) -> None:
     group.update(
         {

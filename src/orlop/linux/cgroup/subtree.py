@@ -27,6 +27,8 @@ def enable(hierarchy: Hierarchy, path: str, wanted: Iterable[str] | None) -> dic
     """
     failures: dict[str, OSError] = {}
     left: list[str] | None = None if wanted is None else list(wanted)
+    control = ""
+    missing: list[str] = []
     for above in ("/", *reversed(path_rules.parents(path))):
         directory = hierarchy.directory(above)
         if left is None:
@@ -37,7 +39,23 @@ def enable(hierarchy: Hierarchy, path: str, wanted: Iterable[str] | None) -> dic
         if missing:
             failures.update(_enable_in(control, missing))
             left = [controller for controller in left if controller not in failures]
+    if left and not missing:
+        _await_files(control, left)
     return failures
+
+
+def _await_files(control: str, controllers: list[str]) -> None:
+    """Wait until the files of controllers that another process is just enabling are there.
+
+    The kernel shows a controller as enabled before it makes the files. Enabling it once more changes
+    nothing, but takes the lock under which it does so.
+    """
+    try:
+        file.write(control, " ".join("+" + controller for controller in controllers))
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        # Somebody else's to enable, who did so before we came.
 
 
 def _enable_in(control: str, controllers: list[str]) -> dict[str, OSError]:
