@@ -5,9 +5,8 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import stat
 
-from orlop.linux import mount
+from orlop.linux import mount, path
 
 _TIOCSWINSZ = 0x5414
 _TIOCGWINSZ = 0x5413
@@ -15,23 +14,22 @@ _TIOCSCTTY = 0x540E
 _TIOCSPTLCK = 0x40045431
 _TIOCGPTPEER = 0x5441
 _DEVPTS_SUPER_MAGIC = 0x1CD1
-_PTMX = os.makedev(5, 2)
 
 
-def open_master(ptmx: int) -> tuple[int, int]:
-    """A new pseudoterminal from an O_PATH descriptor of a devpts instance's ``ptmx``: (master, slave).
+def open_master(devpts: int) -> tuple[int, int]:
+    """A new pseudoterminal from a descriptor of the directory where a devpts is mounted: (master, slave).
 
-    The slave comes from the master itself (TIOCGPTPEER, Linux 4.13), never from a path, so it cannot be
-    something else that was put at ``/dev/pts/N`` (CVE-2025-52565).
+    The multiplexer is opened in that very mount, through no link, and without the help of a /proc, which the
+    caller may have none of for its own pid namespace. The slave comes from the master itself (TIOCGPTPEER,
+    Linux 4.13), never from a path, so it cannot be something else that was put at ``/dev/pts/N``
+    (CVE-2025-52565).
 
     Raises:
-        OSError: ``ptmx`` is not the pty multiplexer of a devpts file system.
+        OSError: the directory is not a devpts, or something was mounted over its ``ptmx``.
     """
-    about = os.fstat(ptmx)
-    if not stat.S_ISCHR(about.st_mode) or about.st_rdev != _PTMX or mount.statfs_type(ptmx) != _DEVPTS_SUPER_MAGIC:
-        raise OSError(errno.ENODEV, "not the ptmx of a devpts file system", "/dev/pts/ptmx")
-    # An O_PATH descriptor cannot be used to open a terminal; /proc/self/fd reopens the very same file.
-    master = os.open(f"/proc/self/fd/{ptmx}", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    if mount.statfs_type(devpts) != _DEVPTS_SUPER_MAGIC:
+        raise OSError(errno.ENODEV, "not a devpts file system", "/dev/pts")
+    master = path.open_beneath(devpts, "ptmx", os.O_RDWR | os.O_NOCTTY)
     return master, open_slave(master)
 
 

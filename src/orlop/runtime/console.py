@@ -22,18 +22,18 @@ def allocate(root: int, size: dict[str, Any] | None) -> tuple[int, int]:
         StepFailed: there is no devpts at ``/dev/pts``.
     """
     try:
-        ptmx = path.open_in_root(root, "dev/pts/ptmx")
+        devpts = path.open_in_root(root, "dev/pts", os.O_PATH | os.O_DIRECTORY)
     except OSError as error:
         raise StepFailed(
-            "open terminal", "/dev/pts/ptmx", f"{error.strerror}; a terminal needs a devpts mount there", error.errno or 0
+            "open terminal", "/dev/pts", f"{error.strerror}; a terminal needs a devpts mount there", error.errno or 0
         ) from None
     try:
         with step("open terminal", "/dev/pts/ptmx"):
-            master, slave = terminal.open_master(ptmx)
+            master, slave = terminal.open_master(devpts)
             if size:
                 terminal.set_size(slave, int(size.get("height", 0)), int(size.get("width", 0)))
     finally:
-        os.close(ptmx)
+        os.close(devpts)
     return master, slave
 
 
