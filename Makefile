@@ -68,7 +68,7 @@ demo: root setup $(ROOTFS)
 	bin/orlop run --rm --network none --rootfs $(ROOTFS) cat /etc/os-release
 	@echo '--- who and where the program is, and every process that it sees'
 	bin/orlop run --rm --network none --hostname deck --memory 64m --rootfs $(ROOTFS) sh -c \
-	    'id; hostname; grep . /proc/[0-9]*/comm'
+	    'id; hostname; grep -H . /proc/[0-9]*/comm'
 
 .PHONY: clean
 clean:
