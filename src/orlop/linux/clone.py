@@ -7,6 +7,7 @@ import _signal
 from orlop.linux import number
 from orlop.linux.call import address_of, buffer, syscall_unlocked
 
+CLONE_FILES = 0x00000400
 CLONE_PIDFD = 0x00001000
 CLONE_PARENT = 0x00008000
 CLONE_INTO_CGROUP = 0x200000000

@@ -44,6 +44,8 @@ class Request:
         preserve_fds: how many descriptors from 3 up the program gets beside its standard streams.
         stdio: what its standard streams are, unless it has a terminal.
         rootless: the runtime lacks privileges, and cgroups that it may not use are done without.
+        restartable: this process may execute its own command line anew, in a sealed interpreter, before it has
+            done anything (`orlop.linux.sealed`).
         filters: seccomp filters that the caller keeps compiled, or None to compile anew.
     """
 
@@ -56,6 +58,7 @@ class Request:
         "no_pivot",
         "pid_file",
         "preserve_fds",
+        "restartable",
         "root",
         "rootless",
         "stdio",
@@ -76,6 +79,7 @@ class Request:
         stdio: tuple[int, int, int] = (0, 1, 2),
         rootless: bool = False,
         systemd_cgroup: bool = False,
+        restartable: bool = False,
         filters: Cache | None = None,
     ) -> None:
         self.root = root
@@ -89,6 +93,7 @@ class Request:
         self.stdio = stdio
         self.rootless = rootless
         self.systemd_cgroup = systemd_cgroup
+        self.restartable = restartable
         self.filters = filters
 
 
@@ -174,6 +179,8 @@ def create(request: Request, *, separate_start: bool = False) -> Created:
     # Root of an outer user namespace can do without one more: rootless engines run us there.
     warnings = validate(spec, rootless=os.geteuid() != 0)
     machine.check(spec)
+    if request.restartable and _joins_processes(spec):
+        sealed.ensure()
     _check_terminal(request, spec, separate_start)
     for descriptor in range(_FIRST_PRESERVED, _FIRST_PRESERVED + request.preserve_fds):
         try:
@@ -194,6 +201,12 @@ def create(request: Request, *, separate_start: bool = False) -> Created:
         lock.close()
     created.warnings[:0] = warnings
     return created
+
+
+def _joins_processes(spec: dict[str, Any]) -> bool:
+    """Whether others, who may be hostile, are in the container's pid namespace from the beginning."""
+    listed = (spec.get("linux") or {}).get("namespaces") or ()
+    return any(each["type"] == "pid" and each.get("path") for each in listed)
 
 
 def _check_terminal(request: Request, spec: dict[str, Any], separate_start: bool) -> None:
@@ -339,6 +352,8 @@ class _Creation:
         setup.no_new_keyring = request.no_new_keyring
         setup.sealed = sealed.is_sealed()
         all_hooks = spec.get("hooks") or {}
+        if all_hooks:
+            hooks.import_ahead()
         names = ("prestart", "createRuntime", "createContainer")
         setup.waits_for_hooks = any(all_hooks.get(name) for name in names)
         return setup

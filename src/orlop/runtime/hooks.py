@@ -1,7 +1,8 @@
 """Hooks: programs that the configuration has run at points of a container's life.
 
 runtime-spec, config.md, "POSIX-platform Hooks": the state on standard input, the environment exactly the
-hook's own, a timeout after which the hook is killed and has failed.
+hook's own, a timeout after which the hook is killed and has failed. No other descriptor of ours reaches a hook:
+all above standard error are made close-on-exec first, also those that our caller left open.
 """
 
 from __future__ import annotations
@@ -25,6 +26,11 @@ _MOST_OUTPUT = 4096
 
 class HookFailed(OrlopError):
     """A hook could not be run, ended with a status other than 0, or took too long."""
+
+
+def import_ahead() -> None:
+    """Import what running hooks needs, while ``sys.path`` still means the host's files."""
+    from orlop.linux import descriptors  # noqa: F401
 
 
 def run(hooks: list[dict[str, Any]], state: dict[str, Any], name: str) -> None:
@@ -53,6 +59,9 @@ def run_all(hooks: list[dict[str, Any]], state: dict[str, Any], name: str) -> li
 
 
 def _run_one(hook: dict[str, Any], state: bytes, name: str) -> None:
+    from orlop.linux import descriptors  # hooks are rare
+
+    descriptors.close_on_exec(3)
     arguments = hook.get("args") or [hook["path"]]
     environment = dict(entry.partition("=")[::2] for entry in hook.get("env") or ())
     timeout = hook.get("timeout")

@@ -123,7 +123,7 @@ def _run(setup: Setup) -> None:
     confinements = labels.prepare(process_spec)
     os.setsid()
     _set_names(setup)
-    root = _build_root(setup, linux, process_spec)
+    root, procfs = _build_root(setup, linux, process_spec)
     master = slave = -1
     if process_spec.get("terminal"):
         master, slave = console.allocate(root, process_spec.get("consoleSize"))
@@ -132,7 +132,7 @@ def _run(setup: Setup) -> None:
         setup.channel.send("hooks")
         state = _expect(setup.channel, "continue")["state"]
         hooks.run(setup.spec["hooks"].get("createContainer") or [], state, "createContainer")
-    _protect(setup, linux, root)
+    _protect(setup, linux, root, procfs)
     _enter(setup, root)
     os.close(root)
     if slave >= 0:
@@ -193,8 +193,8 @@ def _set_names(setup: Setup) -> None:
             link.set_up("lo")
 
 
-def _build_root(setup: Setup, linux: dict[str, Any], process_spec: dict[str, Any]) -> int:
-    """Mount everything; returns a descriptor of the root."""
+def _build_root(setup: Setup, linux: dict[str, Any], process_spec: dict[str, Any]) -> tuple[int, int]:
+    """Mount everything; returns descriptors of the root and of the procfs that was mounted on ``/proc``, if any."""
     if setup.clones_inside and "mount" in setup.plan.kinds:
         setup.root_tree = rootfs.clone(setup.root_path)
         for each in setup.mounts:
@@ -229,9 +229,7 @@ def _build_root(setup: Setup, linux: dict[str, Any], process_spec: dict[str, Any
     if linux.get("sysctl"):
         _write_sysctls(linux["sysctl"], mounter.procfs)
     mounter.finish()
-    if mounter.procfs >= 0:
-        os.close(mounter.procfs)
-    return root
+    return root, mounter.procfs
 
 
 def _write_sysctls(sysctls: dict[str, str], procfs: int) -> None:
@@ -254,12 +252,14 @@ def _write_sysctls(sysctls: dict[str, str], procfs: int) -> None:
             os.close(own)
 
 
-def _protect(setup: Setup, linux: dict[str, Any], root: int) -> None:
+def _protect(setup: Setup, linux: dict[str, Any], root: int, procfs: int) -> None:
     if setup.root_tree >= 0:
-        masks.protect(root, linux.get("readonlyPaths") or ())
-        masks.mask(root, linux.get("maskedPaths") or ())
+        masks.protect(root, linux.get("readonlyPaths") or (), procfs)
+        masks.mask(root, linux.get("maskedPaths") or (), procfs)
         if (setup.spec.get("root") or {}).get("readonly"):
             rootfs.make_readonly(root)
+    if procfs >= 0:
+        os.close(procfs)
 
 
 def _enter(setup: Setup, root: int) -> None:

@@ -1,6 +1,7 @@
 """Hiding and write-protecting paths of the container's root: ``maskedPaths``, ``readonlyPaths``, ``root.readonly``.
 
-Each path is opened once and mounted on by descriptor, so nothing can be exchanged in between. What hides a
+Each path is opened once and mounted on by descriptor, so nothing can be exchanged in between; those in /proc are
+looked up from the container's procfs itself, wherever somebody may move its mount point meanwhile. What hides a
 file is the host's ``/dev/null``, checked to be that device (CVE-2025-31133: the container's own may be a link to
 anything); what hides directories is one empty read-only tmpfs.
 """
@@ -21,13 +22,13 @@ if TYPE_CHECKING:
 _NULL = os.makedev(1, 3)
 
 
-def mask(root: int, paths: Iterable[str]) -> None:
+def mask(root: int, paths: Iterable[str], procfs: int = -1) -> None:
     """Make each path, where it exists, unreadable: an empty file or an empty directory."""
     null = -1
     empty = -1
     try:
         for masked in paths:
-            target = _open(root, masked, "mask")
+            target = _open(root, procfs, masked, "mask")
             if target < 0:
                 continue
             try:
@@ -50,10 +51,10 @@ def mask(root: int, paths: Iterable[str]) -> None:
                 os.close(descriptor)
 
 
-def protect(root: int, paths: Iterable[str]) -> None:
+def protect(root: int, paths: Iterable[str], procfs: int = -1) -> None:
     """Make each path, where it exists, and what is mounted below it read-only."""
     for protected in paths:
-        target = _open(root, protected, "make read-only")
+        target = _open(root, procfs, protected, "make read-only")
         if target < 0:
             continue
         try:
@@ -68,8 +69,10 @@ def protect(root: int, paths: Iterable[str]) -> None:
             os.close(target)
 
 
-def _open(root: int, where: str, what: str) -> int:
+def _open(root: int, procfs: int, where: str, what: str) -> int:
     try:
+        if procfs >= 0 and where.startswith("/proc/"):
+            return path.open_in_root(procfs, where.removeprefix("/proc/"))
         return path.open_in_root(root, where)
     except (FileNotFoundError, NotADirectoryError):
         return -1

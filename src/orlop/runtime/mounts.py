@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-_PROC_SUPER_MAGIC = 0x9FA0
 #: Files below /proc that may be replaced: what lxcfs and the like present per container.
 _REPLACEABLE = (
     "cpuinfo",
@@ -56,8 +55,15 @@ class Mount:
 
     @property
     def is_real_directory(self) -> bool:
-        """Whether the target must be a directory of the root itself, reached through no link."""
-        return not self.options.bind and self.kind in ("proc", "sysfs")
+        """Whether the target must be a directory of the root itself, reached through no link.
+
+        What is masked and what tells about processes must be where the configuration says, and not where an image
+        with a link at ``/proc`` has it.
+        """
+        if not self.options.bind:
+            return self.kind in ("proc", "sysfs")
+        is_kernel = mount.statfs_type(self.tree) in (mount.PROC_SUPER_MAGIC, mount.SYSFS_MAGIC)
+        return is_kernel and stat.S_ISDIR(os.fstat(self.tree).st_mode)
 
     def describe(self) -> str:
         """For messages: what on what."""
@@ -150,7 +156,10 @@ class Mounter:
             except OSError as error:
                 if error.errno in (errno.ELOOP, errno.ENOTDIR):
                     raise StepFailed(
-                        "mount", each.describe(), "the destination must be a directory, not a symbolic link", errno.ELOOP
+                        "mount",
+                        each.describe(),
+                        "the destination must be a directory, not a symbolic link",
+                        errno.ELOOP,
                     ) from None
                 raise
         if each.options.bind and not stat.S_ISDIR(os.fstat(each.tree).st_mode):
@@ -161,26 +170,29 @@ class Mounter:
         """Refuse to hide or fake what the kernel says in /proc."""
         about = os.fstat(target)
         try:
-            proc = os.stat("proc", dir_fd=self._root, follow_symlinks=False)
-        except FileNotFoundError:
+            proc = path.open_in_root(self._root, "proc")
+        except OSError:  # the image has none, and nothing was mounted on it
             return
-        if os.path.samestat(about, proc):
-            is_procfs = each.kind == "proc" and not each.options.bind
-            if each.options.bind:
-                is_procfs = mount.statfs_type(each.tree) == _PROC_SUPER_MAGIC
-            if not is_procfs:
-                raise StepFailed("mount", each.describe(), "only a procfs can be mounted on /proc", errno.EPERM)
-            return
-        if self._procfs < 0 or mount.statfs_type(target) != _PROC_SUPER_MAGIC:
-            return
-        for name in _REPLACEABLE:
-            try:
-                allowed = os.stat(name, dir_fd=self._procfs, follow_symlinks=False)
-            except OSError:  # this kernel has no such file
-                continue
-            if os.path.samestat(about, allowed):
+        try:
+            if os.path.samestat(about, os.fstat(proc)):
+                is_procfs = each.kind == "proc" and not each.options.bind
+                if each.options.bind:
+                    is_procfs = mount.statfs_type(each.tree) == mount.PROC_SUPER_MAGIC
+                if not is_procfs:
+                    raise StepFailed("mount", each.describe(), "only a procfs can be mounted on /proc", errno.EPERM)
                 return
-        raise StepFailed("mount", each.describe(), "nothing can be mounted inside /proc there", errno.EPERM)
+            if mount.statfs_type(target) != mount.PROC_SUPER_MAGIC:
+                return
+            for name in _REPLACEABLE:
+                try:
+                    allowed = os.stat(name, dir_fd=proc, follow_symlinks=False)
+                except OSError:  # this kernel has no such file
+                    continue
+                if os.path.samestat(about, allowed):
+                    return
+            raise StepFailed("mount", each.describe(), "nothing can be mounted inside /proc there", errno.EPERM)
+        finally:
+            os.close(proc)
 
     def _bind(self, each: Mount, target: int) -> None:
         options = each.options
@@ -203,6 +215,8 @@ class Mounter:
             if each.kind not in _BOUND_INSTEAD or error.errno not in _NOT_ALLOWED:
                 raise
             tree = mount.clone(mount.AT_FDCWD, _BOUND_INSTEAD[each.kind], recursive=True)
+            if each.kind == "sysfs":  # the host's, with its cgroups, which this user may write to (CVE-2023-25809)
+                attributes |= mount.MOUNT_ATTR_RDONLY
             mount.set_attributes(tree, attributes, recursive=True)
         keep = is_late
         try:

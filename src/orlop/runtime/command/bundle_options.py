@@ -37,4 +37,5 @@ def request(said: Parsed, invocation: Invocation) -> Request:
         preserve_fds=said["preserve-fds"],
         rootless=invocation.rootless(),
         systemd_cgroup=invocation.systemd_cgroup(),
+        restartable=True,
     )

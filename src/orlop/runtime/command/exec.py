@@ -52,6 +52,9 @@ _GRANTED_SETS = ("bounding", "effective", "permitted")
 
 def execute(said: Parsed, invocation: Invocation) -> int:
     """Start the process, and return its exit status (0 when detached)."""
+    from orlop.linux import sealed
+
+    sealed.ensure()  # first of all: if it is not, everything until here is done once more
     container = invocation.container(said.arguments[0])
     if said["process"] is not None:
         process = _read(said["process"])
