@@ -19,9 +19,9 @@ import gc
 import os
 
 from orlop.errors import CommandNotExecutable, CommandNotFound, Conflict, InvalidArgument, OrlopError, StepFailed
-from orlop.linux import capability, clone, credentials, keyring, namespace, pidfd, prctl, sealed
+from orlop.linux import capability, clone, keyring, namespace, pidfd, prctl, sealed
 from orlop.runtime import channel as channels
-from orlop.runtime import console, executable, labels, process
+from orlop.runtime import console, executable, labels, namespaces, process
 from orlop.runtime.create import write_pid_file
 from orlop.runtime.step import step
 
@@ -156,6 +156,7 @@ class _Joining:
     __slots__ = (
         "_born",
         "_descriptors",
+        "_first_ids",
         "_init",
         "_inner",
         "_kinds",
@@ -173,6 +174,7 @@ class _Joining:
         self._descriptors: list[int] = []
         self._init = -1
         self._root = -1
+        self._first_ids = (0, 0)
         self._kinds = 0
         self._sealed = sealed.is_sealed()
         self._notify: _socket.socket | None = None
@@ -219,7 +221,9 @@ class _Joining:
             theirs = namespace.identity(f"/proc/{container.pid}/ns/{file}")
             if theirs is not None and theirs != namespace.identity(f"/proc/self/ns/{file}"):
                 self._kinds |= namespace.FLAGS[kind]
-        if not self._kinds & namespace.CLONE_NEWNS:
+        if self._kinds & namespace.CLONE_NEWUSER:
+            self._first_ids = namespaces.first_mapped(container.pid)
+        if not (self._kinds & namespace.CLONE_NEWNS and _has_own_mounts(container)):
             with step("open root of", container.id):
                 where = f"/proc/{container.pid}/root"
                 self._root = self._own(os.open(where, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
@@ -287,6 +291,8 @@ class _Joining:
                 os.close(descriptor)
         if kind == "born" and not started.pid:
             started.pid, started.pidfd = self._adopt(int(message["pid"]))
+            if self._born is not None:
+                self._born()
             if self._request.pid_file:
                 write_pid_file(self._request.pid_file, started.pid)
             state = {**self._request.container.state("running"), "pid": started.pid}
@@ -374,10 +380,8 @@ class _Joining:
             with step("join namespaces of", self._request.container.id):
                 namespace.join(self._init, self._kinds)
         if self._kinds & namespace.CLONE_NEWUSER:
-            with step("become root of the user namespace"):
-                credentials.set_group(0)
-                credentials.set_user(0)
-                prctl.set_dumpable(False)
+            namespaces.become_root(self._first_ids)
+            prctl.set_dumpable(False)
         with step("enter root of", self._request.container.id):
             if self._root < 0:
                 # Joining the mount namespace led to its root; init may have changed its own with chroot(2).
@@ -464,6 +468,12 @@ class _Joining:
         for descriptor in range(3, first_closed):
             os.set_inheritable(descriptor, True)
         process.execute(file, arguments, entries, self._inner, first_closed=first_closed, jump=jump)
+
+
+def _has_own_mounts(container: Container) -> bool:
+    """Whether the root of the container's mount namespace is its own root; in one that it joined, it only has a chroot."""
+    listed = (container.config().get("linux") or {}).get("namespaces") or ()
+    return any(each["type"] == "mount" and not each.get("path") for each in listed)
 
 
 def _set_affinity(cpus: str) -> None:

@@ -13,7 +13,7 @@ import os
 import _socket
 
 from orlop.errors import CommandNotExecutable, CommandNotFound, OrlopError, StepFailed
-from orlop.linux import capability, credentials, hostname, keyring, link, mount, namespace, path, prctl
+from orlop.linux import hostname, keyring, link, mount, namespace, path, prctl
 from orlop.runtime import channel as channels
 from orlop.runtime import console, devices, executable, hooks, labels, masks, mounts, namespaces, process, rootfs
 from orlop.runtime.cgroup_mounts import CgroupMounter
@@ -149,7 +149,7 @@ def _join(setup: Setup) -> None:
     if plan.is_new("user"):
         _expect(setup.channel, "mapped")
     if plan.is_new("user") or any(kind == "user" for kind, _, _ in plan.joins):
-        _become_root()
+        namespaces.become_root()
     if not plan.staged:
         namespaces.join(plan.joins)
     for file in setup.group_files:
@@ -159,17 +159,6 @@ def _join(setup: Setup) -> None:
     if plan.new_cgroup:
         with step("make cgroup namespace"):
             namespace.unshare(namespace.CLONE_NEWCGROUP)
-
-
-def _become_root() -> None:
-    """Be root of the user namespace; where its map has no root, full capabilities do as well."""
-    with step("become root of the user namespace"):
-        for change in (credentials.set_group, credentials.set_user):
-            try:
-                change(0)
-            except OSError as error:
-                if error.errno != 22:  # EINVAL: 0 is not mapped
-                    raise
 
 
 def _expect(channel: Channel, kind: str) -> dict[str, Any]:

@@ -6,10 +6,11 @@ listed it is the runtime's own.
 
 from __future__ import annotations
 
+import errno
 import os
 
 from orlop.errors import StepFailed, Unsupported
-from orlop.linux import namespace
+from orlop.linux import credentials, namespace
 from orlop.runtime.step import step
 
 TYPE_CHECKING = False
@@ -103,3 +104,28 @@ def join(joins: list[tuple[str, int, str]]) -> None:
     for kind, descriptor, path in joins:
         with step(f"join {kind} namespace", path):
             namespace.join(descriptor, namespace.FLAGS[kind])
+
+
+def become_root(first_ids: tuple[int, int] | None = None) -> None:
+    """After entering a user namespace: be its root, or where it has none the first user and group that it has.
+
+    Somebody it must be: files cannot be made by an id that their file system does not know (EOVERFLOW).
+    ``first_ids`` are those two for whoever no longer sees its own /proc.
+    """
+    with step("become root of the user namespace"):
+        for index, change in ((1, credentials.set_group), (0, credentials.set_user)):
+            try:
+                change(0)
+            except OSError as error:
+                if error.errno != errno.EINVAL:  # 0 is not mapped
+                    raise
+                change((first_ids or first_mapped("self"))[index])
+
+
+def first_mapped(pid: int | str) -> tuple[int, int]:
+    """The first user and the first group in the user namespace of a process."""
+    firsts = []
+    for name in ("uid_map", "gid_map"):
+        with open(f"/proc/{pid}/{name}", "rb", buffering=0) as file:
+            firsts.append(int(file.read().split()[0]))
+    return firsts[0], firsts[1]

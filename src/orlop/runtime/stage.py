@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 
 from orlop.errors import OrlopError
-from orlop.linux import clone, credentials, namespace, pidfd, prctl
+from orlop.linux import clone, namespace, pidfd, prctl
 from orlop.runtime import channel as channels
 from orlop.runtime import init, namespaces, process
 from orlop.runtime.step import step
@@ -35,9 +35,11 @@ def launch(setup: init.Setup, cgroup: int, map_users: Callable[[int], None]) -> 
     # A new user namespace must exist before a time namespace that is to belong to it; but whoever is in it can
     # no longer join the namespaces of others.
     early_user = plan.flags & namespace.CLONE_NEWUSER if not plan.joins else 0
-    pid, descriptor = clone.clone(early_user)
+    # Who is in another user namespace may no longer clone into the cgroup, but its children are born where it is.
+    changes_user = "user" in plan.kinds
+    pid, descriptor = clone.clone(early_user, cgroup=cgroup if changes_user else -1)
     if pid == 0:
-        _main(setup, inner, cgroup, early_user)
+        _main(setup, inner, -1 if changes_user else cgroup, early_user)
     os.close(descriptor)
     inner.close()
     try:
@@ -75,11 +77,12 @@ def _run(setup: init.Setup, inner: channels.Channel, cgroup: int, early_user: in
     if early_user:
         if inner.receive() is None:
             return
-        _become_root()
+        namespaces.become_root()
     if plan.time_offsets:
         flags &= ~namespace.CLONE_NEWTIME
         with step("make time namespace"):
             namespace.unshare(namespace.CLONE_NEWTIME)
+        prctl.set_dumpable(True)  # else, as another user, we may not open what is our own; nobody can see us yet
         with step("write", _OFFSETS):
             file = os.open(_OFFSETS, os.O_WRONLY | os.O_CLOEXEC)
             os.write(file, plan.time_offsets.encode())
@@ -88,16 +91,10 @@ def _run(setup: init.Setup, inner: channels.Channel, cgroup: int, early_user: in
     for each in plan.joins:
         namespaces.join([each])
         if each[0] == "user":
-            _become_root()
+            namespaces.become_root()
     pid, descriptor = clone.clone(flags | clone.CLONE_PARENT, cgroup=cgroup)
     if pid == 0:
         inner.close()
         init.main(setup)
     os.close(descriptor)
     inner.send("init", pid=pid)
-
-
-def _become_root() -> None:
-    with step("become root of the user namespace"):
-        credentials.set_group(0)
-        credentials.set_user(0)

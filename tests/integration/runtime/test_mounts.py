@@ -324,7 +324,7 @@ def test_mounts_travel_as_the_propagation_says(
         made = bundle("sleep", "100")
         made.linux["rootfsPropagation"] = root
         capabilities = ["CAP_SYS_ADMIN", "CAP_DAC_OVERRIDE"]
-        made.process["capabilities"] = {kind: capabilities for kind in ("bounding", "effective", "permitted")}
+        made.process["capabilities"] = dict.fromkeys(("bounding", "effective", "permitted"), capabilities)
         add_mount(made, "/data", "bind", str(volume), "rbind", option)
         made.write()
         name = runtime.start(made)
