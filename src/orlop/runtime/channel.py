@@ -5,7 +5,7 @@ needed. Both ends are close-on-exec, so that the end of the conversation, with n
 that the program runs.
 
 From init: ``hooks`` (mounts are made; run prestart and createRuntime), ``console`` (with the terminal's
-master), ``ready``, ``error``. From the runtime: ``mapped``, ``continue``, ``start``.
+master), ``ready``, ``error``. From the runtime: ``mapped``, ``devices``, ``continue``, ``start``.
 """
 
 from __future__ import annotations

@@ -268,6 +268,7 @@ class _Creation:
         self._save_config()
         setup = self._prepare()
         self._launch(setup)
+        self._move_devices(setup)
         self._let_go_of_inner()
         return self._accompany()
 
@@ -431,6 +432,18 @@ class _Creation:
         self._pid, self._pidfd = pid, descriptor
         if setup.plan.is_new("user"):
             self._map_users(pid)
+
+    def _move_devices(self, setup: init.Setup) -> None:
+        """Move the host's network devices in, and tell init, which may have parameters of theirs to set."""
+        devices = (self._spec.get("linux") or {}).get("netDevices")
+        if not devices:
+            return
+        from orlop.runtime import net_devices
+
+        joined = [descriptor for kind, descriptor, _ in setup.plan.joins if kind == "network"]
+        own = joined[0] if joined else self._own(net_devices.open_namespace(self._pid))
+        net_devices.move(devices, own)
+        self._talk.send("devices")
 
     def _map_users(self, pid: int) -> None:
         """Write the id mappings of the user namespace that a process is in, and tell it."""

@@ -152,6 +152,8 @@ def _join(setup: Setup) -> None:
         namespaces.become_root()
     if not plan.staged:
         namespaces.join(plan.joins)
+    if (setup.spec.get("linux") or {}).get("netDevices"):
+        _expect(setup.channel, "devices")
     for file in setup.group_files:
         with step("join cgroup", setup.group.path):
             os.write(file, b"0")
