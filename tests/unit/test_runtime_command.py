@@ -103,7 +103,6 @@ def test_json_without_a_log_file_goes_to_standard_error(tmp_path: Path, capfd: p
 @pytest.mark.parametrize(
     ("arguments", "start", "status"),
     [
-        (["exec", "none", "true"], "exec failed: ", 255),
         (["run", "--bundle", "/nonexistent", "none"], "orlop-runtime run failed: ", 1),
         (["create", "--bundle", "/nonexistent", "none"], "orlop-runtime create failed: ", 1),
         (["start", "none"], 'container "none" does not exist', 1),
@@ -121,6 +120,15 @@ def test_a_failed_command_says_so_with_its_own_status(
 ) -> None:
     assert main([f"--root={tmp_path}/root", f"--log={tmp_path}/log", *arguments]) == status
     assert capfd.readouterr().err.startswith(start)
+
+
+def test_a_failed_exec_has_a_status_of_its_own(tmp_path: Path) -> None:
+    # In a process of its own, which it starts anew in a sealed interpreter where it may.
+    source = str(Path(command.__file__).parents[3])
+    probe = [sys.executable, "-I", "-S", "-c", STATUS, source, f"--root={tmp_path}", "exec", "none", "true"]
+    done = subprocess.run(probe, capture_output=True, text=True, check=False)
+    assert done.returncode == 255
+    assert 'exec failed: container \\"none\\" does not exist' in done.stderr
 
 
 def test_forced_deletion_is_content_with_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -179,6 +187,12 @@ def test_the_root_defaults_to_run_and_to_the_users_own(monkeypatch: pytest.Monke
     assert invocation.default_root() == "/run/orlop-runtime"
 
 
+STATUS = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from orlop.runtime.command import main
+sys.exit(main(sys.argv[2:]))
+"""
 PROBE = """
 import sys
 bare = set(sys.modules)
