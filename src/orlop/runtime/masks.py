@@ -42,7 +42,8 @@ def mask(root: int, paths: Iterable[str], procfs: int = -1) -> None:
                     else:
                         if null < 0:
                             null = _open_null()
-                        _attach_copy(null, target)
+                        # Read-only, or whoever is root inside could change the mode of the host's device.
+                        _attach_copy(null, target, mount.MOUNT_ATTR_RDONLY)
             finally:
                 os.close(target)
     finally:
@@ -89,9 +90,11 @@ def _open_null() -> int:
     return descriptor
 
 
-def _attach_copy(source: int, target: int) -> None:
+def _attach_copy(source: int, target: int, attributes: int = 0) -> None:
     tree = mount.clone(source)
     try:
+        if attributes:
+            mount.set_attributes(tree, attributes)
         mount.attach(tree, target)
     finally:
         os.close(tree)

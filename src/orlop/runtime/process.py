@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 #: What Python ignores and a container's program must not inherit as ignored.
 _IGNORED_BY_PYTHON = (_signal.SIGPIPE, _signal.SIGXFSZ)
 _LARGEST_PASSWD = 1 << 20
+_NULL = os.makedev(1, 3)
 
 
 def import_ahead(process: dict[str, Any], linux: dict[str, Any]) -> None:
@@ -255,13 +256,40 @@ def _home(root: int, uid: int) -> str:
 
 
 def redirect(streams: tuple[int, int, int]) -> None:
-    """Make three descriptors the standard streams."""
-    if streams == (0, 1, 2):
-        return
-    copies = [os.dup(stream) for stream in streams]  # first away from 0 to 2, which may be among the sources
-    for descriptor, copy in enumerate(copies):
-        os.dup2(copy, descriptor)
-        os.close(copy)
+    """Make three descriptors the standard streams, once the container's root is entered."""
+    if streams != (0, 1, 2):
+        copies = [os.dup(stream) for stream in streams]  # first away from 0 to 2, which may be among the sources
+        for descriptor, copy in enumerate(copies):
+            os.dup2(copy, descriptor)
+            os.close(copy)
+    _use_null_device_of_container()
+
+
+def _use_null_device_of_container() -> None:
+    """Where a standard stream is the host's null device, open the container's instead.
+
+    Through a descriptor of the host's, root in a container without a user namespace could change its mode and
+    owner for the whole machine (fchmod(2)). A container that has no null device keeps the host's.
+    """
+    for descriptor in (0, 1, 2):
+        try:
+            is_null = _is_null(descriptor)
+        except OSError:  # closed by the caller
+            continue
+        if is_null:
+            try:
+                own = os.open("/dev/null", os.O_RDWR | os.O_NOFOLLOW | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
+            except OSError:
+                return
+            if _is_null(own):
+                os.dup2(own, descriptor)
+                os.set_blocking(descriptor, True)
+            os.close(own)
+
+
+def _is_null(descriptor: int) -> bool:
+    about = os.fstat(descriptor)
+    return stat.S_ISCHR(about.st_mode) and about.st_rdev == _NULL
 
 
 def give_streams(uid: int, gid: int) -> None:

@@ -166,6 +166,13 @@ def test_a_device_that_was_not_given_cannot_be_made(docker: Docker) -> None:
     assert "Operation not permitted" in result.err
 
 
+@pytest.mark.parametrize("path", ["/proc/keys", "/proc/self/fd/0", "/dev/null"])
+def test_the_machines_null_device_cannot_be_changed(docker: Docker, path: str) -> None:
+    before = os.stat("/dev/null")
+    docker.run(IMAGE, "chmod", f"{before.st_mode & 0o777:o}", path)  # the mode that it has, so as to do no harm
+    assert os.stat("/dev/null").st_ctime_ns == before.st_ctime_ns
+
+
 def test_a_capability_can_be_added(docker: Docker) -> None:
     mount = ["mount", "-t", "tmpfs", "tmpfs", "/tmp"]
     assert docker.run("--cap-add=SYS_ADMIN", IMAGE, *mount).code == 0
