@@ -168,7 +168,7 @@ def test_debugging_shows_warnings_at_once(tmp_path: Path) -> None:
     path = tmp_path / "log"
     log = Log(str(path), debugging=True)
     log.warning("odd")
-    log.debug("detail")
+    log.detail("detail")
     assert [line.split(" ", 1)[1] for line in path.read_text().splitlines()] == [
         "level=warning msg=odd",
         "level=debug msg=detail",

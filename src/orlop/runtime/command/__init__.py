@@ -105,7 +105,7 @@ def main(argv: Sequence[str]) -> int:
             return 0
         failed = _EXEC_FAILED if name == "exec" else 1
         invocation = Invocation(said, log)
-        log.debug(f"orlop-runtime {__version__}: {name} {' '.join(words.arguments)} below {invocation.root}")
+        log.detail(f"orlop-runtime {__version__}: {name} {' '.join(words.arguments)} below {invocation.root}")
         status = command.execute(words, invocation)
     except OrlopError as error:
         log.failure(_prefixed(name, str(error)))

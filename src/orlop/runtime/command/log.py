@@ -58,7 +58,7 @@ class Log:
         else:
             self._warnings.append(message)
 
-    def debug(self, message: str) -> None:
+    def detail(self, message: str) -> None:
         """Log a detail, if ``--debug`` was given."""
         if self.debugging:
             self._line("debug", message)
