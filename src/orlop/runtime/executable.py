@@ -32,6 +32,8 @@ def find(name: str, environment: Iterable[str]) -> str:
         if problem:
             raise CommandNotExecutable(f'exec: "{name}": {_words(problem)}')
         return name
+    if not name:
+        raise CommandNotFound('exec: "": executable file not found in $PATH')
     search = _DEFAULT_PATH
     for entry in environment:
         if entry.startswith("PATH="):
