@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from tests.integration.interop.side_by_side import SideBySide
 
 
-@pytest.fixture
-def pair(runtime: Path, root_filesystem: Path, public_directory: Path) -> Iterator[Pair]:
+def _waiting_pair(runtime: Path, root_filesystem: Path, directory: Path) -> Pair:
     """Two bundles of a container that waits."""
     if shutil.which("runc") is None:
         pytest.skip("needs runc, which is not installed")
@@ -31,7 +30,12 @@ def pair(runtime: Path, root_filesystem: Path, public_directory: Path) -> Iterat
         config["process"]["args"] = ["/bin/sleep", "1000"]
         config["annotations"] = {"org.example.note": "kept"}
 
-    pair = Pair(public_directory / uuid.uuid4().hex[:8], runtime, root_filesystem, wait)
+    return Pair(directory / uuid.uuid4().hex[:8], runtime, root_filesystem, wait)
+
+
+@pytest.fixture
+def pair(runtime: Path, root_filesystem: Path, public_directory: Path) -> Iterator[Pair]:
+    pair = _waiting_pair(runtime, root_filesystem, public_directory)
     yield pair
     pair.close()
 
@@ -66,25 +70,37 @@ def _status(one: SideBySide) -> str:
 CREATE = ["create", "--bundle", "BUNDLE", "ID"]
 
 
-@pytest.mark.parametrize(
-    "command",
-    [["state", "ID"], ["list", "--format=json"], ["ps", "--format=json", "ID"]],
-    ids=["state", "list", "ps"],
-)
-def test_the_json_for_engines_has_the_same_shape(pair: Pair, command: list[str]) -> None:
-    steps = [CREATE, command, ["start", "ID"], command, ["pause", "ID"], command, ["resume", "ID"], command]
-    runc, ours = _take_both(pair, *steps)
-    assert [result.code for result in ours] == [result.code for result in runc] == [0] * len(steps)
-    for step in (1, 3, 5, 7):
-        assert _shape(json.loads(ours[step].out)) == _shape(json.loads(runc[step].out))
+QUESTIONS = {"state": ["state", "ID"], "list": ["list", "--format=json"], "ps": ["ps", "--format=json", "ID"]}
+STATUSES = ["created", "running", "paused", "running"]
 
 
-def test_the_status_goes_through_the_same_words(pair: Pair) -> None:
-    state = ["state", "ID"]
-    steps = [CREATE, state, ["start", "ID"], state, ["pause", "ID"], state, ["resume", "ID"], state]
-    runc, ours = ([json.loads(results[step].out)["status"] for step in (1, 3, 5, 7)]
-                  for results in _take_both(pair, *steps))  # fmt: skip
-    assert ours == runc == ["created", "running", "paused", "running"]
+@pytest.fixture(scope="module")
+def lives(runtime: Path, root_filesystem: Path, public_directory: Path) -> Iterator[list[dict[str, list[Any]]]]:
+    """What each runtime answered to each question in each status, runc first."""
+    pair = _waiting_pair(runtime, root_filesystem, public_directory)
+    answers = []
+    for one in pair.both:
+        steps = []
+        for command in (CREATE, ["start", "ID"], ["pause", "ID"], ["resume", "ID"]):
+            steps += [command, *QUESTIONS.values()]
+        results = _take(one, steps)
+        assert {result.code for result in results} == {0}, results
+        said = [[json.loads(result.out) for result in results[step + 1 : step + 4]] for step in range(0, 16, 4)]
+        answers.append(dict(zip(QUESTIONS, map(list, zip(*said, strict=True)), strict=True)))
+    yield answers
+    pair.close()
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_the_json_for_engines_has_the_same_shape(lives: list[dict[str, list[Any]]], question: str) -> None:
+    runc, ours = lives
+    assert [_shape(answer) for answer in ours[question]] == [_shape(answer) for answer in runc[question]]
+
+
+def test_the_status_goes_through_the_same_words(lives: list[dict[str, list[Any]]]) -> None:
+    for answers in lives:
+        assert [answer["status"] for answer in answers["state"]] == STATUSES
+        assert [answer[0]["status"] for answer in answers["list"]] == STATUSES
 
 
 def test_a_stopped_container_has_the_same_state(pair: Pair) -> None:
