@@ -7,7 +7,8 @@ executes this: a static program of some hundred bytes, in a sealed memory file t
 whose only deed is to execute the real program.
 
 It makes three system calls: it marks the report descriptor close-on-exec, executes ``argv[0]`` with the
-arguments that follow, and, if that fails, writes the errno (4 bytes) to the report descriptor and exits.
+arguments that follow, and, if that fails, writes the errno (4 bytes) to the report descriptor and exits. Executed once
+more, as the container's ``/proc/self/exe``, it has no such descriptor and exits at once.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ def _x86_64(report: int) -> bytes:
             b"\xba\x01\x00\x00\x00",  # mov edx, FD_CLOEXEC
             b"\xb8\x48\x00\x00\x00",  # mov eax, SYS_fcntl
             b"\x0f\x05",  # syscall
+            b"\x85\xc0",  # test eax, eax
+            b"\x75\x2e",  # jnz exit                ; not ours: we are somebody's /proc/self/exe
             b"\x48\x8b\x7b\x08",  # mov rdi, [rbx+8]        ; argv[0]: the program's path
             b"\x48\x8d\x73\x10",  # lea rsi, [rbx+16]       ; argv[1]: its arguments
             b"\x48\x8b\x0b",  # mov rcx, [rbx]          ; argc
@@ -57,7 +60,7 @@ def _x86_64(report: int) -> bytes:
             b"\xba\x04\x00\x00\x00",  # mov edx, 4
             b"\xb8\x01\x00\x00\x00",  # mov eax, SYS_write
             b"\x0f\x05",  # syscall
-            b"\xbf\xff\x00\x00\x00",  # mov edi, 255
+            b"\xbf\xff\x00\x00\x00",  # exit: mov edi, 255
             b"\xb8\xe7\x00\x00\x00",  # mov eax, SYS_exit_group
             b"\x0f\x05",  # syscall
         )
@@ -76,6 +79,7 @@ def _aarch64(report: int) -> bytes:
         mov(2, 1),  # FD_CLOEXEC
         mov(8, 25),  # fcntl
         svc,
+        0xB50001E0,  # cbnz x0, exit         ; not ours: we are somebody's /proc/self/exe
         0xF9400660,  # ldr x0, [x19, #8]      ; argv[0]
         0x91004261,  # add x1, x19, #16       ; argv[1]
         0xF9400263,  # ldr x3, [x19]          ; argc
@@ -90,7 +94,7 @@ def _aarch64(report: int) -> bytes:
         mov(2, 4),
         mov(8, 64),  # write
         svc,
-        mov(0, 255),
+        mov(0, 255),  # exit:
         mov(8, 94),  # exit_group
         svc,
     )
