@@ -9,6 +9,7 @@
     ├── Conflict              the name is taken, or the state does not allow it
     ├── Unsupported           this kernel or machine lacks something; says what
     ├── StepFailed            a step of a container's set-up failed; says which
+    ├── HookFailed            a hook of the configuration failed
     ├── CommandNotFound       the program to run is not there        (exit 127)
     └── CommandNotExecutable  it is there and cannot be run          (exit 126)
 
@@ -74,6 +75,10 @@ class StepFailed(OrlopError):
         self.path = path
         self.reason = reason
         self.errno = errno
+
+
+class HookFailed(OrlopError):
+    """A hook could not be run, ended with a status other than 0, or took too long."""
 
 
 class CommandNotFound(OrlopError):

@@ -11,6 +11,7 @@ master), ``ready``, ``error``. From the runtime: ``mapped``, ``devices``, ``cont
 from __future__ import annotations
 
 import _socket
+import os
 
 from orlop import errors, json_text
 from orlop.errors import OrlopError, StepFailed
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _LARGEST = 1 << 16
+_IN_FILE = b"@"
 _MSG_CMSG_CLOEXEC = 0x40000000
 
 
@@ -40,10 +42,27 @@ class Channel:
     def send(self, kind: str, *, descriptors: Iterable[int] = (), **body: Any) -> None:
         """Say something; BrokenPipeError if the other end is gone."""
         body["kind"] = kind
-        data = json_text.dumps(body).encode()[:_LARGEST]
+        data = json_text.dumps(body).encode()
+        if len(data) > _LARGEST:
+            self._send_file(data, list(descriptors))
+        else:
+            self._send(data, descriptors)
+
+    def _send(self, data: bytes, descriptors: Iterable[int]) -> None:
         fds = b"".join(each.to_bytes(4, "little") for each in descriptors)
         ancillary = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, fds)] if fds else []
         self.socket.sendmsg([data], ancillary, _socket.MSG_NOSIGNAL)
+
+    def _send_file(self, data: bytes, descriptors: list[int]) -> None:
+        """A message that no packet holds, such as the state of a container with many annotations, in a memory file."""
+        file = os.memfd_create("orlop-message", os.MFD_CLOEXEC)
+        try:
+            written = 0
+            while written < len(data):
+                written += os.write(file, data[written:])
+            self._send(_IN_FILE, [file, *descriptors])
+        finally:
+            os.close(file)
 
     def receive(self) -> tuple[dict[str, Any], list[int]] | None:
         """Wait for the next message and the descriptors that came with it; None if the other end is closed."""
@@ -59,6 +78,10 @@ class Channel:
                 fds += [int.from_bytes(packed[at : at + 4], "little") for at in range(0, len(packed) - 3, 4)]
         if len(data) == 4:  # the trampoline's last word: a bare errno
             return {"kind": "errno", "errno": int.from_bytes(data, "little")}, fds
+        if data == _IN_FILE:
+            with open(fds.pop(0), "rb", buffering=0) as file:
+                file.seek(0)
+                data = file.readall()
         return json_text.loads(data), fds
 
     def close(self) -> None:

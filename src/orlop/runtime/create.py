@@ -14,7 +14,7 @@ import time
 import _socket
 
 from orlop import json_text
-from orlop.errors import InvalidArgument, OrlopError, StepFailed
+from orlop.errors import HookFailed, InvalidArgument, OrlopError, StepFailed
 from orlop.linux import cgroup, clone, idmap, mount, namespace, pidfd, procfs, sealed
 from orlop.runtime import channel as channels
 from orlop.runtime import console, hooks, init, mounts, namespaces, process, rootfs, stage
@@ -146,7 +146,7 @@ def finish_start(container: Container, channel: Channel) -> None:
     if poststart:
         try:
             hooks.run(poststart, container.state("running"), "poststart")
-        except hooks.HookFailed:
+        except HookFailed:
             if container.alive():
                 container.signal(_KILL)
             raise
@@ -192,8 +192,10 @@ def create(request: Request, *, separate_start: bool = False) -> Created:
         creation = _Creation(request, container, spec, bundle, separate_start)
         try:
             created = creation.run()
-        except BaseException:
-            creation.undo()
+        except BaseException as error:
+            failures = creation.undo()
+            if failures:
+                raise OrlopError("; ".join((str(error), *failures))) from None
             raise
         finally:
             creation.close()
@@ -226,6 +228,7 @@ class _Creation:
         "_container",
         "_descriptors",
         "_group",
+        "_hook_state",
         "_inner",
         "_keyring",
         "_listener",
@@ -257,6 +260,7 @@ class _Creation:
         self._descriptors: list[int] = []
         self._mounts: list[mounts.Mount] = []
         self._group: cgroup.Group | None = None
+        self._hook_state: dict[str, Any] | None = None
         self._plan: namespaces.NamespacePlan | None = None
         self._listener: _socket.socket | None = None
         self._notify: _socket.socket | None = None
@@ -276,8 +280,8 @@ class _Creation:
         """Close what only init needs, or nobody any more."""
         self._let_go_of_inner()
 
-    def undo(self) -> None:
-        """After a failure: no process, no cgroup, no state."""
+    def undo(self) -> list[str]:
+        """After a failure: no process, no cgroup, no state. Returns what poststop hooks failed with."""
         if self._pid:
             try:
                 pidfd.send_signal(self._pidfd, _KILL)
@@ -290,9 +294,16 @@ class _Creation:
             self._outer.close()
         try:
             if self._group is not None:
+                if not (self._plan is not None and self._plan.is_new("pid")):
+                    self._group.kill(_KILL)  # what hooks left running in it; it was empty when it became ours
                 self._group.remove()
         finally:
             self._container.remove()
+        if self._hook_state is None:
+            return []
+        # Once hooks have run, those that undo what they did run too (runtime.md, "Lifecycle", steps 3 to 5, 13).
+        poststop = self._spec["hooks"].get("poststop") or []
+        return hooks.run_all(poststop, {**self._hook_state, "status": "stopped", "pid": 0}, "poststop")
 
     def _let_go_of_inner(self) -> None:
         if self._inner is not None:
@@ -472,7 +483,7 @@ class _Creation:
             if message["kind"] == "error":
                 raise channels.revive(message)
             if message["kind"] == "hooks":
-                state = container.state("creating")
+                self._hook_state = state = container.state("creating")
                 all_hooks = self._spec["hooks"]
                 hooks.run(all_hooks.get("prestart") or [], state, "prestart")
                 hooks.run(all_hooks.get("createRuntime") or [], state, "createRuntime")

@@ -14,7 +14,7 @@ import time
 import _signal
 
 from orlop import json_text
-from orlop.errors import OrlopError
+from orlop.errors import HookFailed
 from orlop.linux import pidfd
 
 TYPE_CHECKING = False
@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 _MOST_OUTPUT = 4096
-
-
-class HookFailed(OrlopError):
-    """A hook could not be run, ended with a status other than 0, or took too long."""
 
 
 def import_ahead() -> None:
@@ -87,7 +83,7 @@ def _run_one(hook: dict[str, Any], state: bytes, name: str) -> None:
                 setpgroup=0,
             )
         except OSError as error:
-            raise HookFailed(f"{name}: {error.strerror}") from None
+            raise HookFailed(f"{name}: {(error.strerror or str(error)).lower()}") from None
     finally:
         os.close(stdin)
         os.close(writer)

@@ -131,7 +131,7 @@ def test_only_allowed_devices_can_be_opened(runtime: Runtime, bundle: BundleMake
 
 
 def test_a_device_node_that_the_container_makes_cannot_be_opened(runtime: Runtime, bundle: BundleMaker) -> None:
-    sets = dict.fromkeys(("bounding", "effective", "permitted"), ["CAP_MKNOD"])
+    sets = {kind: ["CAP_MKNOD"] for kind in ("bounding", "effective", "permitted")}
     made = bundle("sh", "-c", "mknod /node c 10 237 && cat /node", capabilities=sets)
     assert "can't open '/node': Operation not permitted" in attempt(runtime, made).errors
 

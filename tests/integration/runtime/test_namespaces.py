@@ -260,14 +260,14 @@ def test_a_user_namespace_without_root_has_its_user(runtime: Runtime, bundle: Bu
 
 
 def test_new_namespaces_belong_to_the_new_user_namespace(runtime: Runtime, bundle: BundleMaker) -> None:
-    sets = dict.fromkeys(("bounding", "effective", "permitted"), ["CAP_SYS_ADMIN"])
+    sets = {kind: ["CAP_SYS_ADMIN"] for kind in ("bounding", "effective", "permitted")}
     made = bundle("hostname", "changed", capabilities=sets)
     map_ids(made)
     run(runtime, made)
 
 
 def test_the_host_is_out_of_a_user_namespaces_reach(runtime: Runtime, bundle: BundleMaker) -> None:
-    sets = dict.fromkeys(("bounding", "effective", "permitted"), ["CAP_SYS_ADMIN", "CAP_SYS_NICE"])
+    sets = {kind: ["CAP_SYS_ADMIN", "CAP_SYS_NICE"] for kind in ("bounding", "effective", "permitted")}
     made = bundle("sh", "-c", "renice -n -5 -p 1", capabilities=sets)
     (made.rootfs / "bin/renice").symlink_to("busybox")
     map_ids(made)
