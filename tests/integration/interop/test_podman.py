@@ -177,6 +177,20 @@ def test_a_container_in_a_user_namespace_has_the_mapping_asked_for(podman: Podma
     assert result.out.split() == ["0", "100000", "1000", "0"]
 
 
+@pytest.mark.usefixtures("orlop_only")
+def test_an_id_mapped_volume_belongs_to_the_containers_root(podman: Podman, tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    result = podman.run("--uidmap=0:100000:1000", "-v", f"{tmp_path}:/data:idmap", IMAGE, "stat", "-c", "%u", "/data")
+    assert (result.code, result.out) == (0, "0\n"), result.err
+
+
+@pytest.mark.usefixtures("orlop_only")
+def test_the_execution_domain_is_as_asked(podman: Podman) -> None:
+    result = podman.run("--personality=LINUX32", IMAGE, "uname", "-m")
+    assert result.code == 0
+    assert result.out.strip() != os.uname().machine
+
+
 def test_a_privileged_container_has_the_machines_capabilities(podman: Podman) -> None:
     with open("/proc/self/status") as stream:
         ours = next(line for line in stream if line.startswith("CapBnd"))
