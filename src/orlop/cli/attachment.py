@@ -133,6 +133,9 @@ class _Attachment:
     def run(self) -> int:
         socket = self._session.socket.fileno()
         wake = self._terminal.wake_reader
+        status = self._receive()  # the session may hold a frame that came early
+        if status is not None:
+            return status
         while True:
             poll = select.poll()
             poll.register(socket, select.POLLIN | (select.POLLOUT if self._pending else 0))
@@ -157,20 +160,18 @@ class _Attachment:
 
     def _receive(self) -> int | None:
         try:
-            data = self._session.socket.recv(frames.LARGEST + 1)
+            frame = self._session.receive()
         except BlockingIOError:
             return None
-        except ConnectionResetError:
-            data = b""
-        kind, body = data[:1], data[1:]
-        if kind in (frames.STDOUT, frames.STDERR):
-            _write(1 if kind == frames.STDOUT else 2, body)
-        elif kind == frames.EXITED:
-            return body[0]
-        elif not kind:
+        if frame is None:
             self._repair()
             self._terminal.restore()
             raise OrlopError(f"the monitor of container {self._target.id[:12]} was killed")
+        kind, body = frame
+        if kind == frames.EXITED:
+            return body[0]
+        if kind in (frames.STDOUT, frames.STDERR):
+            _write(1 if kind == frames.STDOUT else 2, body)
         return None
 
     def _send(self, frame: bytes) -> None:

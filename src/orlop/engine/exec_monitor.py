@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from orlop.engine import frames, monitor
+from orlop.engine import frames, starter
 from orlop.engine.client_line import Line
 from orlop.engine.pump import Pump
 from orlop.linux import prctl
@@ -37,15 +37,15 @@ class _NoLog:
 def run(request: dict[str, Any], client: _socket.socket, filters: Cache) -> None:
     """Run the command that ``request`` describes, until it has ended. Errors go to the client.
 
-    The request is what `orlop.engine.execution.execute` makes.
+    The request is what `orlop.engine.execution.execute` makes. The caller has seen to
+    `monitor.ignore_endings`.
     """
     prctl.set_name("orlop-exec")
-    monitor.ignore_endings()
     line = Line(client)
     try:
         pump, executed = _start(request, line, filters)
     except Exception as error:  # noqa: BLE001 - whatever it was, the client must hear of it
-        line.send(frames.FAILED, monitor.describe(error))
+        line.send(frames.FAILED, starter.describe(error))
         line.finish()
         return
     line.send(frames.STARTED)
@@ -62,7 +62,7 @@ def _start(request: dict[str, Any], line: Line, filters: Cache) -> tuple[Pump, r
     ours: dict[str, int] = {}
     stdio = (0, 1, 2)
     if not request["terminal"]:
-        stdio, ours = monitor.pipes(open_stdin=request["open_stdin"])
+        stdio, ours = starter.pipes(open_stdin=request["open_stdin"])
     try:
         executed = runtime.start(runtime.ExecRequest(container, request["exec"], stdio=stdio, filters=filters))
     finally:

@@ -1,4 +1,4 @@
-"""The warm launcher: a process that has everything imported and forks monitors for those who ask.
+"""The warm launcher: a process that has everything imported and keeps a monitor ready for the next container.
 
 One per run directory. The first command that starts a container leaves it behind (see `launch`); it serves
 callers with its own user id, user namespace and mount namespace, and goes when it was idle for a while. It
@@ -7,42 +7,45 @@ has no state: killing it costs the next command some milliseconds and no contain
 A request is one packet on a SOCK_SEQPACKET connection: a JSON object, and with it descriptors of the
 caller's user and mount namespaces, which only somebody in them can have. The connection then is the
 monitor's line to its client (see `frames`).
+
+Nobody waits for a fork: the monitor that will serve the next caller is there before it calls, with its
+starter, which accepts the connection. The launcher hears of it and forks the next one meanwhile. What it does itself
+it keeps small: each page that it writes to is a page that all living monitors no longer share with it.
 """
 
 from __future__ import annotations
 
 import _signal
 import _socket
-import errno
 import fcntl
 import gc
 import os
 import select
-import sys
 
-import orlop
-from orlop import json_text
-from orlop.engine import exec_monitor, filters, frames, launch, monitor, own_cgroup
+from orlop.engine import exec_monitor, filters, monitor, own_cgroup, reception, starter
 from orlop.engine.location import Location
 from orlop.linux import prctl, seccomp
-from orlop.linux.cgroup import limits
 from orlop.runtime import delete, kill
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Callable
 
 # What a monitor imports only when it needs it would be its own instead of shared, and late.
-PRELOADED = (delete, kill, seccomp)
+PRELOADED = (delete, exec_monitor, kill, seccomp)
 
 SOCKET_NAME = "launcher.sock"
 _LOCK_NAME = "launcher.lock"
 
 #: Seconds after its last request and its last monitor that a launcher stays.
 IDLE = 60
-_LARGEST_REQUEST = 160 << 10
-#: Seconds that a connected caller may take to say what it wants.
-_PATIENCE = 1.0
+#: What comes through the pipe of news: the word of a starter, or the numbers of signals.
+_USED = b"\0"
+_CHILD_ENDED = bytes((_signal.SIGCHLD,))
+_ENDINGS = (bytes((_signal.SIGTERM,)), bytes((_signal.SIGINT,)))
+#: Milliseconds between looks whether the launcher in whose place we are has gone, and how often.
+_PAUSE = 20
+_LOOKS = 50
 
 
 def main(root: str, run_root: str, first: int, listen: bool) -> int:
@@ -52,12 +55,14 @@ def main(root: str, run_root: str, first: int, listen: bool) -> int:
     location = Location(root, run_root, rootless=os.geteuid() != 0)
     own_cgroup.enter("launcher")
     launcher = Launcher(location)
-    limits.load_all()
+    monitor.rehearse()
     gc.disable()  # a collection in a monitor would write to every page that it shares with us
     gc.collect()
     gc.freeze()
     if first >= 0:
-        launcher.serve(_socket.socket(fileno=first))
+        client = _socket.socket(fileno=first)
+        launcher.fork(lambda: launcher.reception.receive(client))
+        client.close()
     if listen and launcher.listen():
         launcher.run()
     own_cgroup.leave()
@@ -65,18 +70,23 @@ def main(root: str, run_root: str, first: int, listen: bool) -> int:
 
 
 class Launcher:
-    """The launcher's loop."""
+    """The launcher's loop.
+
+    ``_spare`` is the monitor that is ready for the next caller. Through one pipe, ``_news``, comes all that concerns us:
+    `_USED` from the spare's starter when a caller came, and the numbers of signals. The pipe ``_alive`` ends
+    for the starter when we do.
+    """
 
     __slots__ = (
+        "_alive",
         "_children",
-        "_files",
         "_filters",
         "_listener",
         "_location",
         "_lock",
-        "_namespaces",
-        "_wake_reader",
-        "_wake_writer",
+        "_news",
+        "_spare",
+        "reception",
     )
 
     def __init__(self, location: Location) -> None:
@@ -84,31 +94,32 @@ class Launcher:
         self._listener: _socket.socket | None = None
         self._lock = -1
         self._children: set[int] = set()
-        self._namespaces = [_identity(os.stat(f"/proc/self/ns/{kind}")) for kind in ("user", "mnt")]
+        self._spare = 0
         self._filters = filters.kept(location)
         filters.warm(self._filters)
-        self._files = _loaded_files()
-        self._wake_reader, self._wake_writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        _signal.signal(_signal.SIGCHLD, _wake)
-        _signal.set_wakeup_fd(self._wake_writer)
+        self.reception = reception.Reception()
+        self._alive = os.pipe2(os.O_CLOEXEC)
+        self._news = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(self._news[1], False)
+        monitor.ignore_endings()
+        for number in (_signal.SIGCHLD, _signal.SIGALRM):
+            _signal.signal(number, _note)
+        _signal.set_wakeup_fd(self._news[1], warn_on_full_buffer=False)
 
     def listen(self) -> bool:
-        """Open the socket for callers; False if another launcher has it."""
+        """Open the socket for callers; False if another launcher has it and keeps it."""
         directory = os.open(self._location.run_root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             name = f"/proc/self/fd/{directory}"  # a socket's own path may have 107 bytes only
             self._lock = os.open(f"{name}/{_LOCK_NAME}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not self._take_place():
                 return False
             try:
                 os.unlink(f"{name}/{SOCKET_NAME}")  # of a launcher that was killed
             except FileNotFoundError:
                 pass
-            kind = _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC
-            self._listener = _socket.socket(_socket.AF_UNIX, kind)
-            # Not open to anybody for a moment: the directory is ours alone, and the callers are checked.
+            self._listener = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
+            # Others cannot reach it, the directory being ours alone; and callers are checked.
             self._listener.bind(f"{name}/{SOCKET_NAME}")
             self._listener.listen(128)
             self._listener.setblocking(False)
@@ -116,192 +127,121 @@ class Launcher:
             os.close(directory)
         return True
 
+    def _take_place(self) -> bool:
+        for _ in range(_LOOKS):
+            try:
+                # Not flock: children inherit that, and a monitor is to outlive us without standing in for us.
+                fcntl.lockf(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except (BlockingIOError, PermissionError):
+                select.poll().poll(_PAUSE)  # an outdated one may be about to go
+            else:
+                return True
+        return False
+
     def run(self) -> None:
-        """Serve until idle for `IDLE` seconds, told to end, or outdated."""
-        for number in (_signal.SIGTERM, _signal.SIGINT):
-            _signal.signal(number, _wake)
-        poll = select.poll()
-        poll.register(self._descriptor(), select.POLLIN)
-        poll.register(self._wake_reader, select.POLLIN)
-        while self._listener is not None:
-            events = poll.poll(None if self._children else IDLE * 1000)
-            if not events and not self._children:
+        """Serve until idle for `IDLE` seconds, told to end, or outdated; whoever has connected by then too."""
+        self._spare = self.fork(self._accept)
+        _signal.alarm(IDLE)
+        news = self._news[0]
+        while self._spare:
+            word = os.read(news, 1)
+            if word == _USED:
+                self._spare = self.fork(self._accept)
+            elif word == _CHILD_ENDED:
+                if self._reap():
+                    break
+            elif word in _ENDINGS or self._is_idle():
                 break
-            for descriptor, _ in events:
-                if descriptor == self._wake_reader:
-                    if self._woken():
-                        self._retire()
-                else:
-                    self._accept()
         self._retire()
 
-    def _descriptor(self) -> int:
-        return self._listener.fileno() if self._listener else -1
-
-    def _woken(self) -> bool:
-        """Take note of monitors that ended; True if a signal told us to end."""
-        numbers = os.read(self._wake_reader, 4096)
-        while self._children:
-            try:
-                pid, _ = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                self._children.clear()
-                break
-            if pid == 0:
-                break
-            self._children.discard(pid)
-        return _signal.SIGTERM in numbers or _signal.SIGINT in numbers
-
     def _retire(self) -> None:
-        """Stop listening; whoever had connected by then is still served."""
-        listener, self._listener = self._listener, None
-        if listener is None:
-            return
         try:
             os.unlink(f"{self._location.run_root}/{SOCKET_NAME}")
         except FileNotFoundError:
             pass  # the run directory was taken away under us
-        self._listener = listener
-        while self._accept():
-            pass
-        self._listener = None
-        listener.close()
-
-    def _accept(self) -> bool:
-        if self._listener is None:
-            return False
-        client = _next_caller(self._listener)
-        if client is None:
-            return False
-        self.serve(client)
-        return True
-
-    def serve(self, client: _socket.socket) -> None:
-        """Read one request and fork its monitor, or say why not."""
-        try:
-            client.settimeout(_PATIENCE)
-            request = self._receive(client)
-        except OSError:
-            client.close()
-            return
-        if isinstance(request, str):
-            _answer(client, frames.REFUSED, request)
-        elif (
-            request.get("version") != orlop.__version__
-            or request.get("package") != launch.package()
-            or self._is_outdated()
-        ):
-            # Gone before it says so: the caller's next step is to start another in its place.
-            self._step_down()
-            _answer(client, frames.OUTDATED, "")
-        else:
-            self._fork(request, client)
-        client.close()
-
-    def _step_down(self) -> None:
-        listener, self._listener = self._listener, None
-        if listener is None:
-            return
-        os.unlink(f"{self._location.run_root}/{SOCKET_NAME}")
         os.close(self._lock)
-        while (waiting := _next_caller(listener)) is not None:
-            _answer(waiting, frames.OUTDATED, "")
-            waiting.close()
-        listener.close()
+        os.close(self._alive[1])
+        while self._spare:  # it goes when nobody waits at the door any more
+            word = os.read(self._news[0], 1)
+            if word == _USED:
+                self._spare = self.fork(self._accept)
+            elif word == _CHILD_ENDED:
+                self._reap()
 
-    def _receive(self, client: _socket.socket) -> dict[str, Any] | str:
-        """The request, or the reason why it is not served."""
-        credentials = client.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
-        user = int.from_bytes(credentials[4:8], sys.byteorder)
-        data, ancillary, _, _ = client.recvmsg(_LARGEST_REQUEST, _socket.CMSG_SPACE(8 * 4), _socket.MSG_CMSG_CLOEXEC)
-        descriptors = _descriptors(ancillary)
-        try:
-            if user != os.geteuid():
-                return f"the launcher serves uid {os.geteuid()} only"
-            if [_identity(os.fstat(each)) for each in descriptors] != self._namespaces:
-                return "the launcher is in another user or mount namespace"
-        finally:
-            for each in descriptors:
-                os.close(each)
-        try:
-            request = json_text.loads(data)
-        except ValueError as error:
-            return f"malformed request: {error}"
-        return request if isinstance(request, dict) else "malformed request: not an object"
+    def _is_idle(self) -> bool:
+        """Whether there is no container any more; called `IDLE` seconds after the last news."""
+        _signal.alarm(IDLE)
+        return len(self._children) <= 1
 
-    def _is_outdated(self) -> bool:
-        return any(_changed(path) != when for path, when in self._files)
+    def _reap(self) -> bool:
+        """Take note of monitors that ended; True if it is time for us to end too."""
+        _signal.alarm(IDLE)
+        ending = False
+        while self._children:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                break
+            self._children.discard(pid)
+            if pid == self._spare:
+                # Its word, if it was used, comes before that of its end; so it was killed, or nobody is left to serve.
+                self._spare = 0
+            if os.waitstatus_to_exitcode(status) == starter.OUTDATED:
+                ending = True
+        return ending
 
-    def _fork(self, request: dict[str, Any], client: _socket.socket) -> None:
+    def _accept(self) -> starter.Call:
+        """Wait for a caller. This runs in a starter.
+
+        Raises:
+            NoCall: the launcher has ended, or the caller is not served.
+        """
+        listener = self._listener
+        if listener is None:
+            raise starter.NoCall(starter.CLOSED)
+        poll = select.poll()
+        poll.register(listener.fileno(), select.POLLIN)
+        poll.register(self._alive[0], 0)
+        while True:
+            events = dict(poll.poll())
+            try:
+                # The C type's only way to accept; the package `socket` on top of it costs imports.
+                descriptor, _ = listener._accept()  # type: ignore[attr-defined] # noqa: SLF001
+            except BlockingIOError:
+                if self._alive[0] in events:
+                    raise starter.NoCall(starter.CLOSED) from None
+                continue  # the caller went away again
+            break
+        os.write(self._news[1], _USED)
+        self._let_go()
+        return self.reception.receive(_socket.socket(fileno=descriptor))
+
+    def fork(self, receive: Callable[[], starter.Call]) -> int:
+        """Fork a monitor; ``receive`` waits for its call. Returns its pid, 0 if there can be no process more."""
         try:
             pid = os.fork()
-        except OSError as error:
-            _answer(client, frames.REFUSED, f"fork: {os.strerror(error.errno or errno.EAGAIN)}")
-            return
+        except OSError:
+            return 0
         if pid:
             self._children.add(pid)
-            return
-        status = 1
+            return pid
+        status = starter.FAILED
         try:
+            # The handlers stay: they do nothing, so that what ends sessions does not end containers.
             _signal.set_wakeup_fd(-1)
-            _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
-            for descriptor in (self._wake_reader, self._wake_writer, self._lock):
-                if descriptor >= 0:
-                    os.close(descriptor)
-            if self._listener is not None:
-                self._listener.close()
-            serve = exec_monitor.run if "exec" in request else monitor.run
-            serve(request, client, self._filters)
-            status = 0
+            for descriptor in (self._news[0], self._alive[1]):
+                os.close(descriptor)
+            status = monitor.run(receive, self._filters, self._let_go)
         finally:
             os._exit(status)
 
-
-def _next_caller(listener: Any) -> _socket.socket | None:
-    """A caller that has connected, if there is one."""
-    try:
-        # The C type's only way to accept; the package `socket` on top of it costs imports.
-        descriptor, _ = listener._accept()  # noqa: SLF001
-    except OSError:
-        return None
-    return _socket.socket(fileno=descriptor)
+    def _let_go(self) -> None:
+        """Close what belongs to waiting for a caller: a monitor must not look like a launcher."""
+        if self._listener is not None:
+            self._listener.close()
+        for descriptor in (self._news[1], self._alive[0], self._lock):
+            if descriptor >= 0:
+                os.close(descriptor)
 
 
-def _wake(_number: int, _frame: object) -> None:
+def _note(_number: int, _frame: object) -> None:
     """Being called is enough: the signal's number is in the wake-up pipe."""
-
-
-def _identity(status: os.stat_result) -> tuple[int, int]:
-    return status.st_dev, status.st_ino
-
-
-def _descriptors(ancillary: list[tuple[int, int, bytes]]) -> list[int]:
-    found: list[int] = []
-    for level, kind, packed in ancillary:
-        if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
-            found += [int.from_bytes(packed[at : at + 4], sys.byteorder) for at in range(0, len(packed) - 3, 4)]
-    return found
-
-
-def _answer(client: _socket.socket, kind: bytes, reason: str) -> None:
-    try:
-        client.send(kind + reason.encode(), _socket.MSG_NOSIGNAL)
-    except OSError:
-        return  # it has gone; there is nobody to tell
-
-
-def _loaded_files() -> list[tuple[str, int]]:
-    """The files that this process's code came from, and when each was changed."""
-    files = []
-    for name, module in sys.modules.items():
-        path = getattr(module, "__file__", None)
-        if path and name.partition(".")[0] == "orlop":
-            files.append((path, _changed(path)))
-    return files
-
-
-def _changed(path: str) -> int:
-    try:
-        return os.stat(path).st_mtime_ns
-    except OSError:
-        return 0

@@ -10,10 +10,11 @@ import os
 from _json import encode_basestring
 
 from orlop.engine import clock
+from orlop.options import natural, size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 #: A line longer than this is written in several records, the last of which ends in a newline, as Docker does.
 LONGEST = 16 << 10
@@ -23,23 +24,28 @@ DEFAULT_FILES = 3
 
 
 class LogFile:
-    """The writer: one per container, in its monitor."""
+    """The writer: one per container, in its monitor.
 
-    __slots__ = ("_count", "_descriptor", "_files", "_limit", "_partial", "_path")
+    ``descriptor`` is what `open_log` opened. ``about`` is asked, when there is something to write, for the file's
+    path and the log's options.
+    """
 
-    def __init__(self, path: str, options: Mapping[str, str]) -> None:
-        from orlop.options import natural, size
+    __slots__ = ("_about", "_count", "_descriptor", "_files", "_limit", "_partial", "_path")
 
-        self._path = path
+    def __init__(self, descriptor: int, about: Callable[[], tuple[str, Mapping[str, str]]]) -> None:
+        self._descriptor = descriptor
+        self._about = about
+        self._path = ""
+        self._count = 0
+        self._limit = DEFAULT_SIZE
+        self._files = DEFAULT_FILES
+        self._partial: dict[str, bytes] = {}
+
+    def _begin(self) -> None:
+        self._path, options = self._about()
+        self._count = os.fstat(self._descriptor).st_size
         self._limit = size(options["max-size"]) if "max-size" in options else DEFAULT_SIZE
         self._files = natural(options["max-file"]) if "max-file" in options else DEFAULT_FILES
-        self._partial: dict[str, bytes] = {}
-        self._open()
-
-    def _open(self) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        self._descriptor = os.open(self._path, flags, 0o600)
-        self._count = os.fstat(self._descriptor).st_size
 
     def write(self, stream: str, data: bytes) -> None:
         """Record output as it comes; what is no whole line yet waits for its end, up to `LONGEST`."""
@@ -73,6 +79,8 @@ class LogFile:
         return '{"log":' + encode_basestring(text.decode("utf-8", "replace")) + ending
 
     def _append(self, data: bytes) -> None:
+        if not self._path:
+            self._begin()
         if self._count and self._count + len(data) > self._limit > 0:
             self._rotate()
         self._count += len(data)
@@ -93,7 +101,13 @@ class LogFile:
                 continue
         if self._files <= 1:
             os.unlink(self._path)
-        self._open()
+        self._descriptor = open_log(self._path)
+        self._count = 0
+
+
+def open_log(path: str) -> int:
+    """Open a log for writing at its end, making it if it is not there."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
 
 def check(options: Mapping[str, str]) -> None:
@@ -102,8 +116,6 @@ def check(options: Mapping[str, str]) -> None:
     Raises:
         ValueError: an unknown option, or a value that cannot be read.
     """
-    from orlop.options import natural, size
-
     for key, value in options.items():
         if key == "max-size":
             size(value)

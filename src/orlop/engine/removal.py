@@ -25,15 +25,15 @@ def remove(target: container.Container, *, force: bool = False) -> None:
     from orlop.engine import repair, signalling
 
     repair.look_after(target)
-    if target.has_monitor() and target.was_started():
-        if not force:
-            raise Conflict(f"cannot remove container {target.name}: it is running; stop it first or use --force")
-        signalling.kill_all(target)
-        monitor_lock.wait(target.location, target.id)
-    lock = container.lock(target.directory)
+    lock = container.lock(target.directory)  # waits for a start that is under way
     if lock is None:
         raise NotFound(f"no such container: {target.id[:12]}")
     try:
+        if target.state()["Status"] == "running":
+            if not force:
+                raise Conflict(f"cannot remove container {target.name}: it is running; stop it first or use --force")
+            signalling.kill_all(target)
+        monitor_lock.wait(target.location, target.id)
         monitor = monitor_lock.take(target.location, target.id)
         if monitor is None:
             raise Conflict(f"cannot remove container {target.name}: it has just been started")

@@ -56,7 +56,11 @@ class Session:
         self._first = first
 
     def receive(self) -> tuple[bytes, bytes] | None:
-        """The next frame; None if the monitor is gone."""
+        """The next frame; None if the monitor is gone.
+
+        Raises:
+            BlockingIOError: there is none yet, and the socket was set not to wait.
+        """
         if self._first is not None:
             frame, self._first = self._first, None
             return frame
@@ -81,6 +85,8 @@ class Session:
             raise OrlopError("the container's monitor ended before the container was started")
         if frame[0] == frames.FAILED:
             raise failure(frame[1])
+        if frame[0] != frames.STARTED:
+            self._first = frame  # the program was quicker than the word that it runs
 
 
 class StartFailed(OrlopError):
@@ -116,7 +122,7 @@ def start(container: Container, settings: Settings, *, stays: bool) -> Session:
         raise OrlopError("the container's monitor ended before the container was started")
     if stays:
         return _ask_new(container.location, data)
-    client = _fork_monitor(container.location, wanted)
+    client = _fork_monitor(container.location, wanted, data)
     launch.spawn(container.location)
     return Session(client, None)
 
@@ -150,7 +156,7 @@ def _ask_new(location: Location, data: bytes) -> Session:
     return Session(ours, None)
 
 
-def _fork_monitor(location: Location, wanted: dict[str, Any]) -> _socket.socket:
+def _fork_monitor(location: Location, wanted: dict[str, Any], data: bytes) -> _socket.socket:
     """Fork a monitor from this process; returns the connection to it."""
     ours, theirs = launch.pair()
     if os.fork():
@@ -160,13 +166,13 @@ def _fork_monitor(location: Location, wanted: dict[str, Any]) -> _socket.socket:
     try:
         os.setsid()
         launch.detach_from_caller(theirs.fileno())
-        from orlop.engine import filters, monitor, own_cgroup
+        from orlop.engine import filters, monitor, own_cgroup, starter
 
         os.umask(0o022)
         own_cgroup.enter("monitor")
-        monitor.run(wanted, theirs, filters.kept(location))
+        monitor.ignore_endings()
+        status = monitor.run(lambda: starter.Call(theirs, data, wanted), filters.kept(location), theirs.close)
         own_cgroup.leave()
-        status = 0
     finally:
         os._exit(status)
 

@@ -18,9 +18,16 @@ if TYPE_CHECKING:
     from tests.integration.engine.conftest import Engine
 
 
+def has_ended(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 def kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text().split()[2])
+    wait_until(lambda: has_ended(pid))
 
 
 def test_a_container_whose_monitor_was_killed_is_ended_and_recorded(engine: Engine) -> None:

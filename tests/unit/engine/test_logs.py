@@ -20,12 +20,16 @@ def target(tmp_path: Path) -> Container:
     return made
 
 
+def open_for(target: Container, options: dict[str, str]) -> LogFile:
+    return LogFile(log_file.open_log(target.log), lambda: (target.log, options))
+
+
 def texts(target: Container, tail: int | None = None) -> list[str]:
     return [entry.text for entry in log_reader.read(target, tail=tail)]
 
 
 def test_each_line_is_one_record_in_docker_s_format(target: Container) -> None:
-    log = LogFile(target.log, {})
+    log = open_for(target, {})
     log.write("stdout", b"one\ntwo\n")
     log.write("stderr", b'a "quote" and \xff\n')
     log.close()
@@ -37,7 +41,7 @@ def test_each_line_is_one_record_in_docker_s_format(target: Container) -> None:
 
 
 def test_a_line_that_comes_in_pieces_is_one_record(target: Container) -> None:
-    log = LogFile(target.log, {})
+    log = open_for(target, {})
     log.write("stdout", b"on")
     log.write("stderr", b"other\n")
     log.write("stdout", b"e\nlast")
@@ -46,7 +50,7 @@ def test_a_line_that_comes_in_pieces_is_one_record(target: Container) -> None:
 
 
 def test_a_long_line_is_split_and_only_its_end_has_the_newline(target: Container) -> None:
-    log = LogFile(target.log, {})
+    log = open_for(target, {})
     log.write("stdout", b"x" * (2 * log_file.LONGEST + 10) + b"\nshort\n")
     log.close()
     assert [len(text) for text in texts(target)] == [log_file.LONGEST, log_file.LONGEST, 11, 6]
@@ -54,7 +58,7 @@ def test_a_long_line_is_split_and_only_its_end_has_the_newline(target: Container
 
 
 def test_a_log_is_rotated_and_the_oldest_file_goes(target: Container) -> None:
-    log = LogFile(target.log, {"max-size": "1k", "max-file": "2"})
+    log = open_for(target, {"max-size": "1k", "max-file": "2"})
     for number in range(100):
         log.write("stdout", f"line {number}\n".encode())
     log.close()
@@ -67,7 +71,7 @@ def test_a_log_is_rotated_and_the_oldest_file_goes(target: Container) -> None:
 
 @pytest.mark.parametrize("tail", [0, 1, 3, 60, 99, 1000])
 def test_the_last_lines_are_found_across_rotated_files(target: Container, tail: int) -> None:
-    log = LogFile(target.log, {"max-size": "4k", "max-file": "9"})
+    log = open_for(target, {"max-size": "4k", "max-file": "9"})
     for number in range(100):
         log.write("stdout", f"line {number}\n".encode())
     log.close()
@@ -81,7 +85,7 @@ def test_wrong_log_options_are_refused(options: dict[str, str]) -> None:
 
 
 def test_following_a_container_that_has_ended_returns(target: Container) -> None:
-    log = LogFile(target.log, {})
+    log = open_for(target, {})
     log.write("stdout", b"one\n")
     log.close()
     assert [entry.text for entry in log_reader.read(target, follow=True)] == ["one\n"]

@@ -1,0 +1,111 @@
+"""Answering a launcher's door: who calls, from where, and whether we are still the right one to ask."""
+
+from __future__ import annotations
+
+import _socket
+import os
+import sys
+
+import orlop
+from orlop import json_text
+from orlop.engine import frames, launch, starter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_LARGEST_REQUEST = 160 << 10
+#: Seconds that a connected caller may take to say what it wants.
+_PATIENCE = 1.0
+
+
+class Reception:
+    """What a caller is checked against: our namespaces, and the code that we have loaded."""
+
+    __slots__ = ("_files", "_namespaces")
+
+    def __init__(self) -> None:
+        self._namespaces = [_identity(os.stat(f"/proc/self/ns/{kind}")) for kind in ("user", "mnt")]
+        self._files = _loaded_files()
+
+    def receive(self, client: _socket.socket) -> starter.Call:
+        """Read the request of a caller who has connected.
+
+        Raises:
+            NoCall: it is not served, and has been told so.
+        """
+        try:
+            client.settimeout(_PATIENCE)
+            data, descriptors = _read(client)
+        except OSError:
+            raise starter.NoCall(starter.FAILED) from None
+        try:
+            problem = self._problem(client, descriptors)
+        finally:
+            for each in descriptors:
+                os.close(each)
+        if problem:
+            _answer(client, frames.REFUSED, problem)
+            raise starter.NoCall(starter.FAILED)
+        try:
+            request = json_text.loads(data)
+        except ValueError as error:
+            _answer(client, frames.REFUSED, f"malformed request: {error}")
+            raise starter.NoCall(starter.FAILED) from None
+        if self._is_outdated(request):
+            _answer(client, frames.OUTDATED, "")
+            raise starter.NoCall(starter.OUTDATED)
+        return starter.Call(client, data, request)
+
+    def _problem(self, client: _socket.socket, descriptors: list[int]) -> str:
+        """Why the caller is not served; empty if it is."""
+        credentials = client.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
+        if int.from_bytes(credentials[4:8], sys.byteorder) != os.geteuid():
+            return f"the launcher serves uid {os.geteuid()} only"
+        if [_identity(os.fstat(each)) for each in descriptors] != self._namespaces:
+            return "the launcher is in another user or mount namespace"
+        return ""
+
+    def _is_outdated(self, request: dict[str, Any]) -> bool:
+        return (
+            request.get("version") != orlop.__version__
+            or request.get("package") != launch.package()
+            or any(_changed(path) != when for path, when in self._files)
+        )
+
+
+def _read(client: _socket.socket) -> tuple[bytes, list[int]]:
+    data, ancillary, _, _ = client.recvmsg(_LARGEST_REQUEST, _socket.CMSG_SPACE(8 * 4), _socket.MSG_CMSG_CLOEXEC)
+    descriptors: list[int] = []
+    for level, kind, packed in ancillary:
+        if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
+            descriptors += [int.from_bytes(packed[at : at + 4], sys.byteorder) for at in range(0, len(packed) - 3, 4)]
+    return data, descriptors
+
+
+def _answer(client: _socket.socket, kind: bytes, reason: str) -> None:
+    try:
+        client.send(kind + reason.encode(), _socket.MSG_NOSIGNAL)
+    except OSError:
+        return  # it has gone; there is nobody to tell
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
+
+
+def _loaded_files() -> list[tuple[str, int]]:
+    """The files that this process's code came from, and when each was changed."""
+    files = []
+    for name, module in sys.modules.items():
+        path = getattr(module, "__file__", None)
+        if path and name.partition(".")[0] == "orlop":
+            files.append((path, _changed(path)))
+    return files
+
+
+def _changed(path: str) -> int:
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return 0

@@ -1,0 +1,265 @@
+"""Starting a container on its monitor's behalf, in a process of its own that then ends.
+
+Making a container takes a thousand small things in memory, and a forked process gets a copy of every page
+that it touches. Done by the monitor, that would be some three megabytes for as long as the container lives; done
+by a child of the monitor, it is gone with the child. Even the request is read there. The container's init,
+orphaned, falls to the monitor, which is its children's reaper (PR_SET_CHILD_SUBREAPER, prctl(2)).
+"""
+
+from __future__ import annotations
+
+import _signal
+import _socket
+import os
+import sys
+
+from orlop import json_text
+from orlop.engine import clock, container, frames, log_file, monitor_lock, removal
+from orlop.engine.client_line import Line
+from orlop.engine.location import Location
+from orlop.errors import Conflict, NotFound, OrlopError
+from orlop.linux import prctl, terminal
+from orlop.runtime import channel
+from orlop.runtime import create as runtime
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from orlop.linux.seccomp.cache import Cache
+
+_LARGEST = 1 << 18
+_MOST_DESCRIPTORS = 8
+
+#: What a starter's exit status tells its monitor.
+STARTED = 0
+FAILED = 1
+OUTDATED = 3
+CLOSED = 4
+
+
+class Call:
+    """A request to start something, and the connection that it came on."""
+
+    __slots__ = ("client", "data", "request")
+
+    def __init__(self, client: _socket.socket, data: bytes, request: dict[str, Any]) -> None:
+        self.client = client
+        self.data = data
+        self.request = request
+
+
+class NoCall(Exception):
+    """There is nothing to start; ``status`` is what to end with."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+class Born:
+    """What a monitor hears of the container that was made for it.
+
+    ``pid`` is its init's; ``data`` the request. ``ends`` are descriptors by name: ``client``, its connection; ``lock``,
+    the monitor's; ``pidfd``, of the init; ``log``; and our ends of its standard streams, ``console`` or
+    ``stdout``, ``stderr`` and perhaps ``stdin``.
+    """
+
+    __slots__ = ("data", "ends", "pid", "started_at")
+
+    def __init__(self, pid: int, started_at: str, ends: dict[str, int], data: bytes) -> None:
+        self.pid = pid
+        self.started_at = started_at
+        self.ends = ends
+        self.data = data
+
+
+class Starter:
+    """The monitor's side: a child that waits for a call and starts what it asks for.
+
+    ``receive`` runs in the child.
+    """
+
+    __slots__ = ("_pid", "_socket")
+
+    def __init__(self, receive: Callable[[], Call], filters: Cache) -> None:
+        self._socket, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
+        self._pid = os.fork()
+        if self._pid == 0:
+            status = FAILED
+            try:
+                self._socket.close()
+                status = _serve(receive, theirs, filters)
+            finally:
+                os._exit(status)
+        theirs.close()
+
+    def wait_born(self) -> Born | None:
+        """Wait until the container's init is there, its program not yet running; None if there is to be none.
+
+        Whatever fails, then or later, the client is told by the child.
+        """
+        room = _socket.CMSG_SPACE(4 * _MOST_DESCRIPTORS)
+        data, ancillary, _, _ = self._socket.recvmsg(_LARGEST, room, _socket.MSG_CMSG_CLOEXEC)
+        if not data:
+            return None
+        head, _, request = data.partition(b"\n")
+        pid, started_at, *names = head.decode().split(" ")
+        packed = ancillary[0][2]
+        numbers = [int.from_bytes(packed[at : at + 4], sys.byteorder) for at in range(0, len(packed), 4)]
+        return Born(int(pid), started_at, dict(zip(names, numbers, strict=True)), request)
+
+    def wait_done(self) -> int:
+        """Wait for the child's end; one of `STARTED`, `FAILED`, `OUTDATED` and `CLOSED`."""
+        _, status = os.waitpid(self._pid, 0)
+        self._socket.close()
+        code = os.waitstatus_to_exitcode(status)
+        return code if code >= 0 else FAILED
+
+
+def _serve(receive: Callable[[], Call], monitor: _socket.socket, filters: Cache) -> int:
+    """The child's whole life; returns its exit status."""
+    prctl.set_parent_death_signal(_signal.SIGKILL)
+    prctl.set_name("orlop-starter")
+    try:
+        call = receive()
+    except NoCall as reason:
+        return reason.status
+    if "exec" in call.request:
+        from orlop.engine import exec_monitor
+
+        exec_monitor.run(call.request, call.client, filters)
+        return STARTED
+    return _Start(call, monitor).run(filters)
+
+
+class _Start:
+    """The start of one container, on the child's side."""
+
+    __slots__ = ("_call", "_container", "_ends", "_line", "_location", "_monitor", "_request", "_state")
+
+    def __init__(self, call: Call, monitor: _socket.socket) -> None:
+        request = call.request
+        self._call = call
+        self._request = request
+        self._location = Location(request["root"], request["run_root"], rootless=request["rootless"])
+        self._line = Line(call.client)
+        self._monitor = monitor
+        self._container = container.Container(self._location, request["id"])
+        self._state = container.new_state()
+        self._ends = {"client": call.client.fileno()}
+
+    def run(self, filters: Cache) -> int:
+        """Start the container, or tell the client why it could not be; returns `STARTED` or `FAILED`."""
+        lock = monitor_lock.take(self._location, self._container.id)
+        try:
+            if lock is None:
+                raise Conflict(f"container {self._request['name']} is already running")
+            self._ends["lock"] = lock
+            self._start(filters)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the client must hear of it
+            self._fail(error)
+            return FAILED
+        self._line.send(frames.STARTED)
+        self._line.finish()
+        return STARTED
+
+    def _start(self, filters: Cache) -> None:
+        if not os.path.isdir(self._container.directory):
+            raise NotFound(f"no such container: {self._container.id[:12]}")
+        self._ends["log"] = log_file.open_log(self._container.log)
+        stdio = (0, 1, 2)
+        if not self._request["terminal"]:
+            stdio, ours = pipes(open_stdin=self._request["open_stdin"])
+            self._ends.update(ours)
+        created = runtime.create(
+            runtime.Request(
+                root=self._location.runtime,
+                id=self._container.id,
+                bundle=self._container.directory,
+                stdio=stdio,
+                rootless=self._location.rootless,
+                filters=filters,
+            )
+        )
+        try:
+            self._tell_monitor(created)
+            created.release()
+        except BaseException:
+            if created.container.alive():
+                created.container.signal(_signal.SIGKILL)
+            os.waitpid(created.pid, 0)
+            raise
+
+    def _tell_monitor(self, created: runtime.Created) -> None:
+        self._ends["pidfd"] = created.pidfd
+        if created.console >= 0:
+            self._ends["console"] = created.console
+            if self._request["console_size"]:
+                rows, columns = self._request["console_size"]
+                terminal.set_size(created.console, rows, columns)
+        started_at = clock.now()
+        self._state.update(Status="running", Running=True, Pid=created.pid, StartedAt=started_at)
+        self._container.write_state(self._state)
+        packed = b"".join(each.to_bytes(4, sys.byteorder) for each in self._ends.values())
+        self._monitor.sendmsg(
+            [" ".join((str(created.pid), started_at, *self._ends)).encode(), b"\n", self._call.data],
+            [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, packed)],
+            _socket.MSG_NOSIGNAL,
+        )
+
+    def _fail(self, error: Exception) -> None:
+        """Record that it was not started, tell the client, and leave nothing."""
+        code = error.exit_code if isinstance(error, OrlopError) and error.exit_code > 2 else 128
+        message = str(error) or type(error).__name__
+        lock = self._ends.get("lock")
+        if lock is not None:
+            self._state.update(Status="created", Running=False, Pid=0, ExitCode=code, Error=message)
+            record_end(self._container, self._request, self._state)
+        self._line.send(frames.FAILED, describe(error))
+        self._line.finish()
+        if lock is not None:
+            clean_up(self._location, self._request)
+            monitor_lock.drop(self._location, self._container.id, lock)
+
+
+def pipes(*, open_stdin: bool) -> tuple[tuple[int, int, int], dict[str, int]]:
+    """A program's standard streams, and our ends of them by name."""
+    ours: dict[str, int] = {}
+    if open_stdin:
+        stdin, ours["stdin"] = os.pipe2(os.O_CLOEXEC)
+    else:
+        stdin = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+    ours["stdout"], stdout = os.pipe2(os.O_CLOEXEC)
+    ours["stderr"], stderr = os.pipe2(os.O_CLOEXEC)
+    return (stdin, stdout, stderr), ours
+
+
+def describe(error: BaseException) -> bytes:
+    """The body of a `frames.FAILED`."""
+    body = channel.describe(error)
+    body["exit_code"] = error.exit_code if isinstance(error, OrlopError) and error.exit_code > 1 else 125
+    return json_text.dumps(body).encode()
+
+
+def record_end(target: container.Container, request: dict[str, Any], state: dict[str, Any]) -> None:
+    """Write down how a container ended, or make it vanish if nobody is to see it any more."""
+    if request["auto_remove"]:
+        removal.vanish(target.location, target.id, request["name"])
+        return
+    try:
+        target.write_state(state)
+    except OSError:
+        # A full disk, say. The next command finds a container without a monitor and records what it can.
+        return
+
+
+def clean_up(location: Location, request: dict[str, Any]) -> None:
+    """Release what nobody has to wait for, once the end is recorded."""
+    try:
+        removal.release_runtime(location, request["id"])
+        if request["auto_remove"]:
+            removal.destroy(location, request["id"])
+    except (OSError, OrlopError):
+        return  # the next command that opens the engine tries again, and tells if it cannot either
