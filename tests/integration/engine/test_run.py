@@ -17,6 +17,11 @@ def test_output_comes_back_on_the_right_stream(shared: Engine) -> None:
     assert (result.code, result.out, result.err) == (0, "out\n", "err\n")
 
 
+def test_output_of_a_program_that_ends_at_once_is_not_lost(shared: Engine) -> None:
+    """What it writes may reach the client before the word that it was started does."""
+    assert [shared.run("echo", str(number)).out for number in range(40)] == [f"{number}\n" for number in range(40)]
+
+
 @pytest.mark.parametrize("code", [0, 1, 42, 255])
 def test_the_exit_status_is_passed_on(shared: Engine, code: int) -> None:
     assert shared.run("sh", "-c", f"exit {code}").code == code
