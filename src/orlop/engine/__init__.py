@@ -7,9 +7,11 @@ General layout::
     bundle      settings -> an OCI config.json, with `defaults`, `capabilities`, `security_options`,
                 `binds`, `users`, `id_maps`, `network_files` and `host_view` for its parts
     store       the container directories and their records; `names` their names
-    start       hands a container to the launcher; `launcher` forks a `monitor` for it
+    start       hands a container to the launcher, which `launch` reaches or starts
+    launcher    keeps a `monitor` ready, whose `starter` answers the door (`reception`) and makes the container
+    pump        moves bytes between a container, its log and its client, who speak in `frames`
     repair      puts right what a crash left
-    stop, kill, remove, execute, log_reader   what users do to containers
+    signalling, removal, execution, log_reader, inspection   what users do to containers
 
 The file system is the database: any number of processes may use one engine at once.
 """

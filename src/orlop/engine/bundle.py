@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import os
 
-from orlop.engine import binds, capabilities, defaults, id_maps, network_files, users
+from orlop.engine import capabilities, defaults, network_files, users
 from orlop.engine.security_options import UNCONFINED, SecurityOptions
 from orlop.errors import InvalidArgument
-from orlop.linux import capability
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,11 +63,11 @@ def configuration(
         settings.cap_add,
         settings.cap_drop,
         privileged=settings.privileged,
-        available=_EVERYTHING if rootless else capability.bounding(),
+        available=_EVERYTHING if rootless else capabilities.available(),
     )
     if missing:
         warnings.append(f"this machine's bounding set lacks {', '.join(missing)}: left out")
-    uid_maps, gid_maps = id_maps.of_this_user() if rootless else ([], [])
+    uid_maps, gid_maps = _id_maps() if rootless else ([], [])
     own_network = settings.network != "host"
     config: dict[str, Any] = {
         "ociVersion": "1.2.0",
@@ -83,7 +82,7 @@ def configuration(
                 map_tty_group=not rootless or _is_mapped(gid_maps, 5),
             ),
             *network_files.mounts(directory),
-            *[binds.mount(text) for text in settings.binds],
+            *_binds(settings.binds),
         ],
         "linux": {
             "namespaces": _namespaces(own_network=own_network, own_users=rootless),
@@ -164,6 +163,20 @@ def _namespaces(*, own_network: bool, own_users: bool) -> list[dict[str, Any]]:
     if own_users:
         kinds.append("user")
     return [{"type": kind} for kind in kinds]
+
+
+def _id_maps() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    from orlop.engine import id_maps
+
+    return id_maps.of_this_user()
+
+
+def _binds(texts: list[str]) -> list[dict[str, Any]]:
+    if not texts:
+        return []
+    from orlop.engine import binds
+
+    return [binds.mount(text) for text in texts]
 
 
 def _limits(settings: Settings) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 
-from orlop.engine import binds, bundle, clock, container, names, network_files, removal
+from orlop.engine import bundle, clock, container, names, network_files
 from orlop.engine.settings import HOST_IMAGE
 from orlop.errors import Conflict, InvalidArgument, NotFound
 
@@ -65,6 +65,8 @@ def create(location: Location, settings: Settings) -> Created:
             root_mounts=root_mounts,
         )
         for text in settings.binds:
+            from orlop.engine import binds
+
             binds.make_source(binds.mount(text)["source"])
         network_files.write(aside, settings.hostname, settings.network)
         arguments = settings.entrypoint + settings.command
@@ -83,6 +85,8 @@ def create(location: Location, settings: Settings) -> Created:
         os.rename(aside, published)
     except BaseException:
         names.release(location.names, settings.name, container_id)
+        from orlop.engine import removal
+
         removal.remove_tree(aside)
         os.close(lock)
         raise

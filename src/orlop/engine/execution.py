@@ -87,9 +87,8 @@ def process(own: dict[str, Any], command: Command, *, root: str) -> dict[str, An
     bounding = own["capabilities"]["bounding"]
     if command.privileged:
         from orlop.engine import capabilities
-        from orlop.linux import capability
 
-        bounding, _ = capabilities.choose((), (), privileged=True, available=capability.bounding())
+        bounding, _ = capabilities.choose((), (), privileged=True, available=capabilities.available())
     held = bounding if made["user"]["uid"] == 0 or command.privileged else []
     made["capabilities"] = {"bounding": bounding, "effective": held, "permitted": held}
     made["env"] = _environment(own["env"], command, home)

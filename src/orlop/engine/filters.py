@@ -24,8 +24,7 @@ def kept(location: Location) -> Cache:
 def warm(cache: Cache) -> None:
     """Have the filter ready that most containers use: the default profile with the default capabilities."""
     from orlop.engine import capabilities, seccomp_profile
-    from orlop.linux import capability
 
-    available = capability.bounding() if os.geteuid() == 0 else -1
+    available = capabilities.available() if os.geteuid() == 0 else -1
     granted, _ = capabilities.choose((), (), privileged=False, available=available)
     cache.compile(seccomp_profile.default(granted))

@@ -13,6 +13,7 @@ Two directories, so that what must not survive a reboot lies on a file system th
 from __future__ import annotations
 
 import os
+import stat
 
 from orlop.errors import InvalidArgument
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 #: Nobody else may look into state: a layer may hold a setuid program that the host has since repaired
 #: (CVE-2021-41091).
 _PRIVATE = 0o700
+_WRITABLE_BY_OTHERS = 0o022
 
 
 class Location:
@@ -69,11 +71,7 @@ class Location:
         if not os.path.isdir(self.running):
             for directory in (self.run_root, self.running):
                 _make(directory)
-        owner = os.stat(self.run_root).st_uid
-        if owner != os.geteuid():
-            raise InvalidArgument(
-                f"the run directory {self.run_root} belongs to uid {owner}; name another with --run-root"
-            )
+        _check_owner(self.run_root)
 
 
 def _make(directory: str) -> None:
@@ -86,13 +84,23 @@ def _make(directory: str) -> None:
         return
 
 
+def _check_owner(directory: str) -> None:
+    status = os.lstat(directory)
+    if status.st_uid != os.geteuid() or not stat.S_ISDIR(status.st_mode) or status.st_mode & _WRITABLE_BY_OTHERS:
+        raise InvalidArgument(
+            f"the run directory {directory} is not a directory that only uid {os.geteuid()} can write to: "
+            "name another with --run-root"
+        )
+
+
 def locate(
     root: str | None = None, run_root: str | None = None, environment: Mapping[str, str] | None = None
 ) -> Location:
     """The engine that these options and the environment mean; an option counts before the environment.
 
     Raises:
-        InvalidArgument: an ordinary user without a home directory named none.
+        InvalidArgument: an ordinary user without a home directory named none, or somebody else has made the
+            place in /tmp that stands in for a missing XDG_RUNTIME_DIR.
     """
     variables = os.environ if environment is None else environment
     user = os.geteuid()
@@ -102,8 +110,7 @@ def locate(
         root = _user_root(variables) if rootless else "/var/lib/orlop"
     run_root = run_root or variables.get("ORLOP_RUN_ROOT")
     if not run_root:
-        runtime_directory = variables.get("XDG_RUNTIME_DIR") or f"/tmp/orlop-run-{user}"
-        run_root = f"{runtime_directory}/orlop" if rootless else "/run/orlop"
+        run_root = _user_run_root(variables, user) if rootless else "/run/orlop"
     return Location(os.path.abspath(root), os.path.abspath(run_root), rootless=rootless)
 
 
@@ -115,3 +122,16 @@ def _user_root(variables: Mapping[str, str]) -> str:
             raise InvalidArgument("neither HOME nor XDG_DATA_HOME is set; name the state directory with --root")
         data = f"{home}/.local/share"
     return f"{data}/orlop"
+
+
+def _user_run_root(variables: Mapping[str, str], user: int) -> str:
+    directory = variables.get("XDG_RUNTIME_DIR")
+    if directory:
+        return f"{directory}/orlop"
+    # Without a session there is only /tmp, where anybody could have been before us.
+    directory = f"/tmp/orlop-run-{user}"
+    try:
+        os.mkdir(directory, _PRIVATE)
+    except FileExistsError:
+        _check_owner(directory)
+    return f"{directory}/orlop"

@@ -24,6 +24,7 @@ def remove(target: container.Container, *, force: bool = False) -> None:
     """
     from orlop.engine import repair, signalling
 
+    name = target.name  # what --rm takes away while we wait can no longer be asked
     repair.look_after(target)
     lock = container.lock(target.directory)  # waits for a start that is under way
     if lock is None:
@@ -31,14 +32,14 @@ def remove(target: container.Container, *, force: bool = False) -> None:
     try:
         if target.state()["Status"] == "running":
             if not force:
-                raise Conflict(f"cannot remove container {target.name}: it is running; stop it first or use --force")
+                raise Conflict(f"cannot remove container {name}: it is running; stop it first or use --force")
             signalling.kill_all(target)
         monitor_lock.wait(target.location, target.id)
         monitor = monitor_lock.take(target.location, target.id)
         if monitor is None:
-            raise Conflict(f"cannot remove container {target.name}: it has just been started")
+            raise Conflict(f"cannot remove container {name}: it has just been started")
         try:
-            vanish(target.location, target.id, target.name)
+            vanish(target.location, target.id, name)
             destroy(target.location, target.id)
         finally:
             monitor_lock.drop(target.location, target.id, monitor)

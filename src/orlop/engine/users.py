@@ -7,11 +7,11 @@ and never waited for. A number is always an id, even where a line of /etc/passwd
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
 from orlop.errors import InvalidArgument
-from orlop.linux import path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def find(rootfs: str, wanted: str) -> User:
     """
     root = os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        return resolve(wanted, _read(root, "/etc/passwd"), lambda: _read(root, "/etc/group"))
+        return resolve(wanted, _read(root, "passwd"), lambda: _read(root, "group"))
     finally:
         os.close(root)
 
@@ -118,8 +118,7 @@ def _is_id(text: str) -> bool:
 
 def _read(root: int, name: str) -> str:
     try:
-        # O_NONBLOCK: a FIFO in its place must not hold us.
-        descriptor = path.open_in_root(root, name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+        descriptor = _open(root, name)
     except OSError:
         return ""  # a root file system without users is common
     try:
@@ -128,3 +127,21 @@ def _read(root: int, name: str) -> str:
         return os.read(descriptor, _LARGEST_FILE).decode(errors="replace")
     finally:
         os.close(descriptor)
+
+
+def _open(root: int, name: str) -> int:
+    # O_NONBLOCK: a FIFO in its place must not hold us.
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY
+    try:
+        etc = os.open("etc", os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=root)
+        try:
+            return os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=etc)
+        finally:
+            os.close(etc)
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.ENOTDIR):
+            raise
+    # A link is on the way: what it means below the root takes openat2, and with it `_ctypes` to import.
+    from orlop.linux import path
+
+    return path.open_in_root(root, f"/etc/{name}", flags)

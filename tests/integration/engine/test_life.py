@@ -100,6 +100,13 @@ def test_a_running_container_is_removed_by_force_only(engine: Engine) -> None:
     assert engine("rm", "-f", "web").code == 0
 
 
+def test_a_container_that_removes_itself_can_be_removed_and_stopped(engine: Engine) -> None:
+    for command in (("rm", "-f"), ("stop", "-t", "0")):
+        engine.ok("run", "-d", "--rm", "--name", "web", "--rootfs", "ROOTFS", "sleep", "1000")
+        assert engine.ok(*command, "web") == "web\n"
+        assert engine.containers() == []
+
+
 def test_logs_are_kept_by_stream_with_times_and_the_last_can_be_asked_for(engine: Engine) -> None:
     engine("run", "--name", "talk", "--rootfs", "ROOTFS", "sh", "-c", "for i in 1 2 3; do echo $i; done; echo bad >&2")
     result = engine("logs", "talk")

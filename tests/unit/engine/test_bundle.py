@@ -18,7 +18,7 @@ FULL = (1 << 41) - 1
 @pytest.fixture(autouse=True)
 def full_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that has every capability, so that the configuration is the same everywhere."""
-    monkeypatch.setattr("orlop.linux.capability.bounding", lambda: FULL)
+    monkeypatch.setattr("orlop.engine.capabilities.available", lambda: FULL)
 
 
 def configure(tmp_path: Path, *, rootless: bool = False, **fields: Any) -> dict[str, Any]:

@@ -121,5 +121,16 @@ def test_a_location_follows_options_then_the_environment() -> None:
 
 def test_a_run_directory_of_somebody_else_is_refused(location: Location, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 4242)
-    with pytest.raises(OrlopError, match="belongs to uid"):
+    with pytest.raises(OrlopError, match="only uid 4242 can write"):
+        location.prepare()
+
+
+def test_a_run_directory_that_is_a_link_or_open_to_others_is_refused(location: Location) -> None:
+    os.chmod(location.run_root, 0o770)
+    with pytest.raises(OrlopError, match="run directory"):
+        location.prepare()
+    os.rename(location.run_root, location.run_root + "-moved")
+    os.symlink(location.run_root + "-moved", location.run_root)
+    os.chmod(location.run_root, 0o700)
+    with pytest.raises(OrlopError, match="run directory"):
         location.prepare()

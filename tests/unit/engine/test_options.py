@@ -8,6 +8,7 @@ from orlop.cli.settings_options import cpus, environment
 from orlop.engine import binds, capabilities
 from orlop.engine.security_options import SecurityOptions
 from orlop.errors import InvalidArgument, Unsupported
+from orlop.linux import capability
 from orlop.linux.capability import NUMBERS
 
 if TYPE_CHECKING:
@@ -41,6 +42,13 @@ def test_a_capability_that_the_machine_lacks_is_left_out_unless_it_was_named() -
     assert "CAP_SYS_RESOURCE" not in granted
     with pytest.raises(Unsupported, match="CAP_SYS_RESOURCE"):
         chosen(["SYS_RESOURCE"], [], available=available)
+
+
+def test_the_default_capabilities_have_the_kernel_s_numbers() -> None:
+    assert all(NUMBERS[name] == number for name, number in capabilities.DEFAULT.items())
+    assert capabilities.available() == capability.bounding()
+    granted, missing = capabilities.choose([], [], privileged=False, available=0)
+    assert (granted, missing) == ([], list(capabilities.DEFAULT))
 
 
 def test_an_unknown_capability_is_refused() -> None:

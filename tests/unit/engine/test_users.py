@@ -70,6 +70,13 @@ def test_a_link_in_the_container_s_root_leads_nowhere_outside(tmp_path: Path) ->
         users.find(str(root), "evil")
 
 
+def test_a_link_within_the_container_s_root_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "usr/etc").mkdir(parents=True)
+    (tmp_path / "usr/etc/passwd").write_text(PASSWD)
+    (tmp_path / "etc").symlink_to("/usr/etc")
+    assert users.find(str(tmp_path), "www").uid == 33
+
+
 def test_a_fifo_in_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None:
     (tmp_path / "etc").mkdir()
     os.mkfifo(tmp_path / "etc/passwd")
