@@ -144,7 +144,8 @@ class Sealable(Runtime):
 def victim(tmp_path: Path) -> Iterator[Victim]:
     made = Victim(tmp_path / "interpreter", tmp_path / "sealable-root")
     yield made
-    made.runtime.delete_all()
+    # Not with the victim: it may be lost.
+    Runtime(made.runtime.program, made.runtime.root).delete_all()
 
 
 def watcher(victim: Victim, bundle: BundleMaker, *capabilities: str) -> tuple[Bundle, str]:
