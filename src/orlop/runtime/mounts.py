@@ -151,8 +151,11 @@ class Mounter:
     def _open_target(self, each: Mount) -> int:
         if each.is_real_directory:
             try:
-                os.close(path.ensure_directory(self._root, each.destination))
-                return path.open_real_directory(self._root, each.destination)
+                try:
+                    return path.open_real_directory(self._root, each.destination)
+                except FileNotFoundError:  # through no link up to here, so what is made now is where it should be
+                    os.close(path.ensure_directory(self._root, each.destination))
+                    return path.open_real_directory(self._root, each.destination)
             except OSError as error:
                 if error.errno in (errno.ELOOP, errno.ENOTDIR):
                     raise StepFailed(

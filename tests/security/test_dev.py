@@ -1,0 +1,186 @@
+"""/dev: an image has something else there, so that devices and terminals are made, or mounted, in another place."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.integration.conftest import unique_name
+from tests.security import hostile
+
+if TYPE_CHECKING:
+    from tests.integration.conftest import Bundle, BundleMaker, Runtime
+
+
+def without_dev_mounts(made: Bundle) -> None:
+    made.config["mounts"] = [each for each in made.config["mounts"] if not each["destination"].startswith("/dev")]
+
+
+@pytest.mark.parametrize("absolute", [True, False])
+def test_cve_2026_41579_and_47766_a_dev_that_is_a_link_leads_nowhere(
+    runtime: Runtime, bundle: BundleMaker, tmp_path: Path, *, absolute: bool
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    made = bundle("true")
+    without_dev_mounts(made)
+    target = outside if absolute else Path("../../outside")
+    (made.rootfs / str(outside).lstrip("/")).mkdir(parents=True)
+    (made.rootfs / "dev").rmdir()
+    (made.rootfs / "dev").symlink_to(target)
+    result = hostile.attempt(runtime, made)
+    assert result.status == 1
+    assert "/dev" in result.errors
+    assert not list(outside.iterdir())
+    assert not list((made.rootfs / str(outside).lstrip("/")).iterdir())
+
+
+def test_cve_2026_41579_devices_of_the_configuration_stay_inside(
+    runtime: Runtime, bundle: BundleMaker, tmp_path: Path
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    made = bundle("true")
+    (made.rootfs / "devices").symlink_to(outside)
+    (made.rootfs / "up").symlink_to("/../../../../../../../.." + str(outside))
+    made.linux["devices"] = [
+        {"path": "/devices/null", "type": "c", "major": 1, "minor": 3},
+        {"path": "/up/fifo", "type": "p"},
+    ]
+    hostile.output(runtime, made)
+    assert not list(outside.iterdir())
+    inside = made.rootfs / str(outside).lstrip("/")
+    assert stat.S_ISCHR((inside / "null").lstat().st_mode)
+
+
+@pytest.mark.parametrize("name", ["null", "zero", "ptmx", "fd", "core"])
+def test_cve_2026_41579_a_link_in_the_place_of_a_device_is_not_followed(
+    runtime: Runtime, bundle: BundleMaker, tmp_path: Path, name: str
+) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("untouched")
+    mode = victim.stat().st_mode
+    made = bundle("true")
+    without_dev_mounts(made)
+    (made.rootfs / "dev" / name).symlink_to(victim)
+    inside = made.rootfs / str(victim).lstrip("/")
+    inside.parent.mkdir(parents=True)
+    inside.write_text("untouched")
+    result = hostile.attempt(runtime, made)
+    assert result.status == (1 if name in ("null", "zero") else 0), result
+    assert victim.read_text() == inside.read_text() == "untouched"
+    assert victim.stat().st_mode == mode
+
+
+def with_terminal(runtime: Runtime, made: Bundle, tmp_path: Path) -> tuple[int, str]:
+    """Run with a console socket; returns the status and what was said to the terminal or on standard error."""
+    made.process["terminal"] = True
+    made.write()
+    # A socket's path is short.
+    path = f"/tmp/{unique_name()}.sock"
+    listener = socket.socket(socket.AF_UNIX)
+    try:
+        listener.bind(path)
+        listener.listen()
+        listener.settimeout(20)
+        name = unique_name()
+        result = runtime.call("create", "--bundle", str(made.path), "--console-socket", path, name)
+        if result.status:
+            return result.status, result.errors
+        connection, _ = listener.accept()
+        _, (master,), _, _ = socket.recv_fds(connection, 64, 1)
+        connection.close()
+        try:
+            runtime("start", name)
+            said = b""
+            while True:
+                try:
+                    data = os.read(master, 4096)
+                except OSError:  # EIO: the last slave is closed
+                    break
+                said += data
+            return 0, said.decode()
+        finally:
+            os.close(master)
+    finally:
+        listener.close()
+        os.unlink(path)
+
+
+def test_cve_2025_52565_a_link_at_dev_console_is_not_followed(
+    runtime: Runtime, bundle: BundleMaker, tmp_path: Path
+) -> None:
+    made = bundle("sh", "-c", "cat /victim; grep -c ' /victim ' /proc/self/mountinfo")
+    made.config["mounts"] = [each for each in made.config["mounts"] if each["destination"] != "/dev"]
+    (made.rootfs / "dev/console").symlink_to("/victim")
+    (made.rootfs / "victim").write_text("untouched\n")
+    status, said = with_terminal(runtime, made, tmp_path)
+    assert status in (0, 1)
+    if status == 0:
+        assert said.split() == ["untouched", "0"]
+    assert (made.rootfs / "victim").read_text() == "untouched\n"
+
+
+def test_cve_2025_52565_a_directory_at_dev_console_is_refused(
+    runtime: Runtime, bundle: BundleMaker, tmp_path: Path
+) -> None:
+    made = bundle("true")
+    made.config["mounts"] = [each for each in made.config["mounts"] if each["destination"] != "/dev"]
+    (made.rootfs / "dev/console").mkdir()
+    status, said = with_terminal(runtime, made, tmp_path)
+    assert status == 1
+    assert "/dev/console" in said
+
+
+@pytest.mark.parametrize("trap", ["link", "file", "fifo", "device"])
+def test_cve_2025_52565_a_terminal_is_only_taken_from_a_devpts(
+    runtime: Runtime, bundle: BundleMaker, tmp_path: Path, trap: str
+) -> None:
+    made = bundle("true")
+    made.config["mounts"] = [each for each in made.config["mounts"] if not each["destination"].startswith("/dev/pts")]
+    made.config["mounts"] = [each for each in made.config["mounts"] if each["destination"] != "/dev"]
+    pts = made.rootfs / "dev/pts"
+    pts.mkdir()
+    if trap == "link":
+        (pts / "ptmx").symlink_to("/victim")
+        (made.rootfs / "victim").write_text("untouched")
+    elif trap == "file":
+        (pts / "ptmx").write_text("untouched")
+    elif trap == "fifo":
+        os.mkfifo(pts / "ptmx")
+    else:
+        os.mknod(pts / "ptmx", stat.S_IFCHR | 0o666, os.makedev(5, 2))  # on no devpts, it would be the host's
+    status, said = with_terminal(runtime, made, tmp_path)
+    assert status == 1, said
+    assert "ptmx" in said
+
+
+def test_cve_2025_52565_the_slave_is_the_master_s_own(runtime: Runtime, bundle: BundleMaker, tmp_path: Path) -> None:
+    """What is at /dev/pts/0 in the image is under the devpts, and what is /dev/console is the terminal."""
+    made = bundle("sh", "-c", "tty; stat -c %t:%T /dev/console; test -t 0 && echo yes")
+    status, said = with_terminal(runtime, made, tmp_path)
+    assert status == 0
+    assert said.split() == ["/dev/pts/0", "88:0", "yes"]
+
+
+@pytest.mark.parametrize("trap", ["fifo", "file", "bind"])
+def test_cve_2025_52565_exec_takes_no_terminal_from_what_the_container_put_there(
+    runtime: Runtime, bundle: BundleMaker, trap: str
+) -> None:
+    traps = {
+        "fifo": "umount /dev/pts; mkfifo() { mknod $1 p; }; mkfifo /dev/pts/ptmx",
+        "file": "umount /dev/pts; echo untouched > /dev/pts/ptmx",
+        "bind": "mount -o bind /dev/null /dev/pts/ptmx",
+    }
+    made = bundle("sh", "-c", f"{traps[trap]} && touch /ready; sleep 100")
+    hostile.grant(made, "CAP_SYS_ADMIN", "CAP_MKNOD")
+    name = hostile.start(runtime, made)
+    hostile.eventually((made.rootfs / "ready").exists)
+    result = runtime.call("exec", "--tty", name, "true", timeout=20)
+    assert result.status == 255
+    assert "ptmx" in result.errors
