@@ -37,6 +37,15 @@ def allocate(root: int, size: dict[str, Any] | None) -> tuple[int, int]:
     return master, slave
 
 
+def size_like(streams: tuple[int, int, int]) -> dict[str, int] | None:
+    """The ``consoleSize`` of the caller's own terminal, if one of its streams is one."""
+    for stream in streams:
+        if os.isatty(stream):
+            height, width = terminal.get_size(stream)
+            return {"height": height, "width": width}
+    return None
+
+
 def bind_console(root: int, slave: int) -> None:
     """Mount the terminal on the container's ``/dev/console``, which is made as a plain file that nothing else can be."""
     with step("mount", "/dev/console"):

@@ -395,7 +395,8 @@ class _Joining:
         settings = self._request.process
         slave = -1
         if settings.get("terminal"):
-            master, slave = console.allocate(self._root, settings.get("consoleSize"))
+            size = settings.get("consoleSize") or console.size_like(self._request.stdio)
+            master, slave = console.allocate(self._root, size)
             self._inner.send("console", descriptors=(master,))
             os.close(master)
             process.redirect((slave, slave, slave))

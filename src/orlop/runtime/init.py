@@ -126,7 +126,8 @@ def _run(setup: Setup) -> None:
     root, procfs = _build_root(setup, linux, process_spec)
     master = slave = -1
     if process_spec.get("terminal"):
-        master, slave = console.allocate(root, process_spec.get("consoleSize"))
+        size = process_spec.get("consoleSize") or console.size_like(setup.streams)
+        master, slave = console.allocate(root, size)
         console.bind_console(root, slave)
     if setup.waits_for_hooks:
         setup.channel.send("hooks")
