@@ -42,6 +42,7 @@ class Request:
         id, bundle: the container's id and the absolute path of its bundle.
         console_socket, pid_file: paths, or empty.
         preserve_fds: how many descriptors from 3 up the program gets beside its standard streams.
+        listen_fds: how many of them are sockets that it is told about as systemd would (sd_listen_fds(3)).
         stdio: what its standard streams are, unless it has a terminal.
         rootless: the runtime lacks privileges, and cgroups that it may not use are done without.
         restartable: this process may execute its own command line anew, in a sealed interpreter, before it has
@@ -54,6 +55,7 @@ class Request:
         "console_socket",
         "filters",
         "id",
+        "listen_fds",
         "no_new_keyring",
         "no_pivot",
         "pid_file",
@@ -76,6 +78,7 @@ class Request:
         no_pivot: bool = False,
         no_new_keyring: bool = False,
         preserve_fds: int = 0,
+        listen_fds: int = 0,
         stdio: tuple[int, int, int] = (0, 1, 2),
         rootless: bool = False,
         systemd_cgroup: bool = False,
@@ -90,6 +93,7 @@ class Request:
         self.no_pivot = no_pivot
         self.no_new_keyring = no_new_keyring
         self.preserve_fds = preserve_fds
+        self.listen_fds = listen_fds
         self.stdio = stdio
         self.rootless = rootless
         self.systemd_cgroup = systemd_cgroup
@@ -360,6 +364,7 @@ class _Creation:
         setup.listener = self._listener = self._listen() if self._separate_start else None
         setup.streams = request.stdio
         setup.preserve = request.preserve_fds
+        setup.listen = request.listen_fds
         setup.no_pivot = request.no_pivot
         setup.no_new_keyring = request.no_new_keyring
         setup.sealed = sealed.is_sealed()

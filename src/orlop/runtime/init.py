@@ -47,7 +47,7 @@ class Setup:
         listener: the socket on which a created container waits for its start; None if the channel says it.
         program, notify: the seccomp filter, and the connected socket of its ``listenerPath``.
         streams: standard input, output and error.
-        wants_terminal, preserve: from the command line and the configuration.
+        preserve, listen: how many descriptors from 3 up stay open, and how many of them are activated sockets.
         clones_inside: whether init has to copy the root and the bind mounts' sources itself.
         sealed: whether the interpreter's file is out of reach, so that no trampoline is needed.
         waits_for_hooks: whether the runtime runs hooks once the mounts are made.
@@ -59,6 +59,7 @@ class Setup:
         "group",
         "group_files",
         "keyring",
+        "listen",
         "listener",
         "mounts",
         "no_new_keyring",
@@ -91,6 +92,7 @@ class Setup:
     notify: _socket.socket | None
     streams: tuple[int, int, int]
     preserve: int
+    listen: int
     no_pivot: bool
     no_new_keyring: bool
     clones_inside: bool
@@ -289,6 +291,8 @@ def _become(setup: Setup, process_spec: dict[str, Any], slave: int, confinements
     identity = process.Identity(process_spec)
     identity.assume(keep=process.needed_for_filter(process_spec, setup.program))
     entries = process.environment(process_spec, root)
+    if setup.listen:
+        entries += [f"LISTEN_FDS={setup.listen}", f"LISTEN_PID={os.getpid()}"]
     process.enter_directory(root, process_spec.get("cwd") or "/")
     arguments = process_spec.get("args") or []
     file = executable.find(arguments[0], entries) if arguments else ""

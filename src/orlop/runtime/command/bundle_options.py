@@ -26,6 +26,7 @@ def request(said: Parsed, invocation: Invocation) -> Request:
     """What the command line asks to be created."""
     from orlop.runtime.create import Request
 
+    activated = _activated_sockets()
     return Request(
         root=invocation.root,
         id=said.arguments[0],
@@ -34,8 +35,19 @@ def request(said: Parsed, invocation: Invocation) -> Request:
         pid_file=os.path.abspath(said["pid-file"]) if said["pid-file"] else "",
         no_pivot=said["no-pivot"],
         no_new_keyring=said["no-new-keyring"],
-        preserve_fds=said["preserve-fds"],
+        preserve_fds=activated + said["preserve-fds"],
+        listen_fds=activated,
         rootless=invocation.rootless(),
         systemd_cgroup=invocation.systemd_cgroup(),
         restartable=True,
     )
+
+
+def _activated_sockets() -> int:
+    """How many descriptors from 3 up were passed to this very process by socket activation (sd_listen_fds(3))."""
+    if os.environ.get("LISTEN_PID") != str(os.getpid()):
+        return 0
+    try:
+        return natural(os.environ.get("LISTEN_FDS", ""))
+    except ValueError:
+        return 0
