@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from orlop.errors import OrlopError
-from orlop.linux import cgroup
+from orlop.linux import cgroup, procfs
 
 _PARENT = "/orlop"
 _OURS = ("launcher-", "monitor-")
@@ -45,6 +45,9 @@ def leave() -> None:
                 os.close(descriptor)
     except OSError:
         return  # `enter` could not either
+    for hierarchy in cgroup.detect().group(_PARENT).hierarchies:
+        for role in _OURS:
+            _remove(f"{hierarchy.directory(_PARENT)}/{role}{os.getpid()}")
     sweep()
 
 
@@ -57,9 +60,14 @@ def sweep() -> None:
         except OSError:
             continue  # never made
         for name in names:
-            if name.startswith(_OURS):
+            if name.startswith(_OURS) and not _is_alive(name.partition("-")[2]):  # who may be about to enter it
                 _remove(f"{directory}/{name}")
         _remove(directory)
+
+
+def _is_alive(pid: str) -> bool:
+    process = procfs.stat(int(pid)) if pid.isdigit() else None
+    return process is not None and process.state not in "ZX"
 
 
 def _remove(directory: str) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import _signal
 import os
 
-from orlop.engine import clock, container, monitor_lock, names, removal
+from orlop.engine import clock, container, monitor_lock, names, own_cgroup, removal
 from orlop.errors import Conflict, NotFound, OrlopError
 
 TYPE_CHECKING = False
@@ -38,17 +38,16 @@ def everything(location: Location) -> None:
     names.sweep(location.names, location.containers)
     _sweep_locks(location)
     _sweep_runtime(location)
+    if not location.rootless:
+        own_cgroup.sweep()
 
 
 def look_after(target: container.Container) -> None:
     """Repair one container, if it needs it."""
-    state = target.state()
-    started = target.was_started()
-    if started and state["Status"] != "running" and not _auto_remove(target):
-        return
-    if target.has_monitor():
-        return
-    if not started and not _is_leftover(target):
+    state = container.read(f"{target.directory}/{container.STATE_FILE}")
+    if state is not None and state["Status"] != "running":
+        return  # one with --rm is never recorded as ended: it vanishes
+    if target.has_monitor() or (state is None and not _is_leftover(target)):
         return
     monitor = monitor_lock.take(target.location, target.id)
     if monitor is None:
@@ -82,8 +81,12 @@ def _settle(target: container.Container) -> None:
     if not os.path.isdir(target.directory):
         return
     state = target.state()
+    was_alive = _end(target)
+    if _auto_remove(target):
+        removal.vanish(target.location, target.id, target.name)
+        removal.destroy(target.location, target.id)
+        return
     if state["Status"] == "running":
-        was_alive = _end(target)
         state.update(
             Status="exited",
             Running=False,
@@ -93,11 +96,7 @@ def _settle(target: container.Container) -> None:
             FinishedAt=clock.now(),
         )
         target.write_state(state)
-    if _auto_remove(target):
-        removal.vanish(target.location, target.id, target.name)
-        removal.destroy(target.location, target.id)
-    else:
-        removal.release_runtime(target.location, target.id)
+    removal.release_runtime(target.location, target.id)
 
 
 def _end(target: container.Container) -> bool:

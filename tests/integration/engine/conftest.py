@@ -115,26 +115,31 @@ class Engine:
             return []
 
     def monitor(self, container_id: str) -> int:
-        """The pid of a container's monitor: the process that holds its lock."""
-        lock = self.run_root / "monitors" / container_id
-        identity = os.stat(lock)
+        """The pid of a container's monitor: the process that holds its lock, once its starter has handed it over."""
+        identity = os.stat(self.run_root / "monitors" / container_id)
         wanted = f"{os.major(identity.st_dev):02x}:{os.minor(identity.st_dev):02x}:{identity.st_ino}"
-        for process in self.processes():
-            for descriptor in Path(f"/proc/{process}/fdinfo").glob("*"):
-                try:
-                    text = descriptor.read_text()
-                except OSError:
-                    continue
-                if wanted in text and "OFDLCK" in text:
-                    return process
-        pytest.fail(f"nobody holds {lock}")
 
-    def processes(self) -> list[int]:
-        """This engine's launchers and monitors, which have its run directory in their command line or name."""
+        def holds(descriptor: Path) -> bool:
+            try:
+                text = descriptor.read_text()
+            except OSError:
+                return False
+            return wanted in text and "OFDLCK" in text
+
+        def look() -> int:
+            for process in self.processes("orlop-monitor"):
+                if any(holds(each) for each in Path(f"/proc/{process}/fdinfo").glob("*")):
+                    return process
+            return 0
+
+        return int(wait_until(look, f"a monitor of {container_id}"))
+
+    def processes(self, name: str = "orlop-") -> list[int]:
+        """This engine's launchers, monitors and starters, which have its run directory in their command line."""
         found = []
         for path in Path("/proc").glob("[0-9]*"):
             try:
-                if (path / "comm").read_text().startswith("orlop-"):
+                if (path / "comm").read_text().startswith(name):
                     text = (path / "cmdline").read_bytes()
                     if os.fsencode(str(self.run_root)) in text:
                         found.append(int(path.name))

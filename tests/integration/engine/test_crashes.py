@@ -92,6 +92,20 @@ def test_a_launcher_that_is_told_to_end_takes_its_socket_along(engine: Engine) -
     assert not (engine.run_root / "launcher.sock").exists()
 
 
+def test_the_cgroup_of_a_killed_launcher_goes_once_nobody_is_in_it(engine: Engine) -> None:
+    engine.detached("web", "sleep", "1000")
+    first = engine.launcher()
+    hierarchies = [Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").glob("*/")]  # version 2; version 1
+    directories = [each / f"orlop/launcher-{first}" for each in hierarchies]
+    directories = [each for each in directories if each.exists()]
+    assert directories
+    kill(first)
+    engine.ok("rm", "-f", "web")
+    wait_until(lambda: not engine.processes())
+    engine.ok("ps")
+    assert not [each for each in directories if each.exists()]
+
+
 def test_a_launcher_of_changed_code_is_replaced(engine: Engine, tmp_path: Path) -> None:
     engine.run("true")
     first = engine.launcher()

@@ -64,7 +64,8 @@ def test_a_wrong_command_line_is_125_one_line_and_no_container(
     assert result.code == 125
     assert reason in result.err
     assert result.err.count("\n") == 1
-    assert shared.containers() == []
+    assert shared.names() == []
+    assert not [name for name in shared.containers() if name.startswith(".new-")]
 
 
 def test_standard_input_arrives_and_ends(shared: Engine) -> None:
