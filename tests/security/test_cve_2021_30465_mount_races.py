@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 from tests.security import hostile
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from tests.integration.conftest import Bundle, BundleMaker, Runtime
 
 ROUNDS = 25
@@ -30,7 +32,7 @@ class Volume:
         (self.path / "link").symlink_to(self.victim)
         hostile.bind(made, self.path, "/volume")
 
-    def racing(self) -> object:
+    def racing(self) -> AbstractContextManager[None]:
         return hostile.racing((self.path / "swapped", self.path / "link"))
 
     def assert_host_untouched(self) -> None:

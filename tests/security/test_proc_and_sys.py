@@ -26,7 +26,7 @@ def replace_by_link(root: Path, name: str, target: str) -> None:
 def test_cve_2019_19921_and_2023_27561_a_link_in_the_image_is_not_mounted_on(
     runtime: Runtime, bundle: BundleMaker, tmp_path: Path, name: str, target: str
 ) -> None:
-    made = bundle("sleep", "100")
+    made = bundle("true")
     replace_by_link(made.rootfs, name, target)
     (tmp_path / "volume").mkdir()
     made.config["mounts"].insert(
@@ -42,7 +42,7 @@ def test_cve_2019_19921_and_2023_27561_a_link_in_the_image_is_not_mounted_on(
 def test_cve_2023_28642_a_bound_proc_or_sys_is_not_put_elsewhere_by_a_link(
     runtime: Runtime, bundle: BundleMaker, name: str
 ) -> None:
-    made = bundle("sleep", "100")
+    made = bundle("true")
     replace_by_link(made.rootfs, name, "tmp")
     made.config["mounts"] = [each for each in made.config["mounts"] if each["destination"] != f"/{name}"]
     hostile.bind(made, f"/{name}", f"/{name}")
@@ -68,7 +68,7 @@ def test_cve_2023_28642_a_bound_proc_or_sys_is_not_put_elsewhere_by_a_link(
 def test_cve_2019_16884_nothing_is_mounted_over_proc_or_into_it(
     runtime: Runtime, bundle: BundleMaker, tmp_path: Path, destination: str, *, bound: bool
 ) -> None:
-    made = bundle("sleep", "100")
+    made = bundle("true")
     (made.rootfs / "way").mkdir()
     (made.rootfs / "way/in").symlink_to("/proc")
     if bound:
@@ -87,7 +87,7 @@ def test_cve_2019_16884_nothing_is_mounted_over_proc_or_into_it(
 def test_cve_2019_16884_no_other_file_system_is_mounted_on_proc(
     runtime: Runtime, bundle: BundleMaker, kind: str
 ) -> None:
-    made = bundle("sleep", "100")
+    made = bundle("true")
     hostile.mount(made, "/proc", kind, kind)
     assert hostile.attempt(runtime, made).status == 1
 

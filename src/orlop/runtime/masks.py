@@ -35,7 +35,13 @@ def mask(root: int, paths: Iterable[str], procfs: int = -1) -> None:
                 with step("mask", masked):
                     if stat.S_ISDIR(os.fstat(target).st_mode):
                         if empty < 0:
-                            empty = mount.new("tmpfs", "tmpfs", data=("nr_blocks=1", "nr_inodes=1"), flags=("ro",))
+                            empty = mount.new(
+                                "tmpfs",
+                                "tmpfs",
+                                data=("nr_blocks=1", "nr_inodes=1"),
+                                flags=("ro",),
+                                attributes=mount.MOUNT_ATTR_RDONLY,
+                            )
                             mount.attach(empty, target)
                         else:
                             _attach_copy(empty, target)

@@ -99,9 +99,9 @@ def require_empty(directory: str) -> None:
     Raises:
         Conflict: it has.
     """
-    pids = file.pids_in(directory)
-    for below in file.directories_below(directory):
-        pids += file.pids_in(below)
+    from orlop.linux.cgroup import tree  # the directory is seldom there already
+
+    pids = file.pids_in(directory) + tree.pids_below(directory)
     if pids:
         raise Conflict(f"cgroup {directory} is in use: it has {len(pids)} processes, among them {pids[0]}")
 

@@ -9,10 +9,6 @@ from __future__ import annotations
 import errno
 import os
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 _READ_SIZE = 65536
 
 
@@ -61,18 +57,19 @@ def write(path: str, value: str) -> None:
         os.close(descriptor)
 
 
-def pids_in(directory: str) -> list[int]:
+def pids_in(directory: str, *, parent: int | None = None) -> list[int]:
     """The processes directly in a cgroup; those of other pid namespaces, which read as 0, are left out.
 
-    A cgroup that is gone, or whose controller was taken away, has none.
+    A cgroup that is gone, or whose controller was taken away, has none. ``parent`` is an open directory that
+    ``directory`` is relative to.
     """
-    text = _list_file(directory + "/cgroup.procs")
+    text = _list_file(directory + "/cgroup.procs", parent)
     return [int(word) for word in text.split() if word != "0"]
 
 
-def _list_file(path: str) -> str:
+def _list_file(path: str, parent: int | None) -> str:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=parent)
     except FileNotFoundError:
         return ""
     parts = []
@@ -86,15 +83,3 @@ def _list_file(path: str) -> str:
     finally:
         os.close(descriptor)
     return b"".join(parts).decode()
-
-
-def directories_below(directory: str) -> Iterator[str]:
-    """The cgroups below a cgroup, each after those that it contains: the order in which to remove them."""
-    try:
-        names = [entry.name for entry in os.scandir(directory) if entry.is_dir(follow_symlinks=False)]
-    except FileNotFoundError:
-        return
-    for name in names:
-        child = f"{directory}/{name}"
-        yield from directories_below(child)
-        yield child

@@ -185,8 +185,9 @@ class Group:
         top = where.directory(self.path)
         pids = file.pids_in(top)
         if recursive:
-            for below in file.directories_below(top):
-                pids += file.pids_in(below)
+            from orlop.linux.cgroup import tree  # whoever starts a container does not ask
+
+            pids += tree.pids_below(top)
         return pids
 
     def _counting_hierarchy(self) -> Hierarchy | None:

@@ -8,7 +8,7 @@ import select
 import time
 
 from orlop.linux import pidfd
-from orlop.linux.cgroup import file
+from orlop.linux.cgroup import file, tree
 
 #: How long to wait for the last processes, in seconds.
 PATIENCE = 10.0
@@ -31,26 +31,33 @@ def remove_busy(directory: str, patience: float = PATIENCE) -> None:
         if busy is None:
             return
         left = deadline - time.monotonic()
-        pids = file.pids_in(busy)
+        where, pids = busy
         if left <= 0:
             who = f"process {pids[0]} is in it" if pids else "it is in use"
-            raise OSError(errno.EBUSY, f"rmdir: {who}", busy)
+            raise OSError(errno.EBUSY, f"rmdir: {who}", where)
         if not pids or not _wait_for(pids[0], left):
             time.sleep(min(pause, left))
             pause = min(pause * 2, _LONGEST_PAUSE)
 
 
-def _remove_once(directory: str) -> str | None:
-    """Remove what can be; return the first cgroup that could not."""
-    for each in (*file.directories_below(directory), directory):
-        try:
-            os.rmdir(each)
-        except OSError as error:
-            if error.errno in (errno.EBUSY, errno.ENOTEMPTY):
-                return each
-            if error.errno != errno.ENOENT:
-                raise
-    return None
+def _remove_once(directory: str) -> tuple[str, list[int]] | None:
+    """Remove what can be; return the first cgroup that could not, and the processes in it."""
+    for below in tree.each_below(directory):
+        if not _remove(below.name, below.parent):
+            return below.path, file.pids_in(below.name, parent=below.parent)
+    return None if _remove(directory) else (directory, file.pids_in(directory))
+
+
+def _remove(directory: str, parent: int | None = None) -> bool:
+    """Remove one cgroup; False if it is busy."""
+    try:
+        os.rmdir(directory, dir_fd=parent)
+    except OSError as error:
+        if error.errno in (errno.EBUSY, errno.ENOTEMPTY):
+            return False
+        if error.errno != errno.ENOENT:
+            raise
+    return True
 
 
 def _wait_for(pid: int, seconds: float) -> bool:
