@@ -140,8 +140,8 @@ def _ask_running(location: Location, data: bytes) -> Session | None:
     try:
         launch.send(client, data)
         frame = _receive(client)
-    except BrokenPipeError:
-        frame = None  # it was killed just now
+    except ConnectionError:
+        frame = None  # it has just gone
     if frame is None or frame[0] in (frames.REFUSED, frames.OUTDATED):
         client.close()
         return None

@@ -56,11 +56,12 @@ class Engine:
         self.run_root = directory / "run"
         self.rootfs = str(rootfs)
         self.prefix = prefix
+        self.program = ORLOP
 
     def command(self, *arguments: str) -> list[str]:
         """The whole command line; ``ROOTFS`` among the arguments stands for the root directory."""
         words = [self.rootfs if word == "ROOTFS" else word for word in arguments]
-        return [*self.prefix, ORLOP, "--root", str(self.root), "--run-root", str(self.run_root), *words]
+        return [*self.prefix, self.program, "--root", str(self.root), "--run-root", str(self.run_root), *words]
 
     def __call__(self, *arguments: str, given: bytes | None = None, **options: Any) -> Result:
         """Run a command to its end."""

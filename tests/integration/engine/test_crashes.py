@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orlop.engine import container
+from tests.integration.conftest import REPOSITORY
 from tests.integration.engine.conftest import wait_until
 
 if TYPE_CHECKING:
@@ -107,12 +110,13 @@ def test_the_cgroup_of_a_killed_launcher_goes_once_nobody_is_in_it(engine: Engin
 
 
 def test_a_launcher_of_changed_code_is_replaced(engine: Engine, tmp_path: Path) -> None:
+    for name in ("bin", "src"):
+        shutil.copytree(REPOSITORY / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    engine.prefix = (sys.executable, "-IS")
+    engine.program = str(tmp_path / "bin/orlop")
     engine.run("true")
     first = engine.launcher()
-    from orlop.engine import pump
-
-    assert pump.__file__
-    os.utime(pump.__file__)  # the same content, and yet newer than what the launcher has loaded
+    (tmp_path / "src/orlop/engine/pump.py").touch()  # the same content, and yet newer than what the launcher has loaded
     assert engine.run("echo", "new").out == "new\n"
     wait_until(lambda: engine.launcher() != first)
 
