@@ -6,6 +6,8 @@ The directory ``<root>/<id>/`` is claimed with mkdir and serialised with flock o
     what was true when the container was created; replaced by rename, never edited
 ``config.json``
     the bundle's configuration as it was then
+``cgroup.json``
+    which cgroup is the container's: what whoever clears away an interrupted creation may remove
 ``start.sock``
     there while the container is created and not yet started
 
@@ -27,10 +29,13 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
+    import _socket
+
     from orlop.linux.cgroup import Group
 
 STATE_FILE = "state.json"
 CONFIG_FILE = "config.json"
+CGROUP_FILE = "cgroup.json"
 START_SOCKET = "start.sock"
 
 _ID_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+-.")
@@ -67,6 +72,11 @@ class Lock:
                 return
             os.close(self._descriptor)  # removed, and perhaps made anew, while we waited
 
+    @property
+    def descriptor(self) -> int:
+        """What holds the lock, and would in a child as well."""
+        return self._descriptor
+
     def close(self) -> None:
         """Give the right up."""
         os.close(self._descriptor)
@@ -92,7 +102,7 @@ def _is_same_file(descriptor: int, path: str) -> bool:
 class Container:
     """One container below a state root."""
 
-    __slots__ = ("_config", "directory", "id", "record", "root")
+    __slots__ = ("_config", "directory", "id", "is_left_over", "record", "root")
 
     def __init__(self, root: str, container_id: str, record: dict[str, Any] | None) -> None:
         self.root = root
@@ -101,6 +111,8 @@ class Container:
         #: What ``state.json`` says; None while the container is being created.
         self.record = record
         self._config: dict[str, Any] | None = None
+        #: Whether the directory is what an interrupted creation left; see `claim`.
+        self.is_left_over = False
 
     @classmethod
     def load(cls, root: str, container_id: str) -> Container:
@@ -127,17 +139,19 @@ class Container:
     def claim(cls, root: str, container_id: str) -> tuple[Container, Lock]:
         """Make the state directory of a new container and lock it.
 
-        A directory that an interrupted ``create`` left behind is taken over.
+        A directory that an interrupted ``create`` left behind is taken over; ``is_left_over`` tells the caller to
+        clear it away first.
 
         Raises:
             Conflict: a container with this id exists.
         """
         validate_id(container_id)
         directory = f"{root}/{container_id}"
+        container = cls(root, container_id, None)
         try:
             os.mkdir(directory, 0o711)
         except FileExistsError:
-            pass
+            container.is_left_over = True
         except FileNotFoundError:
             os.makedirs(root, 0o711, exist_ok=True)
             return cls.claim(root, container_id)
@@ -152,7 +166,7 @@ class Container:
         if os.path.exists(f"{directory}/{STATE_FILE}"):
             lock.close()
             raise Conflict(f'container "{container_id}" already exists')
-        return cls(root, container_id, None), lock
+        return container, lock
 
     def config(self) -> dict[str, Any]:
         """The configuration that the container was created with."""
@@ -256,8 +270,21 @@ class Container:
         finally:
             os.close(descriptor)
 
-    def remove(self) -> None:
-        """Delete the state directory. ``state.json`` goes last but one, so an interruption is repairable."""
+    def connect(self, socket: _socket.socket) -> None:
+        """Reach the init that waits for its start.
+
+        Raises:
+            FileNotFoundError, ConnectionRefusedError: none does.
+        """
+        directory = os.open(self.directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            # By way of the descriptor: a socket's path is limited to 107 bytes.
+            socket.connect(f"/proc/self/fd/{directory}/{START_SOCKET}")
+        finally:
+            os.close(directory)
+
+    def empty(self) -> None:
+        """Delete what is in the state directory. ``state.json`` goes last, so an interruption is repairable."""
         try:
             names = os.listdir(self.directory)
         except FileNotFoundError:
@@ -267,6 +294,10 @@ class Container:
                 os.unlink(f"{self.directory}/{name}")
             except FileNotFoundError:
                 continue
+
+    def remove(self) -> None:
+        """Delete the state directory."""
+        self.empty()
         try:
             os.rmdir(self.directory)
         except FileNotFoundError:

@@ -18,7 +18,7 @@ from orlop.errors import HookFailed, InvalidArgument, OrlopError, StepFailed
 from orlop.linux import cgroup, clone, idmap, mount, namespace, pidfd, procfs, sealed
 from orlop.runtime import channel as channels
 from orlop.runtime import console, hooks, init, mounts, namespaces, process, rootfs, stage
-from orlop.runtime.container import CONFIG_FILE, Container
+from orlop.runtime.container import CGROUP_FILE, CONFIG_FILE, Container
 from orlop.runtime.spec import load, machine, validate
 from orlop.runtime.step import step
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from orlop.linux.seccomp import Program
     from orlop.linux.seccomp.cache import Cache
     from orlop.runtime.channel import Channel
+    from orlop.runtime.container import Lock
 
 _KILL = 9
 _FIRST_PRESERVED = 3
@@ -193,9 +194,13 @@ def create(request: Request, *, separate_start: bool = False) -> Created:
             raise InvalidArgument(f"--preserve-fds: descriptor {descriptor} is not open") from None
     container, lock = Container.claim(request.root, request.id)
     try:
+        if container.is_left_over:
+            from orlop.runtime import delete
+
+            delete.clear_away(container)
         creation = _Creation(request, container, spec, bundle, separate_start)
         try:
-            created = creation.run()
+            created = creation.run(lock)
         except BaseException as error:
             failures = creation.undo()
             if failures:
@@ -271,10 +276,11 @@ class _Creation:
         self._outer: Channel | None = None
         self._inner: Channel | None = None
 
-    def run(self) -> Created:
-        """All of it."""
+    def run(self, lock: Lock) -> Created:
+        """All of it, while ``lock`` is held."""
         self._save_config()
         setup = self._prepare()
+        setup.runtimes_own = (self._talk.descriptor, lock.descriptor)
         self._launch(setup)
         self._move_devices(setup)
         self._let_go_of_inner()
@@ -326,12 +332,14 @@ class _Creation:
 
     def _save_config(self) -> None:
         """Keep the configuration as it is now; later changes of the bundle have no effect (runtime.md, "Create")."""
-        text = json_text.dumps(self._spec).encode()
-        where = f"{self._container.directory}/{CONFIG_FILE}"
+        self._write(CONFIG_FILE, self._spec)
+
+    def _write(self, name: str, value: object) -> None:
+        where = f"{self._container.directory}/{name}"
         with step("write", where):
             descriptor = os.open(where, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             try:
-                os.write(descriptor, text)
+                os.write(descriptor, json_text.dumps(value).encode())
             finally:
                 os.close(descriptor)
 
@@ -418,6 +426,7 @@ class _Creation:
         with step("make cgroup", group.path):
             group.create(linux.get("resources") or {}, rootless=rootless)
         setup.group = self._group = group
+        self._write(CGROUP_FILE, group.record())
         unified = group.clone_fd()
         if unified is not None:
             self._clone_into = self._own(unified)

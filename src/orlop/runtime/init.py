@@ -50,6 +50,8 @@ class Setup:
         preserve, listen: how many descriptors from 3 up stay open, and how many of them are activated sockets.
         clones_inside: whether init has to copy the root and the bind mounts' sources itself.
         sealed: whether the interpreter's file is out of reach, so that no trampoline is needed.
+        runtimes_own: descriptors that the runtime alone may hold, so that their end is its end: its side of the channel
+            and the container's lock.
         waits_for_hooks: whether the runtime runs hooks once the mounts are made.
     """
 
@@ -71,6 +73,7 @@ class Setup:
         "propagation",
         "root_path",
         "root_tree",
+        "runtimes_own",
         "sealed",
         "spec",
         "streams",
@@ -97,6 +100,7 @@ class Setup:
     no_new_keyring: bool
     clones_inside: bool
     sealed: bool
+    runtimes_own: tuple[int, ...]
     waits_for_hooks: bool
 
 
@@ -105,6 +109,8 @@ def main(setup: Setup) -> None:
     try:
         gc.disable()
         prctl.set_parent_death_signal(_KILL)
+        if not setup.plan.staged:
+            let_go(setup)
         _run(setup)
     except BaseException as error:
         try:
@@ -113,6 +119,12 @@ def main(setup: Setup) -> None:
             os.write(2, f"orlop-runtime: {error}\n".encode())
     finally:
         os._exit(255)
+
+
+def let_go(setup: Setup) -> None:
+    """Close our copies of what is the runtime's own; of the stage and init whoever comes first does it."""
+    for descriptor in setup.runtimes_own:
+        os.close(descriptor)
 
 
 def _run(setup: Setup) -> None:
@@ -153,6 +165,7 @@ def _join(setup: Setup) -> None:
         _expect(setup.channel, "mapped")
     if plan.is_new("user") or any(kind == "user" for kind, _, _ in plan.joins):
         namespaces.become_root()
+        prctl.set_parent_death_signal(_KILL)  # changing ids took it back
     if not plan.staged:
         namespaces.join(plan.joins)
     if (setup.spec.get("linux") or {}).get("netDevices"):
@@ -342,6 +355,8 @@ def _await_start(setup: Setup, warnings: list[str], spare: list[int]) -> tuple[C
         if message is not None and message[0]["kind"] == "start":
             listener.close()
             return report, message[0]
+        if message is not None and message[0]["kind"] == "end":
+            os._exit(255)  # who created us was killed before it could say that we exist
         report.close()  # who asked to start went away before saying so
 
 

@@ -19,6 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_KILL = 9
 _OFFSETS = "/proc/self/timens_offsets"
 
 
@@ -39,6 +40,7 @@ def launch(setup: init.Setup, cgroup: int, map_users: Callable[[int], None]) -> 
     changes_user = "user" in plan.kinds
     pid, descriptor = clone.clone(early_user, cgroup=cgroup if changes_user else -1)
     if pid == 0:
+        outer.close()
         _main(setup, inner, -1 if changes_user else cgroup, early_user)
     os.close(descriptor)
     inner.close()
@@ -63,6 +65,8 @@ def launch(setup: init.Setup, cgroup: int, map_users: Callable[[int], None]) -> 
 
 def _main(setup: init.Setup, inner: channels.Channel, cgroup: int, early_user: int) -> None:
     try:
+        prctl.set_parent_death_signal(_KILL)
+        init.let_go(setup)
         _run(setup, inner, cgroup, early_user)
     except BaseException as error:
         inner.send("error", **channels.describe(error))

@@ -29,19 +29,12 @@ def start(container: Container) -> None:
         state = container.state(status)
         channel = Channel(_socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC))
         try:
-            _connect(channel, container)
+            try:
+                container.connect(channel.socket)
+            except ConnectionRefusedError:
+                raise Conflict("cannot start a container that has stopped") from None
             channel.send("start", state=state)
             os.unlink(container.start_socket)
             finish_start(container, channel)
         finally:
             channel.close()
-
-
-def _connect(channel: Channel, container: Container) -> None:
-    directory = os.open(container.directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        channel.socket.connect(f"/proc/self/fd/{directory}/{os.path.basename(container.start_socket)}")
-    except ConnectionRefusedError:
-        raise Conflict("cannot start a container that has stopped") from None
-    finally:
-        os.close(directory)
