@@ -53,16 +53,17 @@ def main(root: str, run_root: str, first: int, listen: bool) -> int:
     prctl.set_name("orlop-launcher")
     os.umask(0o022)
     location = Location(root, run_root, rootless=os.geteuid() != 0)
-    own_cgroup.enter("launcher")
     launcher = Launcher(location)
     monitor.rehearse()
     gc.disable()  # a collection in a monitor would write to every page that it shares with us
     gc.collect()
     gc.freeze()
+    children = []
     if first >= 0:
         client = _socket.socket(fileno=first)
-        launcher.fork(lambda: launcher.reception.receive(client))
+        children = [launcher.fork(lambda: launcher.reception.receive(client))]
         client.close()
+    own_cgroup.enter("launcher", children)
     if listen and launcher.listen():
         launcher.run()
     own_cgroup.leave()

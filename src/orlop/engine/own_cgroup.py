@@ -11,14 +11,18 @@ import os
 from orlop.errors import OrlopError
 from orlop.linux import cgroup, procfs
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 _PARENT = "/orlop"
 _OURS = ("launcher-", "monitor-")
 
 
-def enter(role: str) -> None:
-    """Move the calling, single-threaded process to a cgroup of its own; where none can be made, stay.
+def enter(role: str, children: Iterable[int] = ()) -> None:
+    """Move the calling, single-threaded process to a cgroup of its own, and ``children`` too; where none can be made, stay.
 
-    ``role`` is ``launcher`` or ``monitor``.
+    ``role`` is ``launcher`` or ``monitor``. It takes the kernel many milliseconds, so nobody should be waiting.
     """
     try:
         group = cgroup.detect().group(f"{_PARENT}/{role}-{os.getpid()}")
@@ -28,6 +32,8 @@ def enter(role: str) -> None:
                 os.write(descriptor, b"0")
             finally:
                 os.close(descriptor)
+        for child in children:
+            group.add(child)
     except (OSError, OrlopError):
         return  # an ordinary user, or read-only cgroups as in a container: the caller's is as good as any
 

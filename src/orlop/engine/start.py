@@ -168,10 +168,13 @@ def _fork_monitor(location: Location, wanted: dict[str, Any], data: bytes) -> _s
         launch.detach_from_caller(theirs.fileno())
         from orlop.engine import filters, monitor, own_cgroup, starter
 
+        def let_go() -> None:
+            theirs.close()
+            own_cgroup.enter("monitor")  # while the starter works
+
         os.umask(0o022)
-        own_cgroup.enter("monitor")
         monitor.ignore_endings()
-        status = monitor.run(lambda: starter.Call(theirs, data, wanted), filters.kept(location), theirs.close)
+        status = monitor.run(lambda: starter.Call(theirs, data, wanted), filters.kept(location), let_go)
         own_cgroup.leave()
     finally:
         os._exit(status)
