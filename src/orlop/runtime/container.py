@@ -26,10 +26,9 @@ from orlop.linux import procfs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import _socket
     from types import TracebackType
     from typing import Any
-
-    import _socket
 
     from orlop.linux.cgroup import Group
 

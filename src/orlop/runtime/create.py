@@ -195,9 +195,9 @@ def create(request: Request, *, separate_start: bool = False) -> Created:
     container, lock = Container.claim(request.root, request.id)
     try:
         if container.is_left_over:
-            from orlop.runtime import delete
+            from orlop.runtime import leftovers
 
-            delete.clear_away(container)
+            leftovers.clear_away(container)
         creation = _Creation(request, container, spec, bundle, separate_start)
         try:
             created = creation.run(lock)

@@ -7,16 +7,13 @@ created and never started counts as such: its waiting process is ended.
 from __future__ import annotations
 
 import _signal
-import _socket
 import os
 import select
 
-from orlop import json_text
 from orlop.errors import Conflict, OrlopError
 from orlop.linux import pidfd
 from orlop.runtime import kill
-from orlop.runtime.channel import Channel
-from orlop.runtime.container import CGROUP_FILE, Container
+from orlop.runtime.container import Container
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +39,9 @@ def delete(container: Container, *, force: bool = False, warn: Callable[[str], N
         container = Container.load(container.root, container.id)  # as it is now that nobody else changes it
         status = container.status()
         if status == "creating":
-            clear_away(container)
+            from orlop.runtime import leftovers
+
+            leftovers.clear_away(container)
             container.remove()
             return
         if status != "stopped":
@@ -61,7 +60,7 @@ def destroy(container: Container, warn: Callable[[str], None] | None = None) -> 
     group = container.cgroup()
     if not kill.has_own_pid_namespace(container) and group.exists:
         group.kill(_signal.SIGKILL)
-    _remove(group)
+    remove_group(group)
     hooks = (container.config().get("hooks") or {}).get("poststop")
     state = container.state("stopped") if hooks else {}
     container.remove()
@@ -91,54 +90,12 @@ def _end(container: Container) -> None:
         os.close(process)
 
 
-def clear_away(container: Container) -> None:
-    """Remove what an interrupted creation left, but for the directory; nobody is creating it: the caller has the lock.
+def remove_group(group: Group) -> None:
+    """Remove a cgroup whose processes have ended or are about to.
 
     Raises:
-        OrlopError: its processes do not end.
+        OrlopError: they do not end.
     """
-    from orlop.linux import cgroup
-
-    _end_waiting(container)
-    try:
-        with open(f"{container.directory}/{CGROUP_FILE}", "rb") as file:
-            group = cgroup.from_record(json_text.loads(file.read()))
-    except (FileNotFoundError, ValueError):
-        _remove_empty_group(container)  # it was killed at most a moment after the group was made
-    else:
-        if group.exists:
-            group.kill(_signal.SIGKILL)
-        _remove(group)
-    container.empty()
-
-
-def _end_waiting(container: Container) -> None:
-    """End an init that waits for its start though nobody knows of it: who made it was killed just then."""
-    channel = Channel(_socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC))
-    try:
-        container.connect(channel.socket)
-        channel.send("end")
-        channel.receive()  # nothing more comes: it has ended
-    except (FileNotFoundError, ConnectionRefusedError, BrokenPipeError):
-        return
-    finally:
-        channel.close()
-
-
-def _remove_empty_group(container: Container) -> None:
-    from orlop.linux import cgroup
-
-    try:
-        config = container.config()
-    except (FileNotFoundError, ValueError):
-        return
-    layout = cgroup.detect()
-    group = layout.group(layout.path((config.get("linux") or {}).get("cgroupsPath"), container.id))
-    if group.exists and not group.pids():
-        _remove(group)
-
-
-def _remove(group: Group) -> None:
     try:
         group.remove()
     except OSError as error:

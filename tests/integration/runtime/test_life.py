@@ -60,9 +60,8 @@ def with_descriptors(command: list[str], descriptors: list[int], **environment: 
             os.environ[name] = value.replace("OWN_PID", str(os.getpid()))
         os.execvp(command[0], command)
 
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, close_fds=False, preexec_fn=arrange
-    )  # noqa: PLW1509
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, close_fds=False, preexec_fn=arrange)  # noqa: PLW1509
 
 
 def test_preserved_descriptors_reach_the_program_and_others_do_not(
