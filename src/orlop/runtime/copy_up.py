@@ -37,10 +37,10 @@ def _copy_directory(source: int, target: int) -> None:
             _copy_file(source, target, name)
         elif kind == stat.S_IFLNK:
             os.symlink(os.readlink(name, dir_fd=source), name, dir_fd=target)
-            os.chown(name, about.st_uid, about.st_gid, dir_fd=target, follow_symlinks=False)
+            _give(target, about, name)
         elif kind != stat.S_IFSOCK:  # a socket without its process means nothing
             os.mknod(name, about.st_mode, about.st_rdev, dir_fd=target)
-            os.chown(name, about.st_uid, about.st_gid, dir_fd=target, follow_symlinks=False)
+            _give(target, about, name)
 
 
 def _copy_subdirectory(source: int, target: int, name: str) -> None:
@@ -74,9 +74,22 @@ def _copy_file(source: int, target: int, name: str) -> None:
         os.close(reader)
 
 
+def _give(target: int, about: os.stat_result, name: str | None = None) -> None:
+    """Set the owner of ``target``, or of ``name`` in it."""
+    try:
+        if name is None:
+            os.chown(target, about.st_uid, about.st_gid)
+        else:
+            os.chown(name, about.st_uid, about.st_gid, dir_fd=target, follow_symlinks=False)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        # The owner has no id in this user namespace, and could not be told from nobody anyway: the file stays ours.
+
+
 def _copy_metadata(source: int, target: int) -> None:
     about = os.fstat(source)
-    os.chown(target, about.st_uid, about.st_gid)
+    _give(target, about)
     os.chmod(target, stat.S_IMODE(about.st_mode))
     try:
         names = os.listxattr(source)
