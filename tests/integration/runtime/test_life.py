@@ -97,6 +97,27 @@ def test_a_preserved_descriptor_that_is_not_open_is_named(runtime: Runtime, bund
     assert "--preserve-fds" in result.errors
 
 
+def test_preserved_descriptors_come_through_a_sealed_interpreter(
+    runtime: Runtime, bundle: BundleMaker, three_pipes: list[int]
+) -> None:
+    holder = runtime.state(runtime.start(bundle("sleep", "1000")))["pid"]
+    made = bundle("sh", "-c", "cat <&3; cat <&4; echo $LISTEN_FDS")
+    namespace(made, "pid", f"/proc/{holder}/ns/pid")  # joining others' processes executes the runtime anew
+    made.write()
+    command = runtime.command("run", "--preserve-fds", "1", "--bundle", str(made.path), unique_name())
+    process = with_descriptors(command, three_pipes, LISTEN_FDS="1", LISTEN_PID="OWN_PID")
+    output, errors = process.communicate(timeout=30)
+    assert output.decode().splitlines() == ["pipe 0", "pipe 1", "1"], errors
+
+
+def test_exec_preserves_descriptors_too(runtime: Runtime, bundle: BundleMaker, three_pipes: list[int]) -> None:
+    name = runtime.start(bundle("sleep", "1000"))
+    command = runtime.command("exec", "--preserve-fds", "2", name, "sh", "-c", "cat <&3; cat <&4; ls /proc/self/fd")
+    output, errors = with_descriptors(command, three_pipes).communicate(timeout=30)
+    assert output.decode().split("\n")[:2] == ["pipe 0", "pipe 1"], errors
+    assert set(output.decode().split()[4:]) == {"0", "1", "2", "3", "4", "5"}
+
+
 def test_sockets_of_socket_activation_are_passed_on(
     runtime: Runtime, bundle: BundleMaker, three_pipes: list[int]
 ) -> None:
