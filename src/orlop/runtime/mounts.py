@@ -42,9 +42,9 @@ _CGROUP_KINDS = ("cgroup", "cgroup2")
 
 
 class Mount:
-    """One entry of ``mounts``, and for a bind mount the detached copy of its source."""
+    """One entry of ``mounts``, for a bind mount the detached copy of its source, for a tmpfs the mode it inherits."""
 
-    __slots__ = ("destination", "kind", "options", "source", "tree")
+    __slots__ = ("destination", "kind", "mode", "options", "source", "tree")
 
     def __init__(self, destination: str, kind: str, source: str, options: MountOptions) -> None:
         self.destination = destination
@@ -52,6 +52,7 @@ class Mount:
         self.source = source
         self.options = options
         self.tree = -1
+        self.mode: int | None = None
 
     @property
     def is_real_directory(self) -> bool:
@@ -167,6 +168,13 @@ class Mounter:
                 raise
         if each.options.bind and not stat.S_ISDIR(os.fstat(each.tree).st_mode):
             return path.ensure_file(self._root, each.destination)
+        if each.kind == "tmpfs" and not each.options.bind:
+            try:
+                target = path.open_in_root(self._root, each.destination, os.O_PATH | os.O_DIRECTORY)
+            except FileNotFoundError:
+                return path.ensure_directory(self._root, each.destination)
+            each.mode = stat.S_IMODE(os.fstat(target).st_mode)
+            return target
         return path.ensure_directory(self._root, each.destination)
 
     def _guard_proc(self, target: int, each: Mount) -> None:
@@ -212,8 +220,11 @@ class Mounter:
         if is_late:
             attributes &= ~mount.MOUNT_ATTR_RDONLY
             flags = [flag for flag in flags if flag != "ro"]
+        data = options.data
+        if each.mode is not None:  # as in the image, unless a later option says otherwise
+            data = [f"mode={each.mode:o}", *data]
         try:
-            tree = mount.new(each.kind, each.source or each.kind, flags, options.data, attributes)
+            tree = mount.new(each.kind, each.source or each.kind, flags, data, attributes)
         except OSError as error:
             if each.kind not in _BOUND_INSTEAD or error.errno not in _NOT_ALLOWED:
                 raise

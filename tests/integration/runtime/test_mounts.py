@@ -232,6 +232,23 @@ def test_data_goes_to_the_file_system(runtime: Runtime, bundle: BundleMaker) -> 
     assert "size=64k" in options_of(said, "/data")[1]
 
 
+def test_a_tmpfs_has_the_mode_of_the_directory_that_it_covers(
+    runtime: Runtime, runc: Runtime, bundle: BundleMaker
+) -> None:
+    said = []
+    for program in (runc, runtime):
+        made = bundle("stat", "-c", "%a", "/there", "/missing", "/set")
+        for name in ("there", "set"):
+            (made.rootfs / name).mkdir()
+            (made.rootfs / name).chmod(0o710)
+        add_mount(made, "/there", "tmpfs", "tmpfs")
+        add_mount(made, "/missing", "tmpfs", "tmpfs")
+        add_mount(made, "/set", "tmpfs", "tmpfs", "mode=1770")
+        said.append(run(program, made).split())
+    assert said[1] == ["710", "1777", "1770"]
+    assert said[1][:2] == said[0][:2]  # where a mode was asked for, runc 1.1 overlooks it
+
+
 def test_data_that_the_file_system_does_not_know_is_named(runtime: Runtime, bundle: BundleMaker) -> None:
     made = bundle("true")
     add_mount(made, "/data", "tmpfs", "tmpfs", "nosuchoption=1")

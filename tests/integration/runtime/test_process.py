@@ -38,6 +38,15 @@ def test_the_environment_is_exactly_the_configured_one_and_home(runtime: Runtime
     assert sorted(said) == sorted(["PATH=/bin", "EMPTY=", "A=b=c", "LONG=" + "x" * 4000, "HOME=/root"])
 
 
+def test_of_two_variables_with_one_name_the_later_counts(runtime: Runtime, bundle: BundleMaker) -> None:
+    made = bundle("env", env=["A=1", "PATH=/bin", "HOME=/", "A=2"])
+    assert sorted(run(runtime, made).split()) == ["A=2", "HOME=/", "PATH=/bin"]
+    made.process["args"] = ["sleep", "100"]
+    made.write()
+    name = runtime.start(made)
+    assert "A=3" in runtime("exec", "--env", "A=3", name, "env").output.split()
+
+
 def test_home_is_the_users_from_the_containers_passwd_file(runtime: Runtime, bundle: BundleMaker) -> None:
     made = bundle("sh", "-c", "echo $HOME", user={"uid": 1234, "gid": 0})
     (made.rootfs / "etc/passwd").write_text("someone:x:1234:0::/home/someone:/bin/sh\n")
