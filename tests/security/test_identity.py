@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from orlop.engine import users
 from tests.integration.conftest import unique_name
 from tests.security import hostile
 
@@ -93,6 +94,13 @@ def test_cve_2022_36109_no_group_of_the_caller_is_kept(runtime: Runtime, bundle:
     name = hostile.start(runtime, bundle("sleep", "100"))
     own = status(runtime("exec", "--user", "1000:1000", name, *STATUS, preexec_fn=join_groups).output)
     assert own["Groups"] == ""
+
+
+def test_cve_2022_36109_orlop_s_own_containers_cannot_leave_their_group() -> None:
+    """A file that denies a group what it allows others must deny it still, whatever set-group-id program is run."""
+    for wanted in ("", "1000", "1000:50", "0:0"):
+        user = users.resolve(wanted, "user:x:1000:1000::/:\n", lambda: "other:x:60:user\n")
+        assert user.config()["gid"] in user.config()["additionalGids"]
 
 
 def test_a_fake_proc_does_not_make_groups_kept(runtime: Runtime, bundle: BundleMaker) -> None:

@@ -33,11 +33,16 @@ class User:
         self.home = home
 
     def config(self) -> dict[str, Any]:
-        """As ``process.user`` of the OCI configuration."""
-        user: dict[str, Any] = {"uid": self.uid, "gid": self.gid}
-        if self.groups:
-            user["additionalGids"] = self.groups
-        return user
+        """As ``process.user`` of the OCI configuration.
+
+        The group itself is among the supplementary ones, as login(1) has it: else a program could leave it by a
+        set-group-id file, and get past files that deny that group what they allow others (CVE-2022-36109).
+        """
+        return {
+            "uid": self.uid,
+            "gid": self.gid,
+            "additionalGids": [self.gid, *(group for group in self.groups if group != self.gid)],
+        }
 
 
 def find(rootfs: str, wanted: str) -> User:

@@ -128,7 +128,7 @@ class Identity:
         gid = self._user.get("gid") or 0
         prctl.set_keep_capabilities(True)
         with step("set groups"):
-            self._set_groups(self._user.get("additionalGids") or [])
+            self._set_groups(self._user.get("additionalGids") or [], gid)
         with step("set group", str(gid)):
             credentials.set_group(gid)
         with step("set user", str(uid)):
@@ -156,12 +156,13 @@ class Identity:
         return asked & available
 
     @staticmethod
-    def _set_groups(gids: list[int]) -> None:
+    def _set_groups(gids: list[int], own: int) -> None:
         try:
             credentials.set_groups(gids)
         except PermissionError:
-            # In a user namespace whose setgroups is denied nobody can change groups, so there is nothing to give up.
-            if gids or os.getgroups() != [] and not _setgroups_denied():
+            # In a user namespace whose setgroups is denied nobody can change groups, so there is nothing to give up;
+            # and its own group is asked for by engines so that it cannot be given up (CVE-2022-36109).
+            if set(gids) - {own} or (os.getgroups() != [] and not _setgroups_denied()):
                 raise
 
     def shed(self, program: Program | None) -> int:
