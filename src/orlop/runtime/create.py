@@ -427,11 +427,30 @@ class _Creation:
             group.create(linux.get("resources") or {}, rootless=rootless)
         setup.group = self._group = group
         self._write(CGROUP_FILE, group.record())
+        if not group.layout.v1:
+            self._delegate(group, setup.plan, linux)
         unified = group.clone_fd()
         if unified is not None:
             self._clone_into = self._own(unified)
         setup.group_files = group.join_files(unified=unified is None)
         self._descriptors += setup.group_files
+
+    def _delegate(self, group: cgroup.Group, plan: namespaces.NamespacePlan, linux: dict[str, Any]) -> None:
+        """Give the group to the container's user if it is to make groups itself (config-linux.md, "Cgroup ownership")."""
+        if not plan.new_cgroup or any(kind == "user" for kind, _, _ in plan.joins):
+            return  # what a joined user namespace maps is its maker's affair
+        uid = (self._spec["process"].get("user") or {}).get("uid") or 0
+        if plan.is_new("user"):
+            for each in linux.get("uidMappings") or ():
+                if 0 <= uid - each["containerID"] < each["size"]:
+                    uid += each["hostID"] - each["containerID"]
+                    break
+        for each in self._spec.get("mounts") or ():
+            if each["destination"] == "/sys/fs/cgroup" and each.get("source") == "cgroup":
+                if uid and "ro" not in (each.get("options") or ()):
+                    with step("give cgroup to user", str(uid)):
+                        group.delegate(uid, -1)
+                return
 
     def _listen(self) -> _socket.socket:
         """The socket on which init waits for its start, once everything else is closed."""
