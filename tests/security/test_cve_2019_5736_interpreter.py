@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -253,3 +254,51 @@ def test_cve_2019_5736_proc_self_exe_by_exec(victim: Victim, bundle: BundleMaker
 def test_cve_2019_5736_the_environment_of_the_restart_stays_outside(victim: Victim, bundle: BundleMaker) -> None:
     name = hostile.start(victim.runtime, bundle("sleep", "100"))
     assert "ORLOP" not in victim.runtime("exec", name, "env").output
+
+
+SEAL = """
+import errno, os, sys
+sys.path.append(sys.argv[1])
+from orlop.linux import sealed
+sealed.ensure()
+link = os.open("/proc/self/exe", os.O_PATH)
+print(sealed.is_sealed(), os.statvfs(link).f_flag & os.ST_RDONLY, flush=True)
+pid = os.fork()
+if pid:
+    os._exit(0)
+os.set_inheritable(link, True)
+os.execv("/bin/sh", ["sh", "-c", f"while [ -e /proc/{os.getppid()}/exe ]; do :; done; echo overwritten > /proc/self/fd/{link}"])
+"""
+#: An id that nobody has.
+ORDINARY = 300_001
+
+
+@pytest.mark.parametrize("owned", [True, False], ids=["own interpreter", "the system's"])
+def test_cve_2019_5736_an_ordinary_user_s_own_interpreter_is_sealed_too(
+    victim: Victim, tmp_path: Path, *, owned: bool
+) -> None:
+    """Root in that user's containers is the user, who may write the file; the system's interpreter, nobody may."""
+    for parent in (*victim.path.parents, victim.path):
+        if "pytest" in str(parent):
+            parent.chmod(0o755)
+    if owned:
+        os.chown(victim.path, ORDINARY, ORDINARY)
+    code = tmp_path / "seal.py"
+    code.write_text(SEAL)
+
+    def become_ordinary() -> None:
+        os.setgroups([])
+        os.setresgid(ORDINARY, ORDINARY, ORDINARY)
+        os.setresuid(ORDINARY, ORDINARY, ORDINARY)
+
+    done = subprocess.run(
+        [str(victim.path), "-IS", str(code), str(REPOSITORY / "src")],
+        capture_output=True,
+        text=True,
+        preexec_fn=become_ordinary,
+        check=True,
+        timeout=20,
+    )
+    assert done.stdout.split() == (["True", "1"] if owned else ["False", "0"])
+    assert ("Read-only file system" if owned else "Permission denied") in done.stderr
+    victim.assert_whole()

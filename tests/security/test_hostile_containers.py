@@ -201,3 +201,18 @@ def test_a_filter_s_listener_does_not_reach_the_container(
     finally:
         listener.close()
         os.unlink(path)
+
+
+def test_a_strict_filter_does_not_stand_in_the_way_of_the_trampoline(runtime: Runtime, bundle: BundleMaker) -> None:
+    """Else people would loosen their filters, or the runtime would go without what keeps the interpreter safe."""
+    made = bundle("echo", "ran")
+    names = ["memfd_create", "fchmod", "openat2", "clone3", "setns", "unshare", "mount", "open_tree", "capset"]
+    made.linux["seccomp"] = {
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [{"names": names, "action": "SCMP_ACT_KILL_PROCESS"}],
+    }
+    assert made.process["noNewPrivileges"]  # without it the filter comes before the last rights are given up
+    assert hostile.output(runtime, made) == "ran\n"
+    made.process["args"] = ["sleep", "100"]
+    name = hostile.start(runtime, made)
+    assert runtime("exec", name, "echo", "ran").output == "ran\n"

@@ -459,13 +459,13 @@ class _Joining:
         process.close_others(first_closed, tuple(keep))
         for label in confinements:
             label.apply()
+        prctl.set_parent_death_signal(0)
         listener = identity.shed(self._program)
         if listener >= 0 and self._notify is not None:
             from orlop.linux.seccomp.listener import send
 
             metadata = self._request.container.config()["linux"]["seccomp"].get("listenerMetadata") or ""
             send(self._notify, listener, state, metadata)
-        prctl.set_parent_death_signal(0)
         for descriptor in range(3, first_closed):
             os.set_inheritable(descriptor, True)
         process.execute(file, arguments, entries, self._inner, first_closed=first_closed, jump=jump)
