@@ -114,7 +114,9 @@ def test_a_fake_proc_does_not_make_groups_kept(runtime: Runtime, bundle: BundleM
     assert result.output.split() == ["0"]
 
 
-def test_cve_2014_8989_an_ordinary_user_cannot_give_up_groups_that_deny(runtime: Runtime, bundle: BundleMaker) -> None:
+def test_cve_2014_8989_an_ordinary_user_cannot_give_up_groups_that_deny(
+    runtime: Runtime, bundle: BundleMaker, open_directory: Path
+) -> None:
     made = bundle("sh", "-c", "cat /proc/self/setgroups; cat /proc/self/gid_map")
     made.linux["namespaces"] = [{"type": kind} for kind in ("pid", "mount", "user", "ipc", "uts")]
     made.linux["uidMappings"] = [{"containerID": 0, "hostID": FIRST_ID, "size": 1}]
@@ -123,12 +125,11 @@ def test_cve_2014_8989_an_ordinary_user_cannot_give_up_groups_that_deny(runtime:
     del made.linux["cgroupsPath"]
     made.config["mounts"] = [each for each in made.config["mounts"] if each["destination"] == "/proc"]
     del made.config["hostname"]
+    made.path = made.path.rename(open_directory / "bundle")
+    made.rootfs = made.path / "rootfs"
     for path in (made.path, *made.rootfs.rglob("*")):
         os.chown(path, FIRST_ID, FIRST_ID, follow_symlinks=False)
     os.chown(made.rootfs, FIRST_ID, FIRST_ID)
-    for parent in made.path.parents:
-        if parent.stat().st_uid == 0 and "pytest" in str(parent):
-            parent.chmod(0o755)
 
     def become_ordinary() -> None:
         os.setgroups([])
