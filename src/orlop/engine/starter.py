@@ -21,6 +21,7 @@ from orlop.errors import Conflict, NotFound, OrlopError
 from orlop.linux import prctl, terminal
 from orlop.runtime import channel
 from orlop.runtime import create as runtime
+from orlop.runtime.request import Request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ class _Start:
             stdio, ours = pipes(open_stdin=self._request["open_stdin"])
             self._ends.update(ours)
         created = runtime.create(
-            runtime.Request(
+            Request(
                 root=self._location.runtime,
                 id=self._container.id,
                 bundle=self._container.directory,

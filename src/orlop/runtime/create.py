@@ -8,14 +8,13 @@ Whatever fails, nothing is left behind.
 
 from __future__ import annotations
 
+import _socket
 import os
 import time
 
-import _socket
-
 from orlop import json_text
 from orlop.errors import HookFailed, InvalidArgument, OrlopError, StepFailed
-from orlop.linux import cgroup, clone, idmap, mount, namespace, pidfd, procfs, sealed
+from orlop.linux import cgroup, clone, namespace, pidfd, procfs, sealed
 from orlop.runtime import channel as channels
 from orlop.runtime import console, hooks, init, mounts, namespaces, process, rootfs, stage
 from orlop.runtime.container import CGROUP_FILE, CONFIG_FILE, Container
@@ -27,79 +26,12 @@ if TYPE_CHECKING:
     from typing import Any
 
     from orlop.linux.seccomp import Program
-    from orlop.linux.seccomp.cache import Cache
     from orlop.runtime.channel import Channel
     from orlop.runtime.container import Lock
+    from orlop.runtime.request import Request
 
 _KILL = 9
 _FIRST_PRESERVED = 3
-
-
-class Request:
-    """What to create: the arguments of ``orlop-runtime create``.
-
-    Attributes:
-        root: the directory of all containers' state.
-        id, bundle: the container's id and the absolute path of its bundle.
-        console_socket, pid_file: paths, or empty.
-        preserve_fds: how many descriptors from 3 up the program gets beside its standard streams.
-        listen_fds: how many of them are sockets that it is told about as systemd would (sd_listen_fds(3)).
-        stdio: what its standard streams are, unless it has a terminal.
-        rootless: the runtime lacks privileges, and cgroups that it may not use are done without.
-        restartable: this process may execute its own command line anew, in a sealed interpreter, before it has
-            done anything (`orlop.linux.sealed`).
-        filters: seccomp filters that the caller keeps compiled, or None to compile anew.
-    """
-
-    __slots__ = (
-        "bundle",
-        "console_socket",
-        "filters",
-        "id",
-        "listen_fds",
-        "no_new_keyring",
-        "no_pivot",
-        "pid_file",
-        "preserve_fds",
-        "restartable",
-        "root",
-        "rootless",
-        "stdio",
-        "systemd_cgroup",
-    )
-
-    def __init__(
-        self,
-        *,
-        root: str,
-        id: str,  # noqa: A002: the specification's word
-        bundle: str,
-        console_socket: str = "",
-        pid_file: str = "",
-        no_pivot: bool = False,
-        no_new_keyring: bool = False,
-        preserve_fds: int = 0,
-        listen_fds: int = 0,
-        stdio: tuple[int, int, int] = (0, 1, 2),
-        rootless: bool = False,
-        systemd_cgroup: bool = False,
-        restartable: bool = False,
-        filters: Cache | None = None,
-    ) -> None:
-        self.root = root
-        self.id = id
-        self.bundle = bundle
-        self.console_socket = console_socket
-        self.pid_file = pid_file
-        self.no_pivot = no_pivot
-        self.no_new_keyring = no_new_keyring
-        self.preserve_fds = preserve_fds
-        self.listen_fds = listen_fds
-        self.stdio = stdio
-        self.rootless = rootless
-        self.systemd_cgroup = systemd_cgroup
-        self.restartable = restartable
-        self.filters = filters
 
 
 class Created:
@@ -362,7 +294,7 @@ class _Creation:
         for each, entry in zip(self._mounts, spec.get("mounts") or [], strict=True):
             if each.options.bind and not setup.clones_inside:
                 mounts.clone_source(each)
-            self._map_ids(each, entry, linux)
+            mounts.map_ids(each, entry, linux)
         process.import_ahead(spec["process"], linux)
         setup.program, setup.notify = self._compile_seccomp(linux.get("seccomp"))
         self._notify = setup.notify
@@ -386,21 +318,6 @@ class _Creation:
     def _own(self, descriptor: int) -> int:
         self._descriptors.append(descriptor)
         return descriptor
-
-    def _map_ids(self, each: mounts.Mount, entry: dict[str, Any], linux: dict[str, Any]) -> None:
-        """Give a bind mount the id mapping that it asks for (mount_setattr(2), Linux 5.12)."""
-        uids, gids = entry.get("uidMappings"), entry.get("gidMappings")
-        if not (each.options.idmap or uids):
-            return
-        if each.tree < 0:
-            raise StepFailed("map ids of mount", each.describe(), "only root can map the ids of a bind mount", 1)
-        with step("map ids of mount", each.describe()):
-            descriptor = idmap.user_namespace(uids or linux["uidMappings"], gids or linux["gidMappings"])
-            try:
-                recursive = each.options.idmap == "ridmap"
-                mount.set_attributes(each.tree, user_namespace=descriptor, recursive=recursive)
-            finally:
-                os.close(descriptor)
 
     def _compile_seccomp(self, config: dict[str, Any] | None) -> tuple[Program | None, _socket.socket | None]:
         if not config:
@@ -428,29 +345,14 @@ class _Creation:
         setup.group = self._group = group
         self._write(CGROUP_FILE, group.record())
         if not group.layout.v1:
-            self._delegate(group, setup.plan, linux)
+            from orlop.runtime import cgroup_owner  # on version 1 nothing is given away
+
+            cgroup_owner.give(group, setup.plan, self._spec)
         unified = group.clone_fd()
         if unified is not None:
             self._clone_into = self._own(unified)
         setup.group_files = group.join_files(unified=unified is None)
         self._descriptors += setup.group_files
-
-    def _delegate(self, group: cgroup.Group, plan: namespaces.NamespacePlan, linux: dict[str, Any]) -> None:
-        """Give the group to the container's user if it is to make groups itself (config-linux.md, "Cgroup ownership")."""
-        if not plan.new_cgroup or any(kind == "user" for kind, _, _ in plan.joins):
-            return  # what a joined user namespace maps is its maker's affair
-        uid = (self._spec["process"].get("user") or {}).get("uid") or 0
-        if plan.is_new("user"):
-            for each in linux.get("uidMappings") or ():
-                if 0 <= uid - each["containerID"] < each["size"]:
-                    uid += each["hostID"] - each["containerID"]
-                    break
-        for each in self._spec.get("mounts") or ():
-            if each["destination"] == "/sys/fs/cgroup" and each.get("source") == "cgroup":
-                if uid and "ro" not in (each.get("options") or ()):
-                    with step("give cgroup to user", str(uid)):
-                        group.delegate(uid, -1)
-                return
 
     def _listen(self) -> _socket.socket:
         """The socket on which init waits for its start, once everything else is closed."""

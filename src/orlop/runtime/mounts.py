@@ -107,6 +107,28 @@ def detach_from_peers(tree: int, propagation: int) -> None:
         mount.set_attributes(tree, propagation=propagation, recursive=True)
 
 
+def map_ids(each: Mount, entry: dict[str, Any], linux: dict[str, Any]) -> None:
+    """Give a cloned source the id mapping that its mount asks for (mount_setattr(2), Linux 5.12).
+
+    Raises:
+        StepFailed: the runtime lacks the right, or the file system cannot do it.
+    """
+    uids, gids = entry.get("uidMappings"), entry.get("gidMappings")
+    if not (each.options.idmap or uids):
+        return
+    if each.tree < 0:
+        raise StepFailed("map ids of mount", each.describe(), "only root can map the ids of a bind mount", errno.EPERM)
+    from orlop.linux import idmap  # few mounts ask for one
+
+    with step("map ids of mount", each.describe()):
+        descriptor = idmap.user_namespace(uids or linux["uidMappings"], gids or linux["gidMappings"])
+        try:
+            recursive = each.options.idmap == "ridmap"
+            mount.set_attributes(each.tree, user_namespace=descriptor, recursive=recursive)
+        finally:
+            os.close(descriptor)
+
+
 class Mounter:
     """Makes mounts below ``root``, a descriptor of the attached root mount."""
 

@@ -11,7 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from orlop.runtime.create import Created, Request
+    from orlop.runtime.create import Created
+    from orlop.runtime.request import Request
 
 
 def run(

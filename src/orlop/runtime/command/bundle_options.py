@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from orlop.options import Parsed
     from orlop.runtime.command.invocation import Invocation
-    from orlop.runtime.create import Request
+    from orlop.runtime.request import Request
 
 OPTIONS = (
     Option("-b, --bundle", "The bundle's directory", value="dir", default="."),
@@ -24,7 +24,7 @@ OPTIONS = (
 
 def request(said: Parsed, invocation: Invocation) -> Request:
     """What the command line asks to be created."""
-    from orlop.runtime.create import Request
+    from orlop.runtime.request import Request
 
     activated = _activated_sockets()
     return Request(

@@ -1,0 +1,74 @@
+"""What somebody asks to be created."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from orlop.linux.seccomp.cache import Cache
+
+
+class Request:
+    """What to create: the arguments of ``orlop-runtime create``.
+
+    Attributes:
+        root: the directory of all containers' state.
+        id, bundle: the container's id and the absolute path of its bundle.
+        console_socket, pid_file: paths, or empty.
+        preserve_fds: how many descriptors from 3 up the program gets beside its standard streams.
+        listen_fds: how many of them are sockets that it is told about as systemd would (sd_listen_fds(3)).
+        stdio: what its standard streams are, unless it has a terminal.
+        rootless: the runtime lacks privileges, and cgroups that it may not use are done without.
+        restartable: this process may execute its own command line anew, in a sealed interpreter, before it has
+            done anything (`orlop.linux.sealed`).
+        filters: seccomp filters that the caller keeps compiled, or None to compile anew.
+    """
+
+    __slots__ = (
+        "bundle",
+        "console_socket",
+        "filters",
+        "id",
+        "listen_fds",
+        "no_new_keyring",
+        "no_pivot",
+        "pid_file",
+        "preserve_fds",
+        "restartable",
+        "root",
+        "rootless",
+        "stdio",
+        "systemd_cgroup",
+    )
+
+    def __init__(
+        self,
+        *,
+        root: str,
+        id: str,  # noqa: A002 - the specification's word
+        bundle: str,
+        console_socket: str = "",
+        pid_file: str = "",
+        no_pivot: bool = False,
+        no_new_keyring: bool = False,
+        preserve_fds: int = 0,
+        listen_fds: int = 0,
+        stdio: tuple[int, int, int] = (0, 1, 2),
+        rootless: bool = False,
+        systemd_cgroup: bool = False,
+        restartable: bool = False,
+        filters: Cache | None = None,
+    ) -> None:
+        self.root = root
+        self.id = id
+        self.bundle = bundle
+        self.console_socket = console_socket
+        self.pid_file = pid_file
+        self.no_pivot = no_pivot
+        self.no_new_keyring = no_new_keyring
+        self.preserve_fds = preserve_fds
+        self.listen_fds = listen_fds
+        self.stdio = stdio
+        self.rootless = rootless
+        self.systemd_cgroup = systemd_cgroup
+        self.restartable = restartable
+        self.filters = filters
