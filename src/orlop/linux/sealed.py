@@ -16,7 +16,7 @@ import errno
 import os
 import sys
 
-from orlop.linux import clone, mount, namespace, trampoline
+from orlop.linux import mount, trampoline
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,9 +37,13 @@ def execute(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
     """Execute the running interpreter anew, sealed, with ``arguments`` after its name; returns only by raising.
 
     Raises:
-        OSError: the mount cannot be made: it needs CAP_SYS_ADMIN in the mount namespace's user namespace.
+        PermissionError: this user may not make the mount, and may not write the interpreter's file either.
+        OSError: it did not work.
     """
-    _execute(_read_only_copy(), arguments, environment)
+    tree = _sealed_tree()
+    entries = [os.fsencode(f"{name}={value}") for name, value in environment.items()]
+    names = [os.fsencode(sys.executable), *(os.fsencode(argument) for argument in arguments)]
+    trampoline.execute_at(tree, names, entries)
 
 
 def ensure() -> None:
@@ -59,24 +63,26 @@ def ensure() -> None:
     if os.environ.get(_MARK):
         raise OSError(errno.EROFS, "the sealed interpreter is not on a read-only mount", sys.executable)
     try:
-        tree = _read_only_copy()
+        execute(sys.orig_argv[1:], {**os.environ, _MARK: "1"})
+    except PermissionError:
+        if _is_ours_to_write():
+            raise
+
+
+def _sealed_tree() -> int:
+    """The interpreter's file on a detached read-only mount."""
+    try:
+        return _read_only_copy()
     except PermissionError:
         if not _is_ours_to_write():
-            return
-        tree = _read_only_copy_by_child()
-    _execute(tree, sys.orig_argv[1:], {**os.environ, _MARK: "1"})
+            raise
+        return _read_only_copy_by_child()
 
 
 def _read_only_copy() -> int:
     tree = mount.clone(mount.AT_FDCWD, os.path.realpath("/proc/self/exe"))
     mount.set_attributes(tree, mount.MOUNT_ATTR_RDONLY)
     return tree
-
-
-def _execute(tree: int, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
-    entries = [os.fsencode(f"{name}={value}") for name, value in environment.items()]
-    names = [os.fsencode(sys.executable), *(os.fsencode(argument) for argument in arguments)]
-    trampoline.execute_at(tree, names, entries)
 
 
 def _is_ours_to_write() -> bool:
@@ -87,6 +93,8 @@ def _is_ours_to_write() -> bool:
 
 def _read_only_copy_by_child() -> int:
     """The mount, made in namespaces of a child, which has its descriptors in common with us."""
+    from orlop.linux import clone, namespace  # hardly anybody gets here
+
     tree = os.open("/", os.O_PATH | os.O_CLOEXEC)  # a number that the child puts the mount under
     pid, descriptor = clone.clone(namespace.CLONE_NEWUSER | namespace.CLONE_NEWNS | clone.CLONE_FILES)
     if pid == 0:
