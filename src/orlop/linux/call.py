@@ -76,7 +76,6 @@ else:
 
 _buffer_types: dict[int, Any] = {}
 _function_types: dict[int, Any] = {}
-_native_types: dict[int, Any] = {}
 
 
 def strerror(errno: int) -> str:
@@ -147,28 +146,6 @@ def syscall_unlocked(number: int, call: str, a: Any = 0, b: Any = 0, c: Any = 0,
     if result < 0:
         raise _error(get_errno(), call, None)
     return result
-
-
-def native_function(address: int, arguments: int) -> Any:
-    """The function at an address, taking ``arguments`` words and returning one; called without giving up the lock."""
-    function_type = _native_types.get(arguments)
-    if function_type is None:
-        function_type = type(
-            f"_Native{arguments}",
-            (CFuncPtr,),
-            {
-                "_flags_": _FUNCFLAG_CDECL | _FUNCFLAG_PYTHONAPI,
-                "_restype_": _Long,
-                "_argtypes_": (_Word,) * arguments,
-            },
-        )
-        _native_types[arguments] = function_type
-    return function_type(address)
-
-
-def contents(view: Buffer) -> memoryview:
-    """A buffer's bytes, to read and to assign."""
-    return memoryview(view).cast("B")
 
 
 def libc_function(name: str, arguments: int) -> Any:
