@@ -12,6 +12,7 @@ import itertools
 import json
 import os
 import subprocess
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
@@ -138,6 +139,42 @@ def _orlop(workspace: Workspace, home: str) -> engines.Engine:
 
 
 @contextmanager
+def launcher(workspace: Workspace) -> Iterator[Callable[[], float]]:
+    """A warm launcher, asked from a process that already runs: from the request to the word that the program ended.
+
+    Writing the record and the bundle comes before and is not measured, as for the floor program.
+    """
+    from orlop.engine import create, frames, start
+    from orlop.engine.location import locate
+    from orlop.engine.settings import Settings
+
+    base = workspace.path / "launcher"
+    before = set(processes.descendants())
+    place = locate(root=str(base / "root"), run_root=str(base / "run"))
+
+    def run() -> float:
+        settings = Settings(rootfs=str(workspace.rootfs), command=[TRUE])
+        settings.auto_remove = True
+        made = create.create(place, settings)
+        begun = time.perf_counter()
+        session = start.start(made.container, settings, stays=True)
+        session.wait_started()
+        os.close(made.lock)
+        while (frame := session.receive()) is not None and frame[0] != frames.EXITED:
+            continue
+        ended = time.perf_counter()
+        if frame is None or frame[1] != b"\0":
+            raise processes.ProgramFailed(f"the container ended with {frame}")
+        session.socket.close()
+        return ended - begun
+
+    try:
+        yield run
+    finally:
+        processes.end([pid for pid in processes.descendants() if pid not in before])
+
+
+@contextmanager
 def orlop_run(workspace: Workspace) -> Iterator[Callable[[], float]]:
     """``orlop run`` with the launcher that the warm-up rounds left behind."""
     engine = _orlop(workspace, "orlop")
@@ -226,6 +263,7 @@ def podman_idle(workspace: Workspace) -> Iterator[Callable[[int], None]]:
 CONTESTANTS: dict[str, Contestant] = {
     "floor, calls only": floor_calls,
     "floor": floor,
+    "launcher": launcher,
     "orlop-runtime run": orlop_runtime,
     "crun run": crun,
     "runc run": runc,
