@@ -26,6 +26,6 @@ class step:  # noqa: N801: reads as a verb where it is used
     ) -> None:
         if isinstance(error, OSError):
             reason = error.strerror or str(error)
-            if isinstance(error.filename, str) and error.filename not in (self._path, ""):
+            if isinstance(error.filename, str) and not self._path.endswith(error.filename):
                 reason = f"{error.filename}: {reason}"
             raise StepFailed(self._what, self._path, reason, error.errno or 0) from None

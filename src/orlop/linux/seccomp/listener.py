@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from _socket import AF_UNIX, SCM_RIGHTS, SOCK_CLOEXEC, SOCK_STREAM, SOL_SOCKET, socket
+from _socket import AF_UNIX, MSG_NOSIGNAL, SCM_RIGHTS, SOCK_CLOEXEC, SOCK_STREAM, SOL_SOCKET, socket
 
 from orlop import json_text
 
@@ -43,8 +43,9 @@ def send(connection: socket, listener: int, state: Mapping[str, Any], metadata: 
     data = json_text.dumps(message).encode()
     try:
         rights = [(SOL_SOCKET, SCM_RIGHTS, listener.to_bytes(4, sys.byteorder))]
-        sent = connection.sendmsg([data], rights)
-        connection.sendall(data[sent:])  # without the descriptor, which belongs to the first part alone
+        sent = connection.sendmsg([data], rights, MSG_NOSIGNAL)
+        if sent < len(data):  # an agent that has all may have closed its end: then even nothing cannot be sent
+            connection.sendall(data[sent:], MSG_NOSIGNAL)  # the descriptor belongs to the first part alone
     except OSError as error:
         raise OSError(error.errno, f"send the seccomp listener: {error.strerror or error}") from None
     finally:
