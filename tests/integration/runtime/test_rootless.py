@@ -323,3 +323,57 @@ def test_nothing_stays_in_the_machines_mount_table(user: User) -> None:
     user.run(user.bundle("true"))
     shown = subprocess.run(["findmnt", "-rn", "-o", "TARGET"], capture_output=True, text=True, check=True).stdout
     assert str(user.home) not in shown
+
+
+# delegated cgroups
+
+DELEGATED = """
+umount -R -l /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup || exit 98
+mkdir -p /sys/fs/cgroup/$GROUP/own
+chown %d /sys/fs/cgroup/$GROUP /sys/fs/cgroup/$GROUP/cgroup.* /sys/fs/cgroup/$GROUP/own /sys/fs/cgroup/$GROUP/own/cgroup.*
+echo $$ > /sys/fs/cgroup/$GROUP/own/cgroup.procs || exit 97
+"""
+
+
+class DelegatedUser(User):
+    """The same where only cgroup version 2 is mounted and a part of it is the user's."""
+
+    group = ""
+
+    def command(self, *arguments: str) -> list[str]:
+        enter = super().command(*arguments)
+        at = enter.index("-c") + 1
+        enter[at] = f"GROUP={self.group}" + DELEGATED % UID + enter[at]
+        return enter
+
+
+@pytest.fixture
+def delegated(user: User) -> Iterator[DelegatedUser]:
+    made = DelegatedUser(user.home)
+    made.group = unique_name()
+    yield made
+    made.delete_all()
+    for top in groups_of(made.group):
+        (top / "own").rmdir()
+        top.rmdir()
+
+
+def test_a_delegated_cgroup_is_used(delegated: DelegatedUser) -> None:
+    made = delegated.bundle("sleep", "1000")
+    made.linux["cgroupsPath"] = "box"
+    made.write()
+    name = delegated.start(made)
+    pid = delegated.state(name)["pid"]
+    assert f"0::/{delegated.group}/box\n" in Path(f"/proc/{pid}/cgroup").read_text()
+    delegated("pause", name)
+    assert delegated.state(name)["status"] == "paused"
+    delegated("resume", name)
+    assert "0::/\n" in delegated("exec", name, "cat", "/proc/self/cgroup").output  # its own, as the namespace shows it
+    delegated("delete", "--force", name)
+    assert groups_of(f"{delegated.group}/box") == []
+
+
+def test_a_limit_is_refused_by_name_where_its_controller_is_not_delegated(delegated: DelegatedUser) -> None:
+    made = delegated.bundle("true")
+    made.linux["resources"] = {"memory": {"limit": 64 << 20}}
+    assert "memory" in delegated.refuse(made)
