@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import stat
 import sys
@@ -106,29 +107,23 @@ def test_init_mounted_over_what_exec_might_look_at(runtime: Runtime, bundle: Bun
     assert runtime("exec", "--user", "1000:1000", name, "echo", "ran", timeout=20).output == "ran\n"
 
 
-def test_cve_2019_14271_no_python_of_the_container_is_imported(runtime: Runtime, bundle: BundleMaker) -> None:
-    """Every module that the runtime could still want is in the container, at the host's path, and traitorous."""
-    made = bundle("sleep", "100")
+def set_traps(root: Path) -> None:
+    """Put every module that the runtime could still want at the host's path below ``root``, traitorous."""
     trap = "import os\nos.open('/sprung', os.O_CREAT | os.O_WRONLY)\n"
     source = Path(orlop.__file__).parent
     places = [source.parent, *(Path(place) for place in sys.path if place and Path(place).is_dir())]
-    for module in source.rglob("*.py"):
-        target = made.rootfs / str(module).lstrip("/")
+    traps = [str(module) for module in source.rglob("*.py")]
+    for name in ("encodings/idna", "encodings/ascii", "locale", "traceback", "linecache", "pwd", "random"):
+        traps += [f"{place}/{name}.py" for place in places]
+    for module in traps:
+        target = root / module.lstrip("/")
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(trap)
-    for place in places:
-        for name in (
-            "encodings/idna.py",
-            "encodings/ascii.py",
-            "locale.py",
-            "traceback.py",
-            "linecache.py",
-            "pwd.py",
-            "random.py",
-        ):
-            target = made.rootfs / str(place).lstrip("/") / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(trap)
+
+
+def test_cve_2019_14271_no_python_of_the_container_is_imported(runtime: Runtime, bundle: BundleMaker) -> None:
+    made = bundle("sleep", "100")
+    set_traps(made.rootfs)
     made.process["scheduler"] = {"policy": "SCHED_BATCH"}
     made.process["ioPriority"] = {"class": "IOPRIO_CLASS_BE", "priority": 4}
     made.linux["personality"] = {"domain": "LINUX"}
@@ -146,6 +141,26 @@ def test_cve_2019_14271_no_python_of_the_container_is_imported(runtime: Runtime,
     made.process["args"] = ["missing\udcff"]
     hostile.attempt(runtime, made)
     assert not (made.rootfs / "sprung").exists()
+
+
+def test_cve_2019_14271_no_python_of_a_mount_namespace_that_is_joined_is_imported(
+    runtime: Runtime, bundle: BundleMaker
+) -> None:
+    hosting = bundle("sleep", "100")
+    set_traps(hosting.rootfs)
+    joining = bundle("echo", "ran")
+    inside = hosting.rootfs / str(joining.rootfs).lstrip("/")
+    shutil.copytree(joining.rootfs, inside, symlinks=True)
+    name = hostile.start(runtime, hosting)
+    for entry in joining.linux["namespaces"]:
+        if entry["type"] == "mount":
+            entry["path"] = f"/proc/{runtime.state(name)['pid']}/ns/mnt"
+    joining.linux["maskedPaths"] = joining.linux["readonlyPaths"] = []
+    hostile.mount(joining, "/copied", "tmpfs", "tmpfs", "tmpcopyup")
+    result = hostile.attempt(runtime, joining)
+    assert not (hosting.rootfs / "sprung").exists()
+    assert not (inside / "sprung").exists()
+    assert "import" not in result.errors, result
 
 
 @pytest.mark.parametrize("trap", ["fifo", "device", "directory", "huge", "link", "binary", "endless line"])

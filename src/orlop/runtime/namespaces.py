@@ -11,6 +11,7 @@ import os
 
 from orlop.errors import StepFailed, Unsupported
 from orlop.linux import credentials, namespace
+from orlop.runtime import process
 from orlop.runtime.step import step
 
 TYPE_CHECKING = False
@@ -104,6 +105,8 @@ def join(joins: list[tuple[str, int, str]]) -> None:
     for kind, descriptor, path in joins:
         with step(f"join {kind} namespace", path):
             namespace.join(descriptor, namespace.FLAGS[kind])
+        if kind == "mount":
+            process.forbid_imports()  # what sys.path means from here on is somebody else's
 
 
 def become_root(first_ids: tuple[int, int] | None = None) -> None:
