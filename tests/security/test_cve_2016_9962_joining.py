@@ -6,11 +6,14 @@ They look at every process that appears as long as it is there: its descriptors,
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from orlop.errors import OrlopError
 from orlop.linux import capability
+from orlop.runtime import exec as execution
 from tests.security import hostile
 
 if TYPE_CHECKING:
@@ -144,3 +147,11 @@ def test_cve_2016_9962_only_a_filter_without_no_new_privileges_takes_one_more_ri
     rights = json.loads(hostile.text_of(made.rootfs / "result"))["rights"]
     allowed = capability.mask([*made.process["capabilities"]["bounding"], "CAP_SYS_ADMIN"])
     assert rights & ~allowed == 0
+
+
+def test_cve_2016_9962_a_forged_birth_is_not_believed() -> None:
+    """Who steals the joining process's socket could name any process of the host, to have it signalled."""
+    with pytest.raises(OrlopError, match="which it is not"):
+        execution._Joining._adopt(1)
+    with pytest.raises(OrlopError, match="which it is not"):
+        execution._Joining._adopt(os.getppid())

@@ -297,7 +297,7 @@ class _Creation:
             mounts.map_ids(each, entry, linux)
         process.import_ahead(spec["process"], linux)
         if any(each.options.tmpcopyup for each in self._mounts):
-            from orlop.runtime import copy_up  # noqa: F401: while it is the host's
+            from orlop.runtime import copy_up  # noqa: F401 - while it is the host's
         setup.program, setup.notify = self._compile_seccomp(linux.get("seccomp"))
         self._notify = setup.notify
         self._make_group(setup, linux)
