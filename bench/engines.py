@@ -62,7 +62,9 @@ def _archive(workspace: Workspace) -> str:
 
 def remove_cgroups(name: str) -> None:
     """Remove the cgroups of this name, which hold no process any more, from every hierarchy."""
-    for top in Path("/sys/fs/cgroup").glob(f"**/{name}"):
+    # Only where a hierarchy begins: deeper down, other processes' groups come and go while one looks.
+    mounted = Path("/sys/fs/cgroup")
+    for top in (mounted / name, *mounted.glob(f"*/{name}")):
         for directory, _, _ in os.walk(top, topdown=False):
             os.rmdir(directory)
 
