@@ -9,7 +9,6 @@ from orlop.linux.call import syscall
 
 _KEYCTL_JOIN_SESSION_KEYRING = 1
 _KEYCTL_SETPERM = 5
-_KEYCTL_DESCRIBE = 6
 _USER_SEARCH = 0x00080000
 
 

@@ -22,7 +22,6 @@ AT_FDCWD = -100
 AT_EMPTY_PATH = 0x1000
 AT_RECURSIVE = 0x8000
 AT_SYMLINK_NOFOLLOW = 0x100
-AT_NO_AUTOMOUNT = 0x800
 
 OPEN_TREE_CLONE = 1
 OPEN_TREE_CLOEXEC = os.O_CLOEXEC
@@ -53,7 +52,6 @@ PROC_SUPER_MAGIC = 0x9FA0
 SYSFS_MAGIC = 0x62656572
 
 MNT_DETACH = 2
-UMOUNT_NOFOLLOW = 8
 
 _FSOPEN_CLOEXEC = 1
 _FSMOUNT_CLOEXEC = 1
@@ -185,9 +183,7 @@ def set_attributes(
 
     Setting any access-time attribute needs MOUNT_ATTR__ATIME among the cleared bits; that is added here.
     """
-    if set_bits & MOUNT_ATTR__ATIME:
-        clear_bits |= MOUNT_ATTR__ATIME
-    if clear_bits & MOUNT_ATTR__ATIME:
+    if (set_bits | clear_bits) & MOUNT_ATTR__ATIME:
         clear_bits |= MOUNT_ATTR__ATIME
     if user_namespace >= 0:
         set_bits |= MOUNT_ATTR_IDMAP

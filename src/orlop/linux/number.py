@@ -20,7 +20,6 @@ PIDFD_OPEN = 434
 CLONE3 = 435
 CLOSE_RANGE = 436
 OPENAT2 = 437
-PIDFD_GETFD = 438
 MOUNT_SETATTR = 442
 
 # Order: x86_64, then the table that aarch64, riscv64 and every later architecture share.

@@ -29,9 +29,7 @@ def open_at(directory: int, path: str, flags: int, *, resolve: int, mode: int = 
     Raises:
         OSError: EXDEV or ELOOP where ``resolve`` forbids what the path does.
     """
-    how = (
-        (flags | os.O_CLOEXEC).to_bytes(8, "little") + mode.to_bytes(8, "little") + resolve.to_bytes(8, "little")
-    )
+    how = (flags | os.O_CLOEXEC).to_bytes(8, "little") + mode.to_bytes(8, "little") + resolve.to_bytes(8, "little")
     encoded = os.fsencode(path)
     attempts = 0
     while True:
@@ -133,7 +131,7 @@ def _open_or_make(directory: int, name: str, mode: int, make_directory: bool) ->
     try:
         return os.open(name, _COMPONENT, dir_fd=directory)
     except FileNotFoundError:
-        pass
+        pass  # made below
     try:
         if make_directory:
             os.mkdir(name, mode, dir_fd=directory)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
 import _socket
+import os
 
 from orlop.errors import StepFailed
 from orlop.linux import mount, path, terminal

@@ -108,7 +108,9 @@ def _bind_from_host(directory: int, name: str, mode: int, number: int, where: st
         try:
             about = os.fstat(source)
             if stat.S_IFMT(about.st_mode) != stat.S_IFMT(mode) or about.st_rdev != number:
-                raise StepFailed("make device", where, "not permitted here, and the host has another one there", errno.EPERM)
+                raise StepFailed(
+                    "make device", where, "not permitted here, and the host has another one there", errno.EPERM
+                )
             tree = mount.clone(source)
         finally:
             os.close(source)
@@ -138,5 +140,5 @@ def _replace_ptmx(directory: int) -> None:
         try:
             os.unlink("ptmx", dir_fd=directory)
         except FileNotFoundError:
-            pass
+            pass  # a new /dev has none
         os.symlink("pts/ptmx", "ptmx", dir_fd=directory)

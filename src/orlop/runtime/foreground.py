@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import _signal
 import os
 import select
-
-import _signal
 
 from orlop.linux import pidfd, terminal
 
@@ -63,7 +62,7 @@ class Foreground:
         code = os.waitstatus_to_exitcode(status)
         return code if code >= 0 else 128 - code
 
-    def _pass_on(self, number: int, frame: object) -> None:
+    def _pass_on(self, number: int, _frame: object) -> None:
         try:
             pidfd.send_signal(self._process, number)
         except ProcessLookupError:
@@ -93,7 +92,7 @@ class Foreground:
                     else:
                         poll.unregister(0)
 
-    def _resize(self, number: int, frame: object) -> None:
+    def _resize(self, _number: int, _frame: object) -> None:
         for descriptor in (0, 1, 2):
             if os.isatty(descriptor):
                 terminal.set_size(self._console, *terminal.get_size(descriptor))

@@ -7,11 +7,10 @@ all above standard error are made close-on-exec first, also those that our calle
 
 from __future__ import annotations
 
+import _signal
 import os
 import select
 import time
-
-import _signal
 
 from orlop import json_text
 from orlop.errors import HookFailed
@@ -83,6 +82,7 @@ def _run_one(hook: dict[str, Any], state: bytes, name: str) -> None:
                 setpgroup=0,
             )
         except OSError as error:
+            os.close(reader)
             raise HookFailed(f"{name}: {(error.strerror or str(error)).lower()}") from None
     finally:
         os.close(stdin)

@@ -7,10 +7,9 @@ the `channel`; whatever goes wrong is said there, once, with the step and the pa
 
 from __future__ import annotations
 
+import _socket
 import gc
 import os
-
-import _socket
 
 from orlop.errors import CommandNotExecutable, CommandNotFound, OrlopError, StepFailed
 from orlop.linux import hostname, keyring, link, mount, namespace, path, prctl
@@ -112,7 +111,7 @@ def main(setup: Setup) -> None:
         if not setup.plan.staged:
             let_go(setup)
         _run(setup)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - it ends this process, and is raised again in the runtime
         try:
             setup.channel.send("error", **channels.describe(error))
         except OSError:  # the runtime is gone; the container's own log is what is left
@@ -321,7 +320,7 @@ def _become(setup: Setup, process_spec: dict[str, Any], slave: int, confinements
         for descriptor in range(3, first_closed):
             os.set_inheritable(descriptor, True)
         process.execute(file, arguments, entries, report, first_closed=first_closed, jump=jump)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - likewise
         report.send("error", **channels.describe(error))
         os._exit(127 if isinstance(error, CommandNotFound) else 126 if isinstance(error, CommandNotExecutable) else 255)
 
@@ -349,7 +348,8 @@ def _await_start(setup: Setup, warnings: list[str], spare: list[int]) -> tuple[C
     setup.channel.send("ready", warnings=warnings)
     setup.channel.close()
     while True:
-        descriptor, _ = listener._accept()
+        # What socket.accept is made of: importing `socket` would cost more than all of this.
+        descriptor, _ = listener._accept()  # type: ignore[attr-defined]  # noqa: SLF001
         report = channels.Channel(_socket.socket(fileno=descriptor))
         message = report.receive()
         if message is not None and message[0]["kind"] == "start":

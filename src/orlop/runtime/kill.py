@@ -90,4 +90,4 @@ def _signal_each(container: Container, signal: int) -> None:
         try:
             os.kill(pid, signal)
         except ProcessLookupError:
-            pass
+            continue  # it ended meanwhile

@@ -13,13 +13,15 @@ import stat
 
 from orlop.errors import StepFailed
 from orlop.linux import mount, path
-from orlop.runtime.spec.mount_options import MountOptions, parse
+from orlop.runtime.spec.mount_options import parse
 from orlop.runtime.step import step
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+    from orlop.runtime.spec.mount_options import MountOptions
 
 #: Files below /proc that may be replaced: what lxcfs and the like present per container.
 _REPLACEABLE = (

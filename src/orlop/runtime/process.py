@@ -7,11 +7,10 @@ seccomp(2), runtime-spec config.md "Process").
 
 from __future__ import annotations
 
+import _signal
 import os
 import stat
 import sys
-
-import _signal
 
 from orlop.errors import StepFailed
 from orlop.linux import capability, credentials, mount, path, prctl, rlimit, trampoline
@@ -34,7 +33,7 @@ _NULL = os.makedev(1, 3)
 def import_ahead(process: dict[str, Any], linux: dict[str, Any]) -> None:
     """Import what only some configurations need, while ``sys.path`` still means the host's files."""
     if linux.get("personality") or linux.get("memoryPolicy"):
-        from orlop.linux import scheduling  # noqa: F401
+        from orlop.linux import scheduling
     for name in ("scheduler", "ioPriority", "execCPUAffinity"):
         if process.get(name):
             from orlop.linux import scheduling  # noqa: F401
@@ -111,8 +110,10 @@ class Identity:
         self.warnings: list[str] = []
 
     def assume(self, *, keep: int = 0) -> None:
-        """Become the user. Of the rights that the program will not have, only those in ``keep`` (a mask) stay,
-        permitted but out of effect, until `shed`: what this process no longer holds cannot be taken from it.
+        """Become the user.
+
+        Of the rights that the program will not have, only those in ``keep`` (a mask) stay, permitted but out of
+        effect, until `shed`: what this process no longer holds cannot be taken from it.
         """
         wanted = self._process.get("capabilities") or {}
         _, self._held, _ = capability.get()

@@ -75,7 +75,7 @@ def enter_by_move(root: int, path: str) -> None:
         for line in reversed(lines):
             before, _, after = line.partition(" - ")
             where = before.split(" ")[4]
-            is_below = path == "/" or where == path or where.startswith(path + "/")
+            is_below = path in ("/", where) or where.startswith(path + "/")
             if after.split(" ")[0] in ("proc", "sysfs") and not is_below:
                 mount.unmount(where, mount.MNT_DETACH)
     with step("move root file system to", "/"):

@@ -68,7 +68,7 @@ def _main(setup: init.Setup, inner: channels.Channel, cgroup: int, early_user: i
         prctl.set_parent_death_signal(_KILL)
         init.let_go(setup)
         _run(setup, inner, cgroup, early_user)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - it ends this process, and is raised again in the runtime
         inner.send("error", **channels.describe(error))
     finally:
         os._exit(255)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 
-class step:  # noqa: N801: reads as a verb where it is used
+class step:  # noqa: N801 - it reads as a verb where it is used
     """``with step("mount", "/proc"): …`` turns an OSError into a StepFailed that says so."""
 
     __slots__ = ("_path", "_what")

@@ -141,7 +141,7 @@ def remove(hierarchy: Hierarchy, path: str) -> None:
     try:
         os.rmdir(directory)
     except FileNotFoundError:
-        pass
+        pass  # gone already; its parents may still be there
     except OSError as error:
         if error.errno != errno.EBUSY:
             raise

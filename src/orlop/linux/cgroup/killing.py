@@ -89,4 +89,4 @@ def _signal(pids: list[int], signal: int) -> None:
         try:
             os.kill(pid, signal)
         except ProcessLookupError:
-            pass
+            continue  # it ended meanwhile

@@ -71,15 +71,6 @@ def _planner(name: str) -> Planner:
     return planner
 
 
-def load_all() -> None:
-    """Import all that making and removing groups can need: for a process that stays and forks others."""
-    for _, _, v1, _ in _PLANS:
-        _planner(v1)
-    from orlop.linux.cgroup import device_filter, devices, devices_v1, removal
-
-    del device_filter, devices, devices_v1, removal
-
-
 def _apply_controller(
     group: Group, section: Any, controller: str, v1: str, v2: str, unavailable: dict[str, OSError]
 ) -> None:

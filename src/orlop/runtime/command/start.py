@@ -21,7 +21,7 @@ PARSER = Parser(
 
 def execute(said: Parsed, invocation: Invocation) -> int:
     """Let the waiting process go."""
-    from orlop.runtime import start
+    from orlop.runtime.start import start
 
-    start.start(invocation.container(said.arguments[0]))
+    start(invocation.container(said.arguments[0]))
     return 0
