@@ -6,7 +6,8 @@ import os
 import sys
 
 from orlop.cli import settings_options
-from orlop.engine import create, start
+from orlop.engine import launch, start
+from orlop.engine.container import Container
 from orlop.errors import InvalidArgument, OrlopError
 from orlop.options import Option, Parser
 
@@ -42,6 +43,8 @@ def run(location: Location, said: Parsed) -> int:
 
 
 def _run(location: Location, said: Parsed) -> int:
+    location.prepare()
+    client = launch.connect(location)  # whoever answers gets ready meanwhile
     settings = settings_options.read(said)
     settings.auto_remove = said["rm"]
     detach = said["detach"]
@@ -49,23 +52,20 @@ def _run(location: Location, said: Parsed) -> int:
     if typing and not os.isatty(0):
         raise InvalidArgument("the input device is not a TTY")
     if detach:
-        made = create.create(location, settings)
-        _warn(made.warnings)
-        session = start.start(made.container, settings, stays=True)
-        session.wait_started()
-        os.close(made.lock)
-        sys.stdout.write(made.container.id + "\n")
+        started = start.create_and_start(location, settings, client, stays=True)
+        _warn(started.warnings)
+        started.session.wait_started()
+        sys.stdout.write(started.id + "\n")
         return 0
     from orlop.cli import attachment
 
     with attachment.Terminal(raw=typing, signals=said["sig-proxy"]) as terminal:
         settings.console_size = terminal.size() if settings.terminal else None
-        made = create.create(location, settings)
-        _warn(made.warnings)
-        session = start.start(made.container, settings, stays=False)
-        session.wait_started()
-        os.close(made.lock)  # from here on it is the monitor's
-        return attachment.attach(session, terminal, made.container, read_stdin=settings.open_stdin)
+        started = start.create_and_start(location, settings, client, stays=False)
+        _warn(started.warnings)
+        started.session.wait_started()
+        target = Container(location, started.id)
+        return attachment.attach(started.session, terminal, target, read_stdin=settings.open_stdin)
 
 
 def _warn(warnings: list[str]) -> None:

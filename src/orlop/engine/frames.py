@@ -3,7 +3,8 @@
 Over a SOCK_SEQPACKET socket, so that one packet is one frame and nothing has to be counted or joined.
 
 From the client: `STDIN` (bytes), `STDIN_END`, `SIGNAL` (one byte), `SIZE` (rows and columns, two bytes each,
-little endian). From the monitor: `STARTED`, `STDOUT` and `STDERR` (bytes), `EXITED` (the exit code, one byte,
+little endian). From the monitor: `CREATED` (a JSON object: the id, and warnings; only for a
+request to create), `STARTED`, `STDOUT` and `STDERR` (bytes), `EXITED` (the exit code, one byte,
 and nothing follows) or `FAILED` (a JSON object as `orlop.runtime.channel.describe` makes it, and nothing
 follows). From a launcher that does not serve a request: `REFUSED` (the reason) or `OUTDATED`.
 """
@@ -15,6 +16,7 @@ STDIN_END = b"I"
 SIGNAL = b"s"
 SIZE = b"z"
 
+CREATED = b"c"
 STARTED = b"+"
 STDOUT = b"o"
 STDERR = b"e"

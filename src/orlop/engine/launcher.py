@@ -22,7 +22,7 @@ import gc
 import os
 import select
 
-from orlop.engine import exec_monitor, filters, monitor, own_cgroup, reception, starter
+from orlop.engine import binds, exec_monitor, filters, monitor, own_cgroup, reception, security_options, starter
 from orlop.engine.location import Location
 from orlop.linux import prctl, seccomp
 from orlop.runtime import delete, kill
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 # What a monitor imports only when it needs it would be its own instead of shared, and late.
-PRELOADED = (delete, exec_monitor, kill, seccomp)
+PRELOADED = (binds, delete, exec_monitor, kill, seccomp, security_options)
 
 SOCKET_NAME = "launcher.sock"
 _LOCK_NAME = "launcher.lock"

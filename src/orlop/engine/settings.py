@@ -78,6 +78,18 @@ class Settings:
         self.stop_timeout = 10
         self.log_options: dict[str, str] = {}
 
+    def fields(self) -> dict[str, Any]:
+        """Every setting by its name, for `from_fields` in another process."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    @classmethod
+    def from_fields(cls, fields: dict[str, Any]) -> Settings:
+        """The settings that `fields` wrote down."""
+        settings = cls()
+        for name in cls.__slots__:
+            setattr(settings, name, fields[name])
+        return settings
+
     def record(self) -> dict[str, Any]:
         """The settings in the words of Docker's API, as `orlop inspect` shows them."""
         return {

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from orlop.engine.settings import Settings
 
 _LARGEST_ANSWER = frames.LARGEST + 1
+#: What fits into one packet with the smallest send buffer there is.
+_LARGEST_REQUEST = 128 << 10
 
 
 def request(container: Container, settings: Settings) -> dict[str, Any]:
@@ -49,11 +51,12 @@ def basics(location: Location) -> dict[str, Any]:
 class Session:
     """A client's connection to the monitor of a container that is being started."""
 
-    __slots__ = ("_first", "socket")
+    __slots__ = ("_first", "_lock", "socket")
 
     def __init__(self, socket: _socket.socket, first: tuple[bytes, bytes] | None) -> None:
         self.socket = socket
         self._first = first
+        self._lock = -1
 
     def receive(self) -> tuple[bytes, bytes] | None:
         """The next frame; None if the monitor is gone.
@@ -65,6 +68,10 @@ class Session:
             frame, self._first = self._first, None
             return frame
         return _receive(self.socket)
+
+    def hold(self, lock: int) -> None:
+        """Keep a descriptor open until the container is started."""
+        self._lock = lock
 
     def send(self, kind: bytes, body: bytes = b"") -> bool:
         """Send a frame; False if the monitor is gone."""
@@ -81,6 +88,9 @@ class Session:
             OrlopError: it could not be started; ``exit_code`` is what a command should end with.
         """
         frame = self.receive()
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
         if frame is None:
             raise OrlopError("the container's monitor ended before the container was started")
         if frame[0] == frames.FAILED:
@@ -103,6 +113,69 @@ def failure(body: bytes) -> StartFailed:
 
     told = json_text.loads(body)
     return StartFailed(str(channel.revive(told)), int(told["exit_code"]))
+
+
+class Started:
+    """A container that was made and is being started: ``id``, ``warnings`` about what was left out, and the session."""
+
+    __slots__ = ("id", "session", "warnings")
+
+    def __init__(self, container_id: str, warnings: list[str], session: Session) -> None:
+        self.id = container_id
+        self.warnings = warnings
+        self.session = session
+
+
+def create_and_start(
+    location: Location, settings: Settings, client: _socket.socket | None, *, stays: bool
+) -> Started:
+    """Make a container and have it started.
+
+    ``client`` is a connection to the launcher (`launch.connect`), opened as early as possible, or None. What answers
+    there has everything loaded that making a container takes, so it makes it; without, we do.
+
+    Raises:
+        OrlopError: as `orlop.engine.create.create`.
+        StartFailed: it could not be made.
+    """
+    if client is not None:
+        started = _ask_to_create(location, settings, client)
+        if started is not None:
+            return started
+    from orlop.engine import create
+
+    made = create.create(location, settings)
+    session = start(made.container, settings, stays=stays)
+    session.hold(made.lock)
+    return Started(made.container.id, made.warnings, session)
+
+
+def _ask_to_create(location: Location, settings: Settings, client: _socket.socket) -> Started | None:
+    """Have the launcher make and start a container; None if it does not serve us."""
+    try:
+        here = os.getcwd()
+    except FileNotFoundError:  # relative paths mean nothing any more, and only to us
+        client.close()
+        return None
+    data = json_text.dumps({**basics(location), "create": settings.fields(), "directory": here}).encode()
+    frame = None
+    if len(data) <= _LARGEST_REQUEST:
+        try:
+            launch.send(client, data)
+            frame = _receive(client)
+        except ConnectionError:
+            frame = (frames.REFUSED, b"")  # it has just gone, and has not read what we want
+    else:
+        frame = (frames.REFUSED, b"")
+    if frame is None:
+        raise OrlopError("the launcher ended before the container was made; see 'orlop ps -a' and try again")
+    if frame[0] in (frames.REFUSED, frames.OUTDATED):
+        client.close()
+        return None
+    if frame[0] == frames.FAILED:
+        raise failure(frame[1])
+    told = json_text.loads(frame[1])
+    return Started(told["id"], told["warnings"], Session(client, None))
 
 
 def start(container: Container, settings: Settings, *, stays: bool) -> Session:

@@ -14,9 +14,10 @@ import os
 import sys
 
 from orlop import json_text
-from orlop.engine import clock, container, frames, log_file, monitor_lock, removal
+from orlop.engine import clock, container, create, frames, log_file, monitor_lock, removal, start
 from orlop.engine.client_line import Line
 from orlop.engine.location import Location
+from orlop.engine.settings import Settings
 from orlop.errors import Conflict, NotFound, OrlopError
 from orlop.linux import prctl, terminal
 from orlop.runtime import channel
@@ -147,14 +148,17 @@ class _Start:
         self._location = Location(request["root"], request["run_root"], rootless=request["rootless"])
         self._line = Line(call.client)
         self._monitor = monitor
-        self._container = container.Container(self._location, request["id"])
+        self._container = container.Container(self._location, request.get("id", ""))
         self._state = container.new_state()
         self._ends = {"client": call.client.fileno()}
 
     def run(self, filters: Cache) -> int:
         """Start the container, or tell the client why it could not be; returns `STARTED` or `FAILED`."""
-        lock = monitor_lock.take(self._location, self._container.id)
+        lock = None
         try:
+            if "create" in self._request:
+                self._create()
+            lock = monitor_lock.take(self._location, self._container.id)
             if lock is None:
                 raise Conflict(f"container {self._request['name']} is already running")
             self._ends["lock"] = lock
@@ -165,6 +169,18 @@ class _Start:
         self._line.send(frames.STARTED)
         self._line.finish()
         return STARTED
+
+    def _create(self) -> None:
+        """Make the container first, where the caller is; from then on it is a request like any other."""
+        settings = Settings.from_fields(self._request["create"])
+        os.chdir(self._request["directory"])
+        made = create.create(self._location, settings)  # its lock is ours until we end
+        os.chdir("/")
+        self._container = made.container
+        self._request = start.request(made.container, settings)
+        self._call.data = json_text.dumps(self._request).encode()
+        told = json_text.dumps({"id": made.container.id, "warnings": made.warnings})
+        self._line.send(frames.CREATED, told.encode())
 
     def _start(self, filters: Cache) -> None:
         if not os.path.isdir(self._container.directory):
