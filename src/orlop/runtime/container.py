@@ -23,6 +23,7 @@ import os
 from orlop import json_text
 from orlop.errors import Conflict, InvalidArgument, NotFound, OrlopError
 from orlop.linux import procfs
+from orlop.runtime.step import step
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -174,15 +175,31 @@ class Container:
                 self._config = json_text.loads(file.read())
         return self._config
 
+    def save(self, name: str, value: object) -> None:
+        """Write a file of the state directory, whole or not at all: aside, then renamed.
+
+        Raises:
+            StepFailed: it cannot be written.
+        """
+        where = f"{self.directory}/{name}"
+        aside = f"{self.directory}/.{name}.{os.getpid()}"
+        data = json_text.dumps(value).encode()
+        with step("write", where):
+            descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            try:
+                while data:
+                    data = data[os.write(descriptor, data) :]
+            finally:
+                os.close(descriptor)
+            os.rename(aside, where)
+
     def write_record(self, record: dict[str, Any]) -> None:
-        """Publish ``state.json`` by one rename."""
-        aside = f"{self.directory}/.{STATE_FILE}.{os.getpid()}"
-        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
-            os.write(descriptor, json_text.dumps(record).encode())
-        finally:
-            os.close(descriptor)
-        os.rename(aside, f"{self.directory}/{STATE_FILE}")
+        """Write ``state.json``, with which the container is there for everybody.
+
+        Raises:
+            StepFailed: it cannot be written.
+        """
+        self.save(STATE_FILE, record)
         self.record = record
 
     @property

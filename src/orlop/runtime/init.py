@@ -11,10 +11,22 @@ import _socket
 import gc
 import os
 
-from orlop.errors import CommandNotExecutable, CommandNotFound, OrlopError, StepFailed
+from orlop.errors import CommandNotFound, OrlopError, StepFailed
 from orlop.linux import hostname, keyring, link, mount, namespace, path, prctl
 from orlop.runtime import channel as channels
-from orlop.runtime import console, devices, executable, hooks, labels, masks, mounts, namespaces, process, rootfs
+from orlop.runtime import (
+    console,
+    devices,
+    executable,
+    hooks,
+    labels,
+    masks,
+    mounts,
+    namespaces,
+    process,
+    rootfs,
+    syscall_filter,
+)
 from orlop.runtime.cgroup_mounts import CgroupMounter
 from orlop.runtime.step import step
 
@@ -322,7 +334,7 @@ def _become(setup: Setup, process_spec: dict[str, Any], slave: int, confinements
         process.execute(file, arguments, entries, report, first_closed=first_closed, jump=jump)
     except BaseException as error:  # noqa: BLE001 - likewise
         report.send("error", **channels.describe(error))
-        os._exit(127 if isinstance(error, CommandNotFound) else 126 if isinstance(error, CommandNotExecutable) else 255)
+        os._exit(process.status_of(error))
 
 
 def _set_memory_policy(policy: dict[str, Any]) -> None:
@@ -366,9 +378,5 @@ def _start(setup: Setup, identity: process.Identity, message: dict[str, Any], co
     for label in confinements:
         label.apply()
     listener = identity.shed(setup.program)
-    if listener >= 0:
-        from orlop.linux.seccomp.listener import send
-
-        if setup.notify is None:
-            raise StepFailed("install seccomp filter", "", "SCMP_ACT_NOTIFY needs a listenerPath")
-        send(setup.notify, listener, state, setup.spec["linux"]["seccomp"].get("listenerMetadata") or "")
+    if setup.program is not None:
+        syscall_filter.hand_over(listener, setup.notify, state, setup.spec["linux"]["seccomp"])

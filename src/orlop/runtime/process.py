@@ -12,7 +12,7 @@ import os
 import stat
 import sys
 
-from orlop.errors import StepFailed
+from orlop.errors import CommandNotExecutable, CommandNotFound, StepFailed
 from orlop.linux import capability, credentials, mount, path, prctl, rlimit, trampoline
 from orlop.runtime import executable
 from orlop.runtime.step import step
@@ -339,6 +339,13 @@ def prepare_jump(channel: Channel, *, sealed: bool) -> int:
     To be made before the seccomp filter is installed, which may forbid memory files.
     """
     return -1 if sealed else trampoline.prepare(channel.descriptor)
+
+
+def status_of(error: BaseException) -> int:
+    """The exit status of a process that did not turn into its program, as a shell says it."""
+    if isinstance(error, CommandNotFound):
+        return 127
+    return 126 if isinstance(error, CommandNotExecutable) else 255
 
 
 def execute(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 
-from orlop import json_text
 from orlop.errors import Conflict, InvalidArgument, Unsupported
 from orlop.runtime.container import CONFIG_FILE
 
@@ -101,9 +100,4 @@ def _record(container: Container, changes: dict[str, Any]) -> None:
             known[section] = {**(known.get(section) or {}), **values}
         else:
             known[section] = values
-    path = f"{container.directory}/{CONFIG_FILE}"
-    aside = f"{path}.{os.getpid()}"
-    with open(aside, "wb") as file:
-        os.fchmod(file.fileno(), 0o600)
-        file.write(json_text.dumps(config).encode())
-    os.rename(aside, path)
+    container.save(CONFIG_FILE, config)
