@@ -252,15 +252,16 @@ def _build_root(setup: Setup, linux: dict[str, Any], process_spec: dict[str, Any
 
 def _write_sysctls(sysctls: dict[str, str], procfs: int) -> None:
     """Write kernel parameters through a procfs that nobody else has touched (CVE-2025-52881)."""
+    from orlop.runtime.spec import sysctl as parameters  # loaded when the configuration was checked
+
     own = procfs
     if own < 0:
         with step("mount private procfs"):
             own = mount.new("proc", "proc")
     try:
         for name, value in sysctls.items():
-            where = "sys/" + (name if "/" in name else name.replace(".", "/"))
             with step("write sysctl", name):
-                descriptor = path.open_beneath(own, where, os.O_WRONLY)
+                descriptor = path.open_beneath(own, f"sys/{parameters.path_of(name)}", os.O_WRONLY)
                 try:
                     os.write(descriptor, str(value).encode())
                 finally:

@@ -192,6 +192,15 @@ def test_devices_are_there_before_their_parameters_are_set(host: Host, bundle: B
     assert subprocess.run(command, capture_output=True, check=True).stdout == b"1\n"
 
 
+@pytest.mark.parametrize("parameter", ["net/ipv4/conf/eth0.1/forwarding", "net.ipv4.conf.eth0/1.forwarding"])
+def test_a_device_with_a_dot_in_its_name_has_parameters_too(host: Host, bundle: BundleMaker, parameter: str) -> None:
+    made = with_device(bundle("sleep", "100"), name="eth0.1")
+    made.linux["sysctl"] = {parameter: "1"}
+    pid = host.start(made)
+    command = ["nsenter", "-t", str(pid), "-n", "cat", "/proc/sys/net/ipv4/conf/eth0.1/forwarding"]
+    assert subprocess.run(command, capture_output=True, check=True).stdout == b"1\n"
+
+
 def test_delete_does_not_take_a_device_out_of_a_joined_namespace(
     host: Host, runtime: Runtime, bundle: BundleMaker
 ) -> None:
