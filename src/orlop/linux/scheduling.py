@@ -10,6 +10,7 @@ import os
 from orlop.linux import number
 from orlop.linux.call import syscall
 
+#: sched(7). SCHED_ISO has a number and no implementation in Linux.
 POLICIES = {
     "SCHED_OTHER": 0,
     "SCHED_FIFO": 1,
@@ -19,6 +20,7 @@ POLICIES = {
     "SCHED_IDLE": 5,
     "SCHED_DEADLINE": 6,
 }
+#: linux/sched.h.
 FLAGS = {
     "SCHED_FLAG_RESET_ON_FORK": 0x01,
     "SCHED_FLAG_RECLAIM": 0x02,
@@ -28,7 +30,9 @@ FLAGS = {
     "SCHED_FLAG_UTIL_CLAMP_MIN": 0x20,
     "SCHED_FLAG_UTIL_CLAMP_MAX": 0x40,
 }
+#: linux/ioprio.h.
 IO_CLASSES = {"IOPRIO_CLASS_RT": 1, "IOPRIO_CLASS_BE": 2, "IOPRIO_CLASS_IDLE": 3}
+#: linux/mempolicy.h.
 MEMORY_MODES = {
     "MPOL_DEFAULT": 0,
     "MPOL_PREFERRED": 1,
@@ -39,9 +43,9 @@ MEMORY_MODES = {
     "MPOL_WEIGHTED_INTERLEAVE": 6,
 }
 MEMORY_FLAGS = {
-    "MPOL_F_STATIC_NODES": 1 << 15,
-    "MPOL_F_RELATIVE_NODES": 1 << 14,
     "MPOL_F_NUMA_BALANCING": 1 << 13,
+    "MPOL_F_RELATIVE_NODES": 1 << 14,
+    "MPOL_F_STATIC_NODES": 1 << 15,
 }
 PERSONALITIES = {"LINUX": 0x0000, "LINUX32": 0x0008}
 _IOPRIO_WHO_PROCESS = 1

@@ -10,9 +10,9 @@ from __future__ import annotations
 import os
 
 import orlop
-from orlop.linux import capability, clone, mount, namespace, number
+from orlop.linux import capability, clone, mount, namespace, number, scheduling
 from orlop.linux.call import syscall
-from orlop.runtime.spec import machine, mount_options, scheduling
+from orlop.runtime.spec import machine, mount_options
 from orlop.runtime.spec.validation import HOOKS, NEWEST_VERSION, OLDEST_VERSION
 
 TYPE_CHECKING = False

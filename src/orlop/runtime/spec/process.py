@@ -3,30 +3,12 @@
 from __future__ import annotations
 
 from orlop.errors import InvalidConfig
+from orlop.linux import rlimit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-#: getrlimit(2).
-RLIMITS = (
-    "RLIMIT_AS",
-    "RLIMIT_CORE",
-    "RLIMIT_CPU",
-    "RLIMIT_DATA",
-    "RLIMIT_FSIZE",
-    "RLIMIT_LOCKS",
-    "RLIMIT_MEMLOCK",
-    "RLIMIT_MSGQUEUE",
-    "RLIMIT_NICE",
-    "RLIMIT_NOFILE",
-    "RLIMIT_NPROC",
-    "RLIMIT_RSS",
-    "RLIMIT_RTPRIO",
-    "RLIMIT_RTTIME",
-    "RLIMIT_SIGPENDING",
-    "RLIMIT_STACK",
-)
 _SETS = ("bounding", "effective", "inheritable", "permitted", "ambient")
 
 
@@ -64,15 +46,15 @@ def check(process: dict[str, Any]) -> list[str]:
 
 def _check_rlimits(rlimits: list[dict[str, Any]]) -> None:
     seen = []
-    for index, rlimit in enumerate(rlimits):
-        kind = rlimit["type"]
-        if kind not in RLIMITS:
+    for index, limit in enumerate(rlimits):
+        kind = limit["type"]
+        if kind not in rlimit.NUMBERS:
             raise InvalidConfig(f"process.rlimits[{index}].type {kind!r} is no resource limit of Linux")
         if kind in seen:
             raise InvalidConfig(f"process.rlimits lists {kind} twice")
-        if rlimit["soft"] > rlimit["hard"]:
+        if limit["soft"] > limit["hard"]:
             raise InvalidConfig(
-                f"process.rlimits[{index}]: {kind} has the soft limit {rlimit['soft']} above its hard limit {rlimit['hard']}"
+                f"process.rlimits[{index}]: {kind} has the soft limit {limit['soft']} above its hard limit {limit['hard']}"
             )
         seen.append(kind)
 

@@ -3,49 +3,12 @@
 from __future__ import annotations
 
 from orlop.errors import InvalidConfig
+from orlop.linux.scheduling import FLAGS, IO_CLASSES, MEMORY_FLAGS, MEMORY_MODES, POLICIES
 from orlop.runtime.spec import number_list
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-#: sched(7); SCHED_ISO has a number and no implementation in Linux, so asking for it cannot work.
-POLICIES = {
-    "SCHED_OTHER": 0,
-    "SCHED_FIFO": 1,
-    "SCHED_RR": 2,
-    "SCHED_BATCH": 3,
-    "SCHED_ISO": 4,
-    "SCHED_IDLE": 5,
-    "SCHED_DEADLINE": 6,
-}
-#: linux/sched.h.
-FLAGS = {
-    "SCHED_FLAG_RESET_ON_FORK": 0x01,
-    "SCHED_FLAG_RECLAIM": 0x02,
-    "SCHED_FLAG_DL_OVERRUN": 0x04,
-    "SCHED_FLAG_KEEP_POLICY": 0x08,
-    "SCHED_FLAG_KEEP_PARAMS": 0x10,
-    "SCHED_FLAG_UTIL_CLAMP_MIN": 0x20,
-    "SCHED_FLAG_UTIL_CLAMP_MAX": 0x40,
-}
-#: linux/ioprio.h.
-IO_CLASSES = {"IOPRIO_CLASS_RT": 1, "IOPRIO_CLASS_BE": 2, "IOPRIO_CLASS_IDLE": 3}
-#: linux/mempolicy.h.
-MEMORY_MODES = {
-    "MPOL_DEFAULT": 0,
-    "MPOL_PREFERRED": 1,
-    "MPOL_BIND": 2,
-    "MPOL_INTERLEAVE": 3,
-    "MPOL_LOCAL": 4,
-    "MPOL_PREFERRED_MANY": 5,
-    "MPOL_WEIGHTED_INTERLEAVE": 6,
-}
-MEMORY_FLAGS = {
-    "MPOL_F_NUMA_BALANCING": 1 << 13,
-    "MPOL_F_RELATIVE_NODES": 1 << 14,
-    "MPOL_F_STATIC_NODES": 1 << 15,
-}
 
 
 def check(process: dict[str, Any]) -> None:
