@@ -240,12 +240,12 @@ class Container:
             return "creating"
         if not self.alive():
             return "stopped"
-        if os.path.exists(self.start_socket):
-            return "created"
-        return "paused" if self.cgroup().frozen else "running"
+        if self.cgroup().frozen:
+            return "paused"
+        return "created" if os.path.exists(self.start_socket) else "running"
 
     def state(self, status: str | None = None) -> dict[str, Any]:
-        """The OCI state: what ``state`` prints and hooks get on their standard input."""
+        """The OCI state, as hooks get it on their standard input (runtime.md, "State")."""
         record = self.record or {}
         status = status or self.status()
         state = {
@@ -259,8 +259,14 @@ class Container:
         }
         if record.get("annotations"):
             state["annotations"] = record["annotations"]
-        state["owner"] = _user_name(os.stat(self.directory).st_uid)
         return state
+
+    def state_with_owner(self) -> dict[str, Any]:
+        """The OCI state and the name of the user who created the container, as ``state`` and ``list`` print it.
+
+        Apart from `state`, because looking a user's name up takes longer than all the rest.
+        """
+        return {**self.state(), "owner": _user_name(os.stat(self.directory).st_uid)}
 
     def lock(self) -> Lock:
         """Wait for the exclusive right to change this container.

@@ -15,7 +15,7 @@ _GAP = 3
 
 def states(root: str) -> list[dict[str, Any]]:
     """The OCI state of each container, sorted by id."""
-    return [container.state() for container in containers(root)]
+    return [container.state_with_owner() for container in containers(root)]
 
 
 def table(rows: list[dict[str, Any]]) -> str:

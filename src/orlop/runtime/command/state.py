@@ -17,5 +17,5 @@ PARSER = Parser(
 
 def execute(said: Parsed, invocation: Invocation) -> int:
     """Print the OCI state."""
-    invocation.write(json_text.pretty(invocation.container(said.arguments[0]).state()) + "\n")
+    invocation.write(json_text.pretty(invocation.container(said.arguments[0]).state_with_owner()) + "\n")
     return 0
