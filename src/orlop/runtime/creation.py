@@ -171,7 +171,7 @@ class Creation:
         setup.root_path = self._rootfs
         setup.propagation = rootfs.PROPAGATION.get(linux.get("rootfsPropagation") or "", 0)
         setup.root_tree = -1
-        setup.mounts = self._mounts = mounts.read(spec.get("mounts") or [], self._bundle)
+        setup.mounts = self._mounts = mounts.read(spec.get("mounts") or [], self._bundle, linux.get("mountLabel") or "")
         # An ordinary user may copy mounts only in a mount namespace of his own: init does it then.
         setup.clones_inside = os.geteuid() != 0 and setup.plan.is_new("user")
         if "mount" in setup.plan.kinds and not setup.clones_inside:

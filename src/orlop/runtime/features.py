@@ -37,7 +37,7 @@ def document() -> dict[str, Any]:
             "seccomp": _seccomp(),
             "apparmor": {"enabled": machine.has_apparmor()},
             "selinux": {"enabled": machine.has_selinux()},
-            "intelRdt": {"enabled": machine.resctrl() is not None},
+            "intelRdt": {"enabled": False},
             "memoryPolicy": _memory_policy(),
             "mountExtensions": {"idmap": {"enabled": maps_ids()}},
             "netDevices": {"enabled": "network" in namespaces and _has_net_admin()},

@@ -41,6 +41,8 @@ _NOT_ALLOWED = (errno.EPERM, errno.EACCES)
 #: What a user namespace that does not own the network or IPC namespace may not mount anew, but may bind.
 _BOUND_INSTEAD = {"sysfs": "/sys", "mqueue": "/dev/mqueue"}
 _CGROUP_KINDS = ("cgroup", "cgroup2")
+#: Whose files the kernel's policy labels itself, one by one.
+_WITHOUT_LABEL = ("proc", "sysfs", "mqueue", *_CGROUP_KINDS)
 
 
 class Mount:
@@ -79,8 +81,12 @@ class Mount:
             self.tree = -1
 
 
-def read(entries: list[dict[str, Any]], bundle: str) -> list[Mount]:
-    """Translate ``mounts``; relative bind sources lie in the bundle."""
+def read(entries: list[dict[str, Any]], bundle: str, label: str = "") -> list[Mount]:
+    """Translate ``mounts``; relative bind sources lie in the bundle.
+
+    ``label`` is ``linux.mountLabel``, the SELinux context of the files of every new file system that is the
+    container's own.
+    """
     result = []
     for entry in entries:
         kind = entry.get("type") or "none"
@@ -88,6 +94,8 @@ def read(entries: list[dict[str, Any]], bundle: str) -> list[Mount]:
         source = entry.get("source") or ""
         if options.bind and not source.startswith("/"):
             source = f"{bundle}/{source}"
+        if label and not options.bind and not options.remount and kind not in _WITHOUT_LABEL:
+            options.data.append(f"context={label}")
         result.append(Mount("/" + entry["destination"].strip("/"), kind, source, options))
     return result
 

@@ -6,9 +6,7 @@ container's saved ``config.json`` says follows, by rename, only if the kernel to
 
 from __future__ import annotations
 
-import os
-
-from orlop.errors import Conflict, InvalidArgument, Unsupported
+from orlop.errors import Conflict, InvalidArgument
 from orlop.runtime.container import CONFIG_FILE
 
 TYPE_CHECKING = False
@@ -60,7 +58,7 @@ def update(container: Container, resources: dict[str, Any], *, schemata: Sequenc
     Raises:
         Conflict: the container has ended.
         InvalidArgument, InvalidConfig: a value cannot be right.
-        Unsupported: the kernel has no controller for it, or no resctrl.
+        Unsupported: the kernel has no controller for it; always with ``schemata``.
         OSError: the kernel refused a value.
     """
     from orlop.runtime.spec.validation import validate_resources
@@ -71,25 +69,12 @@ def update(container: Container, resources: dict[str, Any], *, schemata: Sequenc
         if container.status() in ("stopped", "creating"):
             raise Conflict("container not running")
         if schemata:
-            _write_schemata(container, schemata)
+            from orlop.runtime.spec import machine
+
+            raise machine.no_cache_allocation("cannot change Intel RDT schemas")
         if changes:
             container.cgroup().update(changes)
             _record(container, changes)
-
-
-def _write_schemata(container: Container, schemata: Sequence[str]) -> None:
-    from orlop.runtime.spec import machine
-
-    mountpoint = machine.resctrl()
-    if mountpoint is None:
-        raise Unsupported("cannot change Intel RDT schemas: no resctrl file system is mounted")
-    settings = (container.config().get("linux") or {}).get("intelRdt") or {}
-    path = f"{mountpoint}/{settings.get('closID') or container.id}/schemata"
-    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        os.write(descriptor, "".join(f"{line}\n" for line in schemata).encode())
-    finally:
-        os.close(descriptor)
 
 
 def _record(container: Container, changes: dict[str, Any]) -> None:

@@ -24,8 +24,8 @@ def check(spec: dict[str, Any]) -> None:
     """
     linux = spec.get("linux", {})
     process = spec["process"]
-    if "intelRdt" in linux and resctrl() is None:
-        raise Unsupported("linux.intelRdt cannot be used: no resctrl file system is mounted")
+    if "intelRdt" in linux:
+        raise no_cache_allocation("linux.intelRdt cannot be used")
     if process.get("apparmorProfile", "unconfined") not in ("", "unconfined") and not has_apparmor():
         raise Unsupported(
             f"process.apparmorProfile {process['apparmorProfile']!r}: this kernel has no AppArmor enabled"
@@ -70,14 +70,15 @@ def has_selinux() -> bool:
     return os.path.exists("/sys/fs/selinux/enforce")
 
 
-def resctrl() -> str | None:
-    """Where the resctrl file system (Intel RDT, AMD QoS) is mounted, or None."""
+def no_cache_allocation(what: str) -> Unsupported:
+    """Why ``what`` cannot be done: resctrl (Intel RDT, AMD QoS) is not there, or containers get no group of it."""
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
-        for line in file:
-            mount, _, filesystem = line.partition(" - ")
-            if filesystem.startswith("resctrl "):
-                return mount.split(" ")[4]
-    return None
+        is_mounted = any(" - resctrl " in line for line in file)
+    return Unsupported(
+        f"{what}: this version of orlop makes no resctrl groups"
+        if is_mounted
+        else f"{what}: no resctrl file system is mounted"
+    )
 
 
 def _first_line(path: str) -> str:
