@@ -146,33 +146,15 @@ def test_one_dash_serves_for_long_names_where_the_table_says_so() -> None:
 
 
 def test_mistakes_name_the_flag_and_the_way_to_the_help() -> None:
-    assert (
-        refusal(RUN, "--nonsense", "x")
-        == "unknown flag: --nonsense; see 'orlop run --help'"
-    )
-    assert (
-        refusal(RUN, "--detatch", "x")
-        == "unknown flag: --detatch (did you mean --detach?); see 'orlop run --help'"
-    )
+    assert refusal(RUN, "--nonsense", "x") == "unknown flag: --nonsense; see 'orlop run --help'"
+    assert refusal(RUN, "--detatch", "x") == "unknown flag: --detatch (did you mean --detach?); see 'orlop run --help'"
     assert refusal(RUN, "-ix", "x") == "unknown flag: -x in -ix; see 'orlop run --help'"
     assert refusal(RUN, "-m") == "flag needs a value: -m; see 'orlop run --help'"
-    assert refusal(RUN, "--memory=lots", "x").startswith(
-        'invalid value "lots" for --memory: must be a size'
-    )
-    assert refusal(RUN, "--network", "x", "i").startswith(
-        'invalid value "x" for --network: must be one of none, host'
-    )
-    assert refusal(RUN, "--detach=perhaps", "x").startswith(
-        'invalid value "perhaps" for --detach'
-    )
-    assert (
-        refusal(RUN)
-        == "'orlop run' takes at least 1 argument, 0 given; see 'orlop run --help'"
-    )
-    assert (
-        refusal(STOP, "a", "b")
-        == "'orlop stop' takes exactly 1 argument, 2 given; see 'orlop stop --help'"
-    )
+    assert refusal(RUN, "--memory=lots", "x").startswith('invalid value "lots" for --memory: must be a size')
+    assert refusal(RUN, "--network", "x", "i").startswith('invalid value "x" for --network: must be one of none, host')
+    assert refusal(RUN, "--detach=perhaps", "x").startswith('invalid value "perhaps" for --detach')
+    assert refusal(RUN) == "'orlop run' takes at least 1 argument, 0 given; see 'orlop run --help'"
+    assert refusal(STOP, "a", "b") == "'orlop stop' takes exactly 1 argument, 2 given; see 'orlop stop --help'"
 
 
 def test_a_hidden_option_is_neither_shown_nor_suggested() -> None:
@@ -253,9 +235,7 @@ def test_durations_are_nanoseconds(text: str, count: int) -> None:
     assert duration(text) == count
 
 
-@pytest.mark.parametrize(
-    "text", ["", "5", "s", "5 s", "-5s", "1.2.3s", "1d", "9" * 30 + "h"]
-)
+@pytest.mark.parametrize("text", ["", "5", "s", "5 s", "-5s", "1.2.3s", "1d", "9" * 30 + "h"])
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="duration"):
         duration(text)
@@ -306,12 +286,8 @@ WORDS = st.lists(
 
 
 @given(WORDS, st.booleans(), st.booleans())
-def test_any_command_line_is_read_or_refused(
-    words: list[str], intermixed: bool, single_dash: bool
-) -> None:
-    parser = Parser(
-        "p", "", "", OPTIONS, at_most=3, intermixed=intermixed, single_dash=single_dash
-    )
+def test_any_command_line_is_read_or_refused(words: list[str], intermixed: bool, single_dash: bool) -> None:
+    parser = Parser("p", "", "", OPTIONS, at_most=3, intermixed=intermixed, single_dash=single_dash)
     try:
         said = parser.parse(words)
     except InvalidArgument as error:
