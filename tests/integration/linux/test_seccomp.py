@@ -26,6 +26,7 @@ from orlop.engine import seccomp_profile
 from orlop.linux import seccomp
 from orlop.linux.call import libc_function, syscall
 from orlop.linux.seccomp.action import ACTIONS, FLAGS
+from orlop.linux.seccomp.listener import connect, send
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -226,7 +227,7 @@ def test_notify_asks_the_agent_that_got_the_listener(tmp_path: Path, depth: str)
         assert listener > 2
         assert not os.get_inheritable(listener)
         state = {"ociVersion": "1.0.2", "id": "box", "status": "creating", "pid": os.getpid(), "bundle": "/b"}
-        seccomp.send_listener(str(path), listener, state, "some data")
+        send(connect(str(path)), listener, state, "some data")
         os.close(listener)
         assert getppid() == 4242
         assert syscall(GETPPID, "getppid", None, 11, 22) == 0
@@ -251,7 +252,7 @@ def test_notify_asks_the_agent_that_got_the_listener(tmp_path: Path, depth: str)
 
 def test_an_agent_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="connect to the seccomp agent") as caught:
-        seccomp.send_listener(str(tmp_path / "nobody"), 0, {"ociVersion": "1.0.2", "pid": 1})
+        connect(str(tmp_path / "nobody"))
     assert caught.value.errno == errno.ENOENT
     assert caught.value.filename == str(tmp_path / "nobody")
 

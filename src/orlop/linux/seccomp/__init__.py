@@ -4,7 +4,8 @@
 
     program = seccomp.compile(config["linux"]["seccomp"])
     listener = seccomp.install(program)      # in the process that is to be confined; one system call
-    seccomp.send_listener(path, listener, state, metadata)
+
+A filter with SCMP_ACT_NOTIFY has a listener, which goes to its agent by way of `orlop.linux.seccomp.listener`.
 
 `compile` needs the tables of system call numbers and is best done once per profile; see `orlop.linux.seccomp.cache`
 for keeping programs. Everything beyond `Program` and `install` is imported when first called.
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-__all__ = ["Program", "compile", "install", "send_listener", "supported"]
+__all__ = ["Program", "compile", "install", "supported"]
 
 
 def compile(config: Mapping[str, Any], machine: str | None = None) -> Program:  # noqa: A001 - as re.compile
@@ -63,16 +64,3 @@ def supported() -> dict[str, Any]:
     from orlop.linux.seccomp.support import probe
 
     return probe()
-
-
-def send_listener(path: str, listener: int, state: Mapping[str, Any], metadata: str = "") -> None:
-    """Hand the listener of a filter with SCMP_ACT_NOTIFY to the agent at ``listenerPath``.
-
-    ``state`` is the container's state as the specification's ``state`` command shows it.
-
-    Raises:
-        OSError: the agent cannot be reached.
-    """
-    from orlop.linux.seccomp.listener import connect, send
-
-    send(connect(path), listener, state, metadata)
