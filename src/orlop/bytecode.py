@@ -57,7 +57,7 @@ class Collection:
             table = marshal.loads(data[_LENGTH:start])  # noqa: S302 - as trusted as Python's own files beside it
         except (EOFError, ValueError, TypeError):  # cut off, by a machine that lost power
             return
-        if table.get("") == _magic and len(data) == start + table[_ALL]:
+        if type(table) is dict and table.get("") == _magic and table.get(_ALL) == len(data) - start:
             self._table = table
             self._code = data[start:]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import marshal
 import os
 import shutil
 import subprocess
@@ -66,6 +67,14 @@ def test_a_file_that_is_cut_off_is_written_anew(package: Path, length: int) -> N
     assert probe(package)[0] == "SourceFileLoader"
     assert probe(package)[0] == "Collection"
     assert len(collection(package).read_bytes()) == len(whole)
+
+
+def test_a_file_of_another_kind_is_written_anew(package: Path) -> None:
+    probe(package)
+    other = marshal.dumps({"": b"", "orlop.errors": 1})
+    collection(package).write_bytes(len(other).to_bytes(8, "little") + other)
+    assert probe(package)[0] == "SourceFileLoader"
+    assert probe(package)[0] == "Collection"
 
 
 def test_nothing_is_kept_when_no_byte_code_is_to_be_written(package: Path) -> None:

@@ -126,9 +126,7 @@ class Started:
         self.session = session
 
 
-def create_and_start(
-    location: Location, settings: Settings, client: _socket.socket | None, *, stays: bool
-) -> Started:
+def create_and_start(location: Location, settings: Settings, client: _socket.socket | None, *, stays: bool) -> Started:
     """Make a container and have it started.
 
     ``client`` is a connection to the launcher (`launch.connect`), opened as early as possible, or None. What answers
