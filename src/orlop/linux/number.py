@@ -47,6 +47,7 @@ _OLDER = {
     "SETDOMAINNAME": (171, 162),
     "PRLIMIT64": (302, 261),
     "PERSONALITY": (135, 92),
+    "RT_SIGACTION": (13, 134),
 }
 _COLUMNS = {"x86_64": 0, "aarch64": 1, "riscv64": 1, "loongarch64": 1}
 
@@ -77,3 +78,4 @@ SETHOSTNAME = _OLDER["SETHOSTNAME"][_column]
 SETDOMAINNAME = _OLDER["SETDOMAINNAME"][_column]
 PRLIMIT64 = _OLDER["PRLIMIT64"][_column]
 PERSONALITY = _OLDER["PERSONALITY"][_column]
+RT_SIGACTION = _OLDER["RT_SIGACTION"][_column]

@@ -13,7 +13,8 @@ import stat
 import sys
 
 from orlop.errors import CommandNotExecutable, CommandNotFound, StepFailed
-from orlop.linux import capability, credentials, mount, path, prctl, rlimit, trampoline
+from orlop.linux import capability, credentials, mount, number, path, prctl, rlimit, trampoline
+from orlop.linux.call import syscall
 from orlop.runtime import executable
 from orlop.runtime.step import step
 
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
 #: What Python ignores and a container's program must not inherit as ignored.
 _IGNORED_BY_PYTHON = (_signal.SIGPIPE, _signal.SIGXFSZ)
+#: What libc keeps for itself, and leaves ignored in programs that posix_spawn(3) starts, so perhaps in us.
+_LIBC_S_OWN = (32, 33)
+_DEFAULT_ACTION = bytes(32)  # struct sigaction of the kernel, all zero: SIG_DFL
+_SIGNAL_SET = 8
 _LARGEST_PASSWD = 1 << 20
 _NULL = os.makedev(1, 3)
 
@@ -319,8 +324,10 @@ def give_streams(uid: int, gid: int) -> None:
 
 def reset_signals() -> None:
     """Undo what the interpreter ignores, and block nothing."""
-    for number in _IGNORED_BY_PYTHON:
-        _signal.signal(number, _signal.SIG_DFL)
+    for each in _IGNORED_BY_PYTHON:
+        _signal.signal(each, _signal.SIG_DFL)
+    for reserved in _LIBC_S_OWN:
+        syscall(number.RT_SIGACTION, "rt_sigaction", None, reserved, _DEFAULT_ACTION, None, _SIGNAL_SET)
     _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
 
 

@@ -67,7 +67,7 @@ def map_ids(bundle: Bundle, first: int = FIRST_ID, size: int = IDS) -> None:
     for name in ("uidMappings", "gidMappings"):
         bundle.linux[name] = [{"containerID": 0, "hostID": first, "size": size}]
     for parent in reversed(bundle.rootfs.parents[:3]):
-        parent.chmod(0o755)  # pytest makes its directories for root alone
+        parent.chmod(parent.stat().st_mode | 0o055)  # pytest makes its directories for root alone
     for directory, names, files in os.walk(bundle.rootfs):
         for name in (".", *names, *files):
             os.chown(f"{directory}/{name}", first, first, follow_symlinks=False)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import resource
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.integration.conftest import unique_name
 from tests.integration.runtime.containers import attempt, fields, refused, run
 
 if TYPE_CHECKING:
@@ -133,6 +135,21 @@ def test_a_program_that_cannot_run_is_told_from_one_that_is_missing(
 def test_no_descriptor_but_the_standard_streams_is_open(runtime: Runtime, bundle: BundleMaker) -> None:
     made = bundle("ls", "/proc/self/fd")
     assert run(runtime, made).split() == ["0", "1", "2", "3"]  # 3 is the open directory itself
+
+
+_IGNORES_32 = """
+import ctypes, os, sys
+action = (ctypes.c_ulong * 4)(1, 0, 0, 0)  # SIG_IGN; by system call, as libc does not let anybody have this signal
+ctypes.CDLL(None).syscall(13 if os.uname().machine == "x86_64" else 134, 32, ctypes.byref(action), None, 8)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+def test_signals_that_libc_left_ignored_in_the_caller_are_not_ignored(runtime: Runtime, bundle: BundleMaker) -> None:
+    made = bundle("cat", "/proc/self/status")
+    command = runtime.command("run", "--bundle", str(made.path), unique_name())
+    done = subprocess.run([sys.executable, "-c", _IGNORES_32, *command], capture_output=True, text=True, check=True)
+    assert fields(done.stdout)["SigIgn"] == "0" * 16
 
 
 def test_signals_are_neither_blocked_nor_ignored(runtime: Runtime, bundle: BundleMaker) -> None:

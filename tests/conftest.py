@@ -1,0 +1,40 @@
+"""What holds for every test: the machine is as it was."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: Directories and files of the host that a container or a test could change by mistake, or by an attack that works.
+_OF_THE_HOST = (
+    "/",
+    "/dev",
+    "/dev/null",
+    "/dev/ptmx",
+    "/etc",
+    "/etc/passwd",
+    "/proc",
+    "/run",
+    "/sys",
+    "/tmp",
+    "/usr",
+    "/var",
+)
+
+
+def _owners_and_modes() -> dict[str, tuple[int, int, int]]:
+    found = {path: os.stat(path) for path in _OF_THE_HOST}
+    return {path: (status.st_mode, status.st_uid, status.st_gid) for path, status in found.items()}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def host_as_it_was() -> Iterator[None]:
+    """Fail a module during which the owner or the mode of something of the host's changed."""
+    before = _owners_and_modes()
+    yield
+    assert _owners_and_modes() == before
