@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from orlop.linux.seccomp import Program
     from orlop.runtime.channel import Channel
 
-#: What Python ignores and a container's program must not inherit as ignored.
-_IGNORED_BY_PYTHON = (_signal.SIGPIPE, _signal.SIGXFSZ)
 #: What libc keeps for itself, and leaves ignored in programs that posix_spawn(3) starts, so perhaps in us.
 _LIBC_S_OWN = (32, 33)
 _DEFAULT_ACTION = bytes(32)  # struct sigaction of the kernel, all zero: SIG_DFL
@@ -323,9 +321,10 @@ def give_streams(uid: int, gid: int) -> None:
 
 
 def reset_signals() -> None:
-    """Undo what the interpreter ignores, and block nothing."""
-    for each in _IGNORED_BY_PYTHON:
-        _signal.signal(each, _signal.SIG_DFL)
+    """Ignore and block nothing, whatever the interpreter ignores or a caller in the background of a shell does."""
+    for each in range(1, _signal.NSIG):
+        if _signal.getsignal(each) == _signal.SIG_IGN:
+            _signal.signal(each, _signal.SIG_DFL)
     for reserved in _LIBC_S_OWN:
         syscall(number.RT_SIGACTION, "rt_sigaction", None, reserved, _DEFAULT_ACTION, None, _SIGNAL_SET)
     _signal.pthread_sigmask(_signal.SIG_SETMASK, ())

@@ -152,6 +152,14 @@ def test_signals_that_libc_left_ignored_in_the_caller_are_not_ignored(runtime: R
     assert fields(done.stdout)["SigIgn"] == "0" * 16
 
 
+def test_signals_that_the_caller_ignores_are_not_ignored(runtime: Runtime, bundle: BundleMaker) -> None:
+    made = bundle("cat", "/proc/self/status")
+    command = runtime.command("run", "--bundle", str(made.path), unique_name())
+    shell = ["sh", "-c", 'trap "" INT QUIT HUP USR1 TSTP; "$@"', "sh", *command]
+    done = subprocess.run(shell, capture_output=True, text=True, check=True)
+    assert fields(done.stdout)["SigIgn"] == "0" * 16
+
+
 def test_signals_are_neither_blocked_nor_ignored(runtime: Runtime, bundle: BundleMaker) -> None:
     status = fields(run(runtime, bundle("cat", "/proc/self/status")))
     assert status["SigBlk"] == status["SigIgn"] == "0" * 16
