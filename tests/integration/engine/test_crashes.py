@@ -59,7 +59,7 @@ def test_a_container_with_rm_whose_monitor_was_killed_is_removed(engine: Engine)
     container_id = engine.ok("run", "-d", "--rm", "--name", "web", "--rootfs", "ROOTFS", "sleep", "1000").strip()
     kill(engine.monitor(container_id))
     assert engine.names() == []
-    assert engine.containers() == []
+    wait_until(lambda: engine.containers() == [], "the end of clearing away")
     assert engine.ok("run", "--rm", "--name", "web", "--rootfs", "ROOTFS", "echo", "again") == "again\n"
 
 
@@ -156,7 +156,7 @@ def test_half_made_and_half_removed_directories_are_cleared(engine: Engine) -> N
         (directory / "upper/deep").mkdir(parents=True)
     (engine.root / "names/stale").symlink_to("d" * 64)
     engine.ok("ps")
-    assert engine.containers() == []
+    wait_until(lambda: engine.containers() == [], "the end of clearing away")
     assert not (engine.root / "names/stale").is_symlink()
 
 

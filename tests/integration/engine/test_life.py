@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.integration.engine.conftest import wait_until
+
 if TYPE_CHECKING:
     from tests.integration.engine.conftest import Engine
 
@@ -95,7 +97,7 @@ def test_a_running_container_is_removed_by_force_only(engine: Engine) -> None:
     assert refused.code == 1
     assert "running" in refused.err
     engine.ok("rm", "-f", "web")
-    assert engine.containers() == []
+    wait_until(lambda: engine.containers() == [], "the end of clearing away")
     assert engine("rm", "web").code == 1
     assert engine("rm", "-f", "web").code == 0
 
@@ -104,7 +106,7 @@ def test_a_container_that_removes_itself_can_be_removed_and_stopped(engine: Engi
     for command in (("rm", "-f"), ("stop", "-t", "0")):
         engine.ok("run", "-d", "--rm", "--name", "web", "--rootfs", "ROOTFS", "sleep", "1000")
         assert engine.ok(*command, "web") == "web\n"
-        assert engine.containers() == []
+        wait_until(lambda: engine.containers() == [], "the end of clearing away")
 
 
 def test_logs_are_kept_by_stream_with_times_and_the_last_can_be_asked_for(engine: Engine) -> None:

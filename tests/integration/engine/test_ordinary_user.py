@@ -135,7 +135,7 @@ def test_the_host_s_files_can_be_read_and_changed_inside_only(user: Engine) -> N
 def test_files_of_other_ids_in_the_view_are_removed_with_the_container(user: Engine) -> None:
     user("run", "--name", "owner", "host", "sh", "-c", "mkdir -m 700 /usr/x; touch /usr/x/y; chown -R 5:5 /usr/x")
     user.ok("rm", "owner")
-    assert user.containers() == []
+    wait_until(lambda: user.containers() == [], "the end of clearing away")
 
 
 def test_a_limit_that_cannot_be_set_is_an_error(user: Engine) -> None:
@@ -144,7 +144,7 @@ def test_a_limit_that_cannot_be_set_is_an_error(user: Engine) -> None:
         pytest.skip("this machine delegates the memory controller")
     assert result.code == 125
     assert "memory" in result.err
-    assert user.containers() == []
+    wait_until(lambda: user.containers() == [], "the end of clearing away")
 
 
 def test_the_commands_share_one_launcher(user: Engine) -> None:
