@@ -16,6 +16,7 @@ help:
 	@echo 'make test    lint, then every test (root)'
 	@echo 'make unit    the tests that need no privileges'
 	@echo 'make lint    ruff, mypy and the direction of imports'
+	@echo 'make vm      the cgroup tests where version 2 is alone, in a virtual machine (root)'
 	@echo 'make bench   compare with runc, crun, docker and podman (root)'
 	@echo 'make clean   remove what was built here'
 
@@ -39,6 +40,11 @@ $(VENV)/.ready: pyproject.toml
 .PHONY: test
 test: root setup lint $(ROOTFS)
 	@ORLOP_TEST_ROOTFS='$(abspath $(ROOTFS))' $(BIN)/python3 -m pytest -n 2 --dist loadfile -q tests/unit tests/integration tests/security
+
+.PHONY: vm
+vm: root setup
+	@scripts/install-debian-packages qemu-system-x86 cpio
+	@scripts/test-on-cgroup-v2
 
 .PHONY: unit
 unit: $(VENV)/.ready

@@ -1,6 +1,6 @@
 """Limits where version 2 has all controllers: their files, and that the kernel keeps them.
 
-``scripts/test-on-cgroup-v2`` runs these in a virtual machine where the machine itself has another layout.
+``make vm`` runs these in a virtual machine where the machine itself has another layout.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MIB = 1 << 20
 def v2(machine: Layout) -> Layout:
     """This machine's layout, if it is version 2 alone."""
     if machine.kind != "v2":
-        pytest.skip("needs a machine with cgroup v2 alone: scripts/test-on-cgroup-v2 boots one")
+        pytest.skip("needs a machine with cgroup v2 alone: make vm boots one")
     return machine
 
 
