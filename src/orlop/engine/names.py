@@ -41,7 +41,7 @@ def validate(name: str) -> None:
     """
     if len(name) < 2 or name[0] not in _FIRST or not _LATER.issuperset(name) or len(name) > 255:
         raise InvalidArgument(
-            f'invalid container name "{name}": use letters, digits and _ . -, beginning with a letter or digit'
+            f'invalid container name "{name}": use two or more letters, digits and _ . -, the first a letter or digit'
         )
 
 
