@@ -160,9 +160,11 @@ def _ask_to_create(location: Location, settings: Settings, client: _socket.socke
     if len(data) <= _LARGEST_REQUEST:
         try:
             launch.send(client, data)
-            frame = _receive(client)
+            frame = _frame(client.recv(_LARGEST_ANSWER))
         except ConnectionError:
-            frame = (frames.REFUSED, b"")  # it has just gone, and has not read what we want
+            # Whoever was to serve us has gone and has not read what we want: a packet that was read leaves an end
+            # without an error (unix(7); unix_release_sock in net/unix/af_unix.c).
+            frame = (frames.REFUSED, b"")
     else:
         frame = (frames.REFUSED, b"")
     if frame is None:
@@ -256,4 +258,8 @@ def _receive(socket: _socket.socket) -> tuple[bytes, bytes] | None:
         data = socket.recv(_LARGEST_ANSWER)
     except ConnectionResetError:
         return None
+    return _frame(data)
+
+
+def _frame(data: bytes) -> tuple[bytes, bytes] | None:
     return (data[:1], data[1:]) if data else None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,3 +72,22 @@ def test_warnings_come_before_the_program_s_output(warm: Engine) -> None:
 def test_a_caller_who_changes_its_mind_costs_nothing(warm: Engine) -> None:
     assert warm("run", "--env-file", "/nowhere", "--rootfs", "ROOTFS", "true").code == 125
     assert warm.ok("run", "--rm", "--rootfs", "ROOTFS", "echo", "still") == "still\n"
+
+
+def test_a_server_that_goes_before_it_reads_is_done_without(warm: Engine) -> None:
+    """Whoever accepts a caller may be killed; a request that was not read is carried out by the caller itself."""
+    launcher = warm.launcher()
+    spares = [pid for pid in warm.processes() if pid != launcher]
+    for pid in spares:
+        os.kill(pid, signal.SIGSTOP)
+    caller = warm.popen("run", "--rm", "--rootfs", "ROOTFS", "echo", "done", stdout=subprocess.PIPE)
+    wait_until(lambda: _waits(caller.pid), "the caller at the door")
+    for pid in (*spares, launcher):
+        os.kill(pid, signal.SIGKILL)
+    out, _ = caller.communicate(timeout=30)
+    assert (caller.returncode, out) == (0, b"done\n")
+
+
+def _waits(pid: int) -> bool:
+    """Whether a process is blocked in receiving from its socket."""
+    return Path(f"/proc/{pid}/syscall").read_text().split()[0] in ("45", "47", "207", "212")
