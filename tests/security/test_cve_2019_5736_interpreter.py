@@ -273,6 +273,7 @@ os.execv("/bin/sh", ["sh", "-c", f"while [ -e /proc/{os.getppid()}/exe ]; do :; 
 ORDINARY = 300_001
 
 
+@pytest.mark.usefixtures("open_checkout")
 @pytest.mark.parametrize("owned", [True, False], ids=["own interpreter", "the system's"])
 def test_cve_2019_5736_an_ordinary_user_s_own_interpreter_is_sealed_too(open_directory: Path, *, owned: bool) -> None:
     """Root in that user's containers is the user, who may write the file; the system's interpreter, nobody may."""

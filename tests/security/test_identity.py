@@ -114,6 +114,7 @@ def test_a_fake_proc_does_not_make_groups_kept(runtime: Runtime, bundle: BundleM
     assert result.output.split() == ["0"]
 
 
+@pytest.mark.usefixtures("open_checkout")
 def test_cve_2014_8989_an_ordinary_user_cannot_give_up_groups_that_deny(
     runtime: Runtime, bundle: BundleMaker, open_directory: Path
 ) -> None:
