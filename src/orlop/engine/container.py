@@ -145,6 +145,35 @@ def write_all(descriptor: int, data: bytes) -> None:
         data = data[os.write(descriptor, data) :]
 
 
+def begin(containers: str, aside: str) -> int:
+    """Make the directory in which a container is prepared; returns the flock on it.
+
+    Between its making and its locking it looks like one that a crash left. So both happen under a shared lock on
+    the directory of all containers, and `lock_abandoned` looks under an exclusive one.
+    """
+    everybody = os.open(containers, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(everybody, fcntl.LOCK_SH)
+        os.mkdir(aside, 0o700)
+        descriptor = os.open(aside, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    finally:
+        os.close(everybody)
+    return descriptor
+
+
+def lock_abandoned(containers: str, aside: str) -> int | None:
+    """flock a directory that somebody prepared and left; None if it is gone, or being prepared."""
+    everybody = os.open(containers, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(everybody, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return lock(aside, wait=False)
+    except BlockingIOError:
+        return None  # somebody is just beginning; the next command looks again
+    finally:
+        os.close(everybody)
+
+
 def lock(directory: str, *, wait: bool = True) -> int | None:
     """flock a container's directory; None if it is gone, or held by another and ``wait`` is false.
 

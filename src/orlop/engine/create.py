@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 
 from orlop.engine import bundle, clock, container, names, network_files
@@ -45,10 +44,8 @@ def create(location: Location, settings: Settings) -> Created:
     settings.hostname = bundle.hostname_for(settings, container_id)
     published = f"{location.containers}/{container_id}"
     aside = f"{location.containers}/{container.NEW}{container_id}"
-    os.mkdir(aside, 0o700)
-    lock = os.open(aside, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    lock = container.begin(location.containers, aside)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
         _claim(location, settings, container_id)
         root_mounts = None
         if not rootfs:

@@ -120,7 +120,7 @@ def _finish_removal(location: Location, entry: str) -> None:
     container_id = entry.rpartition("-")[2]
     if entry.startswith(container.GONE) and monitor_lock.is_held(location, container_id):
         return
-    lock = container.lock(directory, wait=False)
+    lock = container.lock_abandoned(location.containers, directory)
     if lock is None:
         return
     try:

@@ -76,13 +76,13 @@ def test_a_caller_who_changes_its_mind_costs_nothing(warm: Engine) -> None:
 
 def test_a_server_that_goes_before_it_reads_is_done_without(warm: Engine) -> None:
     """Whoever accepts a caller may be killed; a request that was not read is carried out by the caller itself."""
-    launcher = warm.launcher()
-    spares = [pid for pid in warm.processes() if pid != launcher]
-    for pid in spares:
+    wait_until(lambda: warm.processes("orlop-starter"), "a starter at the door")
+    everybody = warm.processes()
+    for pid in everybody:
         os.kill(pid, signal.SIGSTOP)
     caller = warm.popen("run", "--rm", "--rootfs", "ROOTFS", "echo", "done", stdout=subprocess.PIPE)
-    wait_until(lambda: _waits(caller.pid), "the caller at the door")
-    for pid in (*spares, launcher):
+    wait_until(lambda: _waits(caller.pid), "the caller waiting for an answer")
+    for pid in everybody:
         os.kill(pid, signal.SIGKILL)
     out, _ = caller.communicate(timeout=30)
     assert (caller.returncode, out) == (0, b"done\n")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import os
 from pathlib import Path
 
@@ -134,3 +135,22 @@ def test_a_run_directory_that_is_a_link_or_open_to_others_is_refused(location: L
     os.chmod(location.run_root, 0o700)
     with pytest.raises(OrlopError, match="run directory"):
         location.prepare()
+
+
+def test_a_directory_that_is_just_being_begun_is_not_taken_for_abandoned(tmp_path: Path) -> None:
+    """Between mkdir and flock nobody holds it; whoever repairs must wait for its turn, and leave it alone."""
+    aside = str(tmp_path / ".new-x")
+    beginner = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(beginner, fcntl.LOCK_SH)
+    os.mkdir(aside)
+    assert container.lock_abandoned(str(tmp_path), aside) is None
+    os.close(beginner)
+    abandoned = container.lock_abandoned(str(tmp_path), aside)
+    assert abandoned is not None
+    os.close(abandoned)
+
+
+def test_a_container_that_is_being_prepared_is_locked(tmp_path: Path) -> None:
+    lock = container.begin(str(tmp_path), str(tmp_path / ".new-x"))
+    assert container.lock_abandoned(str(tmp_path), str(tmp_path / ".new-x")) is None
+    os.close(lock)
