@@ -144,17 +144,20 @@ class Container:
 
         Raises:
             Conflict: a container with this id exists.
+            InvalidArgument: the state root cannot be written to.
         """
         validate_id(container_id)
         directory = f"{root}/{container_id}"
         container = cls(root, container_id, None)
         try:
+            os.makedirs(root, 0o711, exist_ok=True)
             os.mkdir(directory, 0o711)
         except FileExistsError:
             container.is_left_over = True
-        except FileNotFoundError:
-            os.makedirs(root, 0o711, exist_ok=True)
-            return cls.claim(root, container_id)
+        except OSError as error:
+            reason = (error.strerror or "").lower()
+            hint = "name a directory of yours with --root, or set XDG_RUNTIME_DIR"
+            raise InvalidArgument(f"make state directory {directory}: {reason}; {hint}") from None
         descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -306,7 +306,7 @@ def test_a_state_root_that_is_not_the_users_is_named(user: User) -> None:
     result = user.call("--root", "/root/orlop", "run", "--bundle", str(made.path), unique_name())
     assert result.status == 1
     assert "/root/orlop" in result.errors
-    assert "permission denied" in result.errors
+    assert "permission denied; name a directory of yours with --root" in result.errors
 
 
 def test_a_bundle_that_others_may_not_read_is_named(user: User) -> None:
