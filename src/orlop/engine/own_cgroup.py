@@ -19,13 +19,23 @@ _PARENT = "/orlop"
 _OURS = ("launcher-", "monitor-")
 
 
+def _layout() -> cgroup.Layout:
+    """The hierarchies to move in: where there are any of version 1, those alone.
+
+    They carry the limits, and who ends a service or a session there looks in them (systemd's is one). A move in the
+    unified one takes the kernel's lock on all processes, 5 to 15 ms in which no container starts.
+    """
+    found = cgroup.detect()
+    return cgroup.Layout(found.v1, None) if found.v1 else found
+
+
 def enter(role: str, children: Iterable[int] = ()) -> None:
     """Move the calling, single-threaded process to a cgroup of its own, and ``children`` too; where none can be made, stay.
 
     ``role`` is ``launcher`` or ``monitor``. It takes the kernel many milliseconds, so nobody should be waiting.
     """
     try:
-        group = cgroup.detect().group(f"{_PARENT}/{role}-{os.getpid()}")
+        group = _layout().group(f"{_PARENT}/{role}-{os.getpid()}")
         group.create()  # without device rules: a monitor opens what its container was given
         for descriptor in group.join_files():
             try:
@@ -41,7 +51,7 @@ def enter(role: str, children: Iterable[int] = ()) -> None:
 def leave() -> None:
     """Move the calling process to the top again, and remove what then is empty."""
     try:
-        for hierarchy in cgroup.detect().group(_PARENT).hierarchies:
+        for hierarchy in _layout().group(_PARENT).hierarchies:
             # `tasks` where there is one: it spares the kernel's lock on all processes, and we have one thread.
             name = "tasks" if hierarchy.version == 1 else "cgroup.procs"
             descriptor = os.open(f"{hierarchy.directory('/')}/{name}", os.O_WRONLY | os.O_CLOEXEC)
@@ -51,7 +61,7 @@ def leave() -> None:
                 os.close(descriptor)
     except OSError:
         return  # `enter` could not either
-    for hierarchy in cgroup.detect().group(_PARENT).hierarchies:
+    for hierarchy in _layout().group(_PARENT).hierarchies:
         for role in _OURS:
             _remove(f"{hierarchy.directory(_PARENT)}/{role}{os.getpid()}")
     sweep()
@@ -59,7 +69,7 @@ def leave() -> None:
 
 def sweep() -> None:
     """Remove such cgroups that have no process any more, and ``/orlop`` if that was all there was in it."""
-    for hierarchy in cgroup.detect().group(_PARENT).hierarchies:
+    for hierarchy in _layout().group(_PARENT).hierarchies:
         directory = hierarchy.directory(_PARENT)
         try:
             names = os.listdir(directory)
