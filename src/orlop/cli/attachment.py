@@ -13,10 +13,10 @@ from orlop.errors import OrlopError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
-    from typing import Any
 
     from orlop.engine.container import Container
     from orlop.engine.start import Session
+    from orlop.linux.raw_mode import RawMode
 
 _CHUNK = frames.LARGEST
 #: Milliseconds that a container has run when there is time to look after what crashes left.
@@ -37,12 +37,12 @@ _FORWARDED = (
 class Terminal:
     """Our own terminal, raw while the container has it, and the signals that come to us meanwhile."""
 
-    __slots__ = ("_raw", "_saved", "_signals", "wake_reader", "wake_writer")
+    __slots__ = ("_mode", "_raw", "_signals", "wake_reader", "wake_writer")
 
     def __init__(self, *, raw: bool, signals: bool) -> None:
         self._raw = raw
         self._signals = (*_FORWARDED, _signal.SIGWINCH) if signals else (_signal.SIGWINCH,)
-        self._saved: Any = None
+        self._mode: RawMode | None = None
         self.wake_reader = -1
         self.wake_writer = -1
 
@@ -65,32 +65,16 @@ class Terminal:
         """Give the keyboard to the container: no echo, no lines, no signals of our own."""
         if not self._raw:
             return
-        import termios
+        from orlop.linux.raw_mode import RawMode
 
-        self._saved = termios.tcgetattr(0)
-        mode: list[Any] = termios.tcgetattr(0)
-        mode[0] &= ~(
-            termios.IGNBRK | termios.BRKINT | termios.PARMRK | termios.ISTRIP
-            | termios.INLCR | termios.IGNCR | termios.ICRNL | termios.IXON
-        )  # fmt: skip
-        mode[1] &= ~termios.OPOST
-        mode[2] = mode[2] & ~(termios.CSIZE | termios.PARENB) | termios.CS8
-        mode[3] &= ~(termios.ECHO | termios.ECHONL | termios.ICANON | termios.ISIG | termios.IEXTEN)
-        mode[6][termios.VMIN] = 1
-        mode[6][termios.VTIME] = 0
-        termios.tcsetattr(0, termios.TCSADRAIN, mode)
+        self._mode = RawMode(0)
+        self._mode.__enter__()
 
     def restore(self) -> None:
         """Put our terminal back as it was."""
-        if self._saved is None:
-            return
-        import termios
-
-        saved, self._saved = self._saved, None
-        try:
-            termios.tcsetattr(0, termios.TCSADRAIN, saved)
-        except OSError:
-            return  # the terminal itself is gone
+        if self._mode is not None:
+            self._mode.restore()
+            self._mode = None
 
     @staticmethod
     def size() -> tuple[int, int] | None:

@@ -22,7 +22,7 @@ class RawMode:
     def __enter__(self) -> RawMode:
         if self._descriptor >= 0:
             self._before = termios.tcgetattr(self._descriptor)
-            mode = termios.tcgetattr(self._descriptor)
+            mode: list[Any] = termios.tcgetattr(self._descriptor)
             mode[0] &= ~(
                 termios.IGNBRK
                 | termios.BRKINT
@@ -38,11 +38,19 @@ class RawMode:
             mode[3] &= ~(termios.ECHO | termios.ECHONL | termios.ICANON | termios.ISIG | termios.IEXTEN)
             mode[6][termios.VMIN] = 1
             mode[6][termios.VTIME] = 0
-            termios.tcsetattr(self._descriptor, termios.TCSANOW, mode)
+            termios.tcsetattr(self._descriptor, termios.TCSADRAIN, mode)
         return self
+
+    def restore(self) -> None:
+        """Bring the old mode back now; nothing if that was done, or if the terminal is gone."""
+        before, self._before = self._before, []
+        if before:
+            try:
+                termios.tcsetattr(self._descriptor, termios.TCSADRAIN, before)
+            except termios.error:
+                return  # there is no terminal any more to put right
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._before:
-            termios.tcsetattr(self._descriptor, termios.TCSANOW, self._before)
+        self.restore()
