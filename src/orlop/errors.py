@@ -8,6 +8,10 @@
     ├── NotFound              no such container, file or object
     ├── Conflict              the name is taken, or the state does not allow it
     ├── Unsupported           this kernel or machine lacks something; says what
+    ├── InvalidArchive        a layer or an archive that is damaged, hostile or of an unknown kind
+    ├── DigestMismatch        data that is not what its digest or size says
+    ├── RegistryError         a registry's refusal, with its status and code
+    │   └── Unauthorized      it wants other credentials, or none help
     ├── StepFailed            a step of a container's set-up failed; says which
     ├── HookFailed            a hook of the configuration failed
     ├── CommandNotFound       the program to run is not there        (exit 127)
@@ -57,6 +61,37 @@ class Unsupported(OrlopError):
     """The kernel or the machine lacks something that was asked for."""
 
     http_status = 501
+
+
+class InvalidArchive(OrlopError):
+    """A layer or an archive is truncated, damaged, hostile, or of a kind that is not known."""
+
+    http_status = 400
+
+
+class DigestMismatch(OrlopError):
+    """Data is not what its digest or its size says it is."""
+
+
+class RegistryError(OrlopError):
+    """A registry refused or could not be talked to.
+
+    ``status`` is the HTTP status or 0 where there was no answer, ``code`` the distribution specification's error
+    code (``MANIFEST_UNKNOWN``, ``TOOMANYREQUESTS``, …) or empty.
+    """
+
+    http_status = 502
+
+    def __init__(self, message: str, *, status: int = 0, code: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+class Unauthorized(RegistryError):
+    """A registry wants credentials that it was not given, or does not accept those that it was given."""
+
+    http_status = 401
 
 
 class StepFailed(OrlopError):
