@@ -1,88 +1,38 @@
-"""The engine as an ordinary user: the same commands, in a user namespace.
-
-The user is known in a mount namespace of the test's own only, whose /etc/passwd and /etc/subuid name it.
-"""
+"""The engine as an ordinary user: the same commands, in a user namespace."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.conftest import busybox_root
-from tests.integration.engine.conftest import ORLOP, Engine, wait_until
+from tests.integration.conftest import REPOSITORY
+from tests.integration.engine.conftest import ORLOP, wait_until
+from tests.integration.engine.ordinary_user import SUBORDINATE, UID, make_engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-USER = "orlop-engine"
-UID = 7790
-SUBORDINATE = 4_000_000
-
-#: What the user's mount namespace is told before it serves: each file over the machine's own.
-_PREPARE = """
-for file in passwd group subuid subgid; do mount --bind "$1/$file" "/etc/$file" || exit 1; done
-echo ready
-exec sleep 100000
-"""
-
-
-def make_engine(rootfs: Path, *, ranges: bool) -> Iterator[Engine]:
-    if shutil.which("newuidmap") is None:
-        pytest.skip("needs newuidmap (Debian's uidmap)")
-    directory = Path(f"/var/tmp/orlop-user-{os.getpid()}-{ranges}")
-    directory.mkdir(mode=0o755)
-    files = directory / "etc"
-    files.mkdir()
-    (files / "passwd").write_text(Path("/etc/passwd").read_text() + f"{USER}:x:{UID}:{UID}::{directory}/home:/bin/sh\n")
-    (files / "group").write_text(Path("/etc/group").read_text() + f"{USER}:x:{UID}:\n")
-    for name in ("subuid", "subgid"):
-        (files / name).write_text(f"{USER}:{SUBORDINATE}:65536\n" if ranges else "")
-    for name in ("home", "home/state", "home/run"):
-        (directory / name).mkdir()
-    busybox_root(directory / "home/rootfs")
-    (directory / "home/rootfs/tmp").chmod(0o1777)
-    subprocess.run(["chown", "-hR", f"{UID}:{UID}", directory / "home"], check=True)
-    holder = subprocess.Popen(
-        ["unshare", "--mount", "--propagation", "private", "sh", "-c", _PREPARE, "sh", files], stdout=subprocess.PIPE
-    )
-    try:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == b"ready\n"
-        prefix = (
-            "nsenter", f"--mount=/proc/{holder.pid}/ns/mnt",
-            "setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups", "--inh-caps=-all",
-            "env", "-i", f"HOME={directory}/home", "PATH=/usr/local/bin:/usr/bin:/bin",
-        )  # fmt: skip
-        if subprocess.run([*prefix, ORLOP, "--version"], capture_output=True, check=False).returncode:
-            pytest.skip(f"an ordinary user cannot run {ORLOP}")
-        engine = Engine(directory / "home/state", directory / "home/rootfs", prefix)
-        assert engine.run("true").code == 0
-        yield engine
-        engine.close()
-    finally:
-        holder.kill()
-        holder.wait()
-        assert holder.stdout is not None
-        holder.stdout.close()
-        shutil.rmtree(directory)
+    from tests.integration.engine.conftest import Engine
 
 
 @pytest.fixture(scope="module")
 def user(rootfs: Path) -> Iterator[Engine]:
     """The engine of a user with ranges of subordinate ids."""
-    yield from make_engine(rootfs, ranges=True)
+    with make_engine("life", ranges=True) as engine:
+        yield engine
 
 
 @pytest.fixture(scope="module")
 def poor_user(rootfs: Path) -> Iterator[Engine]:
     """The engine of a user whom the administrator gave no ranges."""
-    yield from make_engine(rootfs, ranges=False)
+    with make_engine("life", ranges=False) as engine:
+        yield engine
 
 
 def test_root_inside_is_the_user_outside(user: Engine) -> None:
@@ -176,3 +126,65 @@ def test_somebody_else_cannot_use_the_launcher(user: Engine) -> None:
     launch.send(client, b"{}")
     assert client.recv(1000)[:1] == frames.REFUSED
     client.close()
+
+
+def entered(user: Engine, code: str) -> str:
+    """What a process of the user's prints that has entered a namespace of its own."""
+    script = f"""
+import os, sys
+sys.path.insert(0, {str(REPOSITORY / "src")!r})
+from orlop.engine import own_namespace
+own_namespace.enter()
+{code}
+"""
+    command = [*user.prefix, sys.executable, "-I", "-S", "-c", script]
+    return subprocess.run(command, capture_output=True, check=True, text=True, timeout=60).stdout
+
+
+def test_a_command_becomes_root_of_its_own_namespace_with_all_of_the_users_ids(user: Engine) -> None:
+    path = user.root.parent / "entered"
+    code = f"""
+print(os.getuid(), os.geteuid(), os.getgid())
+os.close(os.open({str(path)!r}, os.O_CREAT | os.O_WRONLY))
+os.chown({str(path)!r}, 5, 6)
+own_namespace.enter()
+print(open("/proc/self/uid_map").read())
+"""
+    assert entered(user, code).split() == ["0", "0", "0", "0", str(UID), "1", "1", str(SUBORDINATE), "65536"]
+    assert (path.stat().st_uid, path.stat().st_gid) == (SUBORDINATE + 4, SUBORDINATE + 5)
+    path.unlink()
+
+
+def test_what_a_command_mounts_in_its_own_namespace_nobody_else_sees(user: Engine) -> None:
+    code = f"""
+from orlop.linux import mount
+tree = mount.new("tmpfs", "tmpfs")
+mount.attach(tree, os.open({str(user.root)!r}, os.O_PATH))
+print("tmpfs " + {str(user.root)!r} in open("/proc/self/mounts").read())
+"""
+    assert entered(user, code) == "True\n"
+    holder = next(word for word in user.prefix if word.startswith("--mount=")).removeprefix("--mount=")
+    assert str(user.root) not in Path(holder).parent.parent.joinpath("mounts").read_text()
+
+
+def test_a_user_without_ranges_is_root_alone_in_the_own_namespace(poor_user: Engine) -> None:
+    code = 'print(os.geteuid(), open("/proc/self/uid_map").read())'
+    assert entered(poor_user, code).split() == ["0", "0", str(UID), "1"]
+
+
+def test_a_process_with_threads_is_told_that_it_cannot_enter(user: Engine) -> None:
+    code = f"""
+import os, sys, threading
+sys.path.insert(0, {str(REPOSITORY / "src")!r})
+from orlop.engine import own_namespace
+done = threading.Event()
+threading.Thread(target=done.wait).start()
+try:
+    own_namespace.enter()
+except Exception as error:
+    print(error)
+done.set()
+"""
+    command = [*user.prefix, sys.executable, "-I", "-c", code]
+    out = subprocess.run(command, capture_output=True, check=True, text=True, timeout=60).stdout
+    assert out == "a user namespace can only be entered by a process with one thread\n"
