@@ -8,6 +8,8 @@
     ├── NotFound              no such container, file or object
     ├── Conflict              the name is taken, or the state does not allow it
     ├── Unsupported           this kernel or machine lacks something; says what
+    ├── InvalidReference      an image's name that breaks the rules for names
+    ├── InvalidImage          a manifest, index or image configuration that breaks its specification
     ├── InvalidArchive        a layer or an archive that is damaged, hostile or of an unknown kind
     ├── DigestMismatch        data that is not what its digest or size says
     ├── RegistryError         a registry's refusal, with its status and code
@@ -61,6 +63,18 @@ class Unsupported(OrlopError):
     """The kernel or the machine lacks something that was asked for."""
 
     http_status = 501
+
+
+class InvalidReference(OrlopError):
+    """An image's name cannot be one: a wrong character, an upper-case repository, something that is too long."""
+
+    http_status = 400
+
+
+class InvalidImage(OrlopError):
+    """A manifest, an index or an image's configuration breaks its specification, or contradicts itself."""
+
+    http_status = 400
 
 
 class InvalidArchive(OrlopError):
