@@ -10,9 +10,20 @@ from _json import encode_basestring, make_encoder, make_scanner
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 _WHITESPACE = " \t\n\r"
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of its members, which must all have different names."""
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        names = [name for name, _ in pairs]
+        repeated = next(name for position, name in enumerate(names) if name in names[:position])
+        raise ValueError(f"the JSON object has more than one {dumps(repeated[:80])}")
+    return members
 
 
 class _Context:
@@ -20,7 +31,7 @@ class _Context:
 
     strict = True
     object_hook = None
-    object_pairs_hook = None
+    object_pairs_hook: Callable[[list[tuple[str, Any]]], Any] | None = None
     parse_float = float
     parse_int = int
     memo: dict[str, str] = {}
@@ -30,7 +41,12 @@ class _Context:
         raise ValueError(f"{name} is not a JSON value")
 
 
+class _StrictContext(_Context):
+    object_pairs_hook = staticmethod(_unique)
+
+
 _scan = make_scanner(_Context())  # type: ignore[arg-type]  # it reads attributes, whatever has them
+_scan_strictly = make_scanner(_StrictContext())  # type: ignore[arg-type]  # likewise
 
 
 def _refuse(value: object) -> Any:
@@ -40,8 +56,11 @@ def _refuse(value: object) -> Any:
 _encoders: dict[int | None, Any] = {}
 
 
-def loads(text: bytes | str) -> Any:
+def loads(text: bytes | str, *, unique_keys: bool = False) -> Any:
     """Parse one JSON document.
+
+    ``unique_keys`` refuses an object that names a member twice, which every reader is free to understand differently
+    (RFC 8259, section 4).
 
     Raises:
         ValueError: the text is not JSON, or something follows the document.
@@ -53,12 +72,16 @@ def loads(text: bytes | str) -> Any:
     while start < end and text[start] in _WHITESPACE:
         start += 1
     try:
-        value, stop = _scan(text, start)
+        value, stop = _scan_strictly(text, start) if unique_keys else _scan(text, start)
     except (StopIteration, ValueError, SystemError):
         # 3.13's scanner raises SystemError unless `json` is loaded; `json` also words the error well.
         import json
 
-        return json.loads(text, parse_constant=_Context.parse_constant)
+        hook = _unique if unique_keys else None
+        try:
+            return json.loads(text, parse_constant=_Context.parse_constant, object_pairs_hook=hook)
+        except RecursionError:
+            raise ValueError("JSON nested too deeply") from None
     except RecursionError:
         raise ValueError("JSON nested too deeply") from None
     while stop < end and text[stop] in _WHITESPACE:
