@@ -1,0 +1,63 @@
+"""Which images the containers of an engine use: what must not be taken from under them."""
+
+from __future__ import annotations
+
+from orlop.engine import container
+from orlop.errors import NotFound
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from orlop.engine.location import Location
+
+
+class InUse:
+    """What containers need: the digests of ``manifests``, and ``snapshots``, the chain IDs that they stand on."""
+
+    __slots__ = ("manifests", "snapshots")
+
+    def __init__(self) -> None:
+        self.manifests: set[str] = set()
+        self.snapshots: set[str] = set()
+
+
+def in_use(location: Location) -> InUse:
+    """What all containers need, those that do not run included.
+
+    One that is being made is not among them: until it is, it holds a lease on its image.
+
+    Raises:
+        OrlopError: a container's record is damaged, so that what it uses is not known.
+    """
+    found = InUse()
+    for _, record in _records(location):
+        if record.get("Manifest"):
+            found.manifests.add(record["Manifest"])
+        if record.get("Top"):
+            found.snapshots.add(record["Top"])
+    return found
+
+
+def containers_of(location: Location, image_id: str) -> list[tuple[str, str, bool]]:
+    """The containers that an image's were made from: of each its id, its name, and whether it is running.
+
+    Raises:
+        OrlopError: a container's record is damaged, so that what it uses is not known.
+    """
+    return [
+        (target.id, str(record["Name"]), target.state()["Running"])
+        for target, record in _records(location)
+        if record["Image"] == image_id
+    ]
+
+
+def _records(location: Location) -> Iterator[tuple[container.Container, dict[str, Any]]]:
+    for container_id in container.every_id(location):
+        target = container.Container(location, container_id)
+        try:
+            record = target.record
+        except NotFound:
+            continue  # removed meanwhile
+        yield target, record
