@@ -1,0 +1,1 @@
+"""Registries: a client of the OCI distribution protocol."""
