@@ -1,46 +1,41 @@
-"""How a transfer tells what it is doing, whoever shows it."""
+"""How a pull, a push or a load tells what it is doing, to whoever wants to know.
+
+`Progress` is the interface, and its own implementation that shows nothing. The methods may be called from several
+threads at once, as often as there is something to tell: whoever shows it decides what is worth showing.
+"""
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Protocol
-
-    class Progress(Protocol):
-        """Hears of transfers. It is called from several threads at once, often, and must neither wait nor raise."""
-
-        def update(self, name: str, action: str, current: int = 0, total: int = 0) -> None:
-            """Say where the transfer of ``name`` (a digest, or a tag) is.
-
-            ``action`` is one of `ACTIONS`; ``current`` and ``total`` are bytes, and 0 where they are not known.
-            """
+#: What a layer's line ends with; nothing follows it for that layer.
+FINAL = frozenset(("Already exists", "Layer already exists", "Loaded", "Pull complete", "Pushed"))
+_MOUNTED = "Mounted from "
 
 
-#: In the order in which a blob goes through them, Docker's words.
-WAITING = "Waiting"
-DOWNLOADING = "Downloading"
-VERIFYING = "Verifying Checksum"
-DOWNLOADED = "Download complete"
-EXTRACTING = "Extracting"
-PULLED = "Pull complete"
-EXISTS = "Already exists"
-RETRYING = "Retrying"
-PREPARING = "Preparing"
-PUSHING = "Pushing"
-PUSHED = "Pushed"
-MOUNTED = "Mounted"
-LAYER_EXISTS = "Layer already exists"
-
-ACTIONS = (
-    WAITING, DOWNLOADING, VERIFYING, DOWNLOADED, EXTRACTING, PULLED, EXISTS, RETRYING, PREPARING, PUSHING, PUSHED,
-    MOUNTED, LAYER_EXISTS,
-)  # fmt: skip
-
-
-class Silence:
-    """Progress that nobody looks at."""
+class Progress:
+    """What is told while images move. Subclasses show it; this class shows nothing."""
 
     __slots__ = ()
 
-    def update(self, name: str, action: str, current: int = 0, total: int = 0) -> None:
-        """Do nothing."""
+    def update(self, identifier: str, action: str, current: int | None = None, total: int | None = None) -> None:
+        """Tell what happens to one layer, whose ``identifier`` is the first 12 digits of its digest.
+
+        ``action`` is one of Docker's words: ``Pulling fs layer``, ``Waiting``, ``Downloading``,
+        ``Verifying Checksum``, ``Download complete``, ``Extracting``, ``Pull complete``, ``Already exists``,
+        ``Preparing``, ``Pushing``, ``Layer already exists``, ``Mounted from library/debian``, ``Pushed``,
+        ``Retrying in 2 seconds``. ``current`` bytes of ``total`` are done, where there is something to count; a total
+        that is not known is left out.
+        """
+
+    def say(self, text: str) -> None:
+        """Tell a whole line, such as ``Digest: sha256:…``; it has no line ending."""
+
+
+class Quiet(Progress):
+    """Shows nothing."""
+
+    __slots__ = ()
+
+
+def is_final(action: str) -> bool:
+    """Whether nothing more happens to a layer after this."""
+    return action in FINAL or action.startswith(_MOUNTED)
