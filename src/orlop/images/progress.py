@@ -6,9 +6,29 @@ threads at once, as often as there is something to tell: whoever shows it decide
 
 from __future__ import annotations
 
-#: What a layer's line ends with; nothing follows it for that layer.
-FINAL = frozenset(("Already exists", "Layer already exists", "Loaded", "Pull complete", "Pushed"))
-_MOUNTED = "Mounted from "
+#: What a layer's line says: Docker's words, in the order in which a layer goes through them.
+PULLING = "Pulling fs layer"
+WAITING = "Waiting"
+DOWNLOADING = "Downloading"
+VERIFYING = "Verifying Checksum"
+DOWNLOADED = "Download complete"
+EXTRACTING = "Extracting"
+PULLED = "Pull complete"
+EXISTS = "Already exists"
+RETRYING = "Retrying"
+PREPARING = "Preparing"
+PUSHING = "Pushing"
+PUSHED = "Pushed"
+MOUNTED = "Mounted"
+LAYER_EXISTS = "Layer already exists"
+LOADED = "Loaded"
+
+ACTIONS = (
+    PULLING, WAITING, DOWNLOADING, VERIFYING, DOWNLOADED, EXTRACTING, PULLED, EXISTS, RETRYING, PREPARING, PUSHING,
+    PUSHED, MOUNTED, LAYER_EXISTS, LOADED,
+)  # fmt: skip
+
+_FINAL = (PULLED, EXISTS, PUSHED, LAYER_EXISTS, LOADED)
 
 
 class Progress:
@@ -19,11 +39,9 @@ class Progress:
     def update(self, identifier: str, action: str, current: int | None = None, total: int | None = None) -> None:
         """Tell what happens to one layer, whose ``identifier`` is the first 12 digits of its digest.
 
-        ``action`` is one of Docker's words: ``Pulling fs layer``, ``Waiting``, ``Downloading``,
-        ``Verifying Checksum``, ``Download complete``, ``Extracting``, ``Pull complete``, ``Already exists``,
-        ``Preparing``, ``Pushing``, ``Layer already exists``, ``Mounted from library/debian``, ``Pushed``,
-        ``Retrying in 2 seconds``. ``current`` bytes of ``total`` are done, where there is something to count; a total
-        that is not known is left out.
+        ``action`` begins with one of `ACTIONS`, which may be followed by more, as in ``Mounted from library/debian`` and
+        ``Retrying in 2 seconds``. ``current`` bytes of ``total`` are done, where there is something to count; a number
+        that is not known is 0 or left out.
         """
 
     def say(self, text: str) -> None:
@@ -31,11 +49,14 @@ class Progress:
 
 
 class Quiet(Progress):
-    """Shows nothing."""
+    """Progress that nobody looks at."""
 
     __slots__ = ()
 
 
+Silence = Quiet
+
+
 def is_final(action: str) -> bool:
     """Whether nothing more happens to a layer after this."""
-    return action in FINAL or action.startswith(_MOUNTED)
+    return action in _FINAL or action.startswith(MOUNTED)
