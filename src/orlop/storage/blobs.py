@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from orlop.storage.ingest import Ingest, Writer
+    from orlop.storage.leases import Lease
 
 #: Nobody else may look in: a layer may hold a setuid program that the host has since repaired (CVE-2021-41091).
 _PRIVATE = 0o700
@@ -143,14 +144,16 @@ class Blobs:
         finally:
             os.close(descriptor)
 
-    def write(self, data: bytes) -> str:
-        """Store a small blob and return its sha256 digest. It may be there already.
+    def write(self, data: bytes, lease: Lease | None = None) -> str:
+        """Store a small blob and return its sha256 digest. It may be there already; ``lease`` holds it before.
 
         Raises:
             OrlopError: there is no space left.
             OSError: it cannot be written.
         """
         digest = digests.of(data)
+        if lease is not None:
+            lease.hold(digest)
         try:
             if os.stat(self.path(digest)).st_size == len(data):
                 return digest

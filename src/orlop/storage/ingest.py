@@ -22,12 +22,13 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from orlop.storage.blobs import Blobs
+    from orlop.storage.leases import Lease
 
 _NEW = "new-"
 _CHUNK = 1 << 20
 
 #: How a disk says that it is full: no blocks, no quota, or (as some network file systems have it) too large.
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class _Aside:
@@ -82,7 +83,7 @@ class _Aside:
     def _failed(self, error: OSError) -> Exception:
         """Give back the space that the content took; returns what to raise."""
         self._discard()
-        if error.errno in _FULL:
+        if error.errno in FULL:
             return OrlopError(
                 f"cannot store a blob in {self._blobs.directory}: {os.strerror(error.errno).lower()}; "
                 "free some with 'orlop system prune' and try again"
@@ -125,14 +126,16 @@ class Writer(_Aside):
         """
         self._append(data)
 
-    def commit(self) -> tuple[str, int]:
-        """Publish the blob, unless it is there already; returns its digest and size.
+    def commit(self, lease: Lease | None = None) -> tuple[str, int]:
+        """Publish the blob, unless it is there already; returns its digest and size. ``lease`` holds it before.
 
         Raises:
             OrlopError: there is no space left.
             OSError: it cannot be written.
         """
         digest, size = digests.result(self._hash), self.offset
+        if lease is not None:
+            lease.hold(digest)
         try:
             there = os.stat(self._blobs.path(digest)).st_size == size
         except FileNotFoundError:
