@@ -16,10 +16,20 @@ _STEPS = (
 
 def since(moment: str) -> str:
     """The time that passed since an RFC 3339 moment in UTC, such as ``5 minutes``."""
-    import calendar
+    return words(time.time() - seconds(moment))
 
-    then = calendar.timegm(time.strptime(moment[:19], "%Y-%m-%dT%H:%M:%S"))
-    return words(time.time() - then)
+
+def seconds(moment: str) -> int:
+    """Whole seconds from 1970 to an RFC 3339 moment in UTC; lists ask for this a thousand times.
+
+    Raises:
+        ValueError: it is no such moment.
+    """
+    year, month, day = int(moment[:4]), int(moment[5:7]), int(moment[8:10])
+    # The year begins in March, which puts the leap day at its end: month m begins on its day (153 * m + 2) // 5.
+    year -= month < 3
+    days = year * 365 + year // 4 - year // 100 + year // 400 + (153 * ((month + 9) % 12) + 2) // 5 + day - 719469
+    return days * 86400 + int(moment[11:13]) * 3600 + int(moment[14:16]) * 60 + int(moment[17:19])
 
 
 def words(seconds: float) -> str:
