@@ -10,7 +10,7 @@ import _socket
 import os
 import time
 
-from orlop.errors import StepFailed
+from orlop.errors import InvalidConfig, StepFailed
 from orlop.linux import cgroup, clone, namespace, pidfd, procfs, sealed
 from orlop.runtime import channel as channels
 from orlop.runtime import (
@@ -172,10 +172,16 @@ class Creation:
         setup.propagation = rootfs.PROPAGATION.get(linux.get("rootfsPropagation") or "", 0)
         setup.root_tree = -1
         setup.mounts = self._mounts = mounts.read(spec.get("mounts") or [], self._bundle, linux.get("mountLabel") or "")
-        # An ordinary user may copy mounts only in a mount namespace of his own: init does it then.
+        setup.root_mounts = request.root_mounts
+        if setup.root_mounts:
+            import orlop.storage.mounts  # noqa: F401 - init may need it
+
+            if "mount" not in setup.plan.kinds:
+                raise InvalidConfig("a root file system of mounts needs a mount namespace: add one to linux.namespaces")
+        # An ordinary user may make and copy mounts only in a mount namespace of his own: init does it then.
         setup.clones_inside = os.geteuid() != 0 and setup.plan.is_new("user")
         if "mount" in setup.plan.kinds and not setup.clones_inside:
-            setup.root_tree = self._own(rootfs.clone(self._rootfs))
+            setup.root_tree = self._own(rootfs.open_tree(self._rootfs, setup.root_mounts))
         for each, entry in zip(self._mounts, spec.get("mounts") or [], strict=True):
             if each.options.bind and not setup.clones_inside:
                 mounts.clone_source(each)

@@ -32,6 +32,7 @@ from orlop.runtime.step import step
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from orlop.linux.cgroup import Group
@@ -51,6 +52,7 @@ class Setup:
         keyring: the name of its session keyring.
         plan: the namespaces.
         root_path, root_tree: the root file system's directory, and its detached copy (-1 without a mount namespace).
+        root_mounts: what the root file system is made of, if it is not what is in that directory.
         mounts: with the sources of bind mounts opened.
         propagation: MS_* type of ``rootfsPropagation``, or 0.
         group, group_files: the cgroup, and the files to join it with.
@@ -59,7 +61,7 @@ class Setup:
         program, notify: the seccomp filter, and the connected socket of its ``listenerPath``.
         streams: standard input, output and error.
         preserve, listen: how many descriptors from 3 up stay open, and how many of them are activated sockets.
-        clones_inside: whether init has to copy the root and the bind mounts' sources itself.
+        clones_inside: whether init has to make or copy the root and the bind mounts' sources itself.
         sealed: whether the interpreter's file is out of reach, so that no trampoline is needed.
         runtimes_own: descriptors that the runtime alone may hold, so that their end is its end: its side of the channel
             and the container's lock.
@@ -82,6 +84,7 @@ class Setup:
         "preserve",
         "program",
         "propagation",
+        "root_mounts",
         "root_path",
         "root_tree",
         "runtimes_own",
@@ -95,6 +98,7 @@ class Setup:
     plan: NamespacePlan
     root_path: str
     root_tree: int
+    root_mounts: Sequence[dict[str, Any]]
     mounts: list[Mount]
     propagation: int
     group: Group
@@ -214,7 +218,7 @@ def _set_names(setup: Setup) -> None:
 def _build_root(setup: Setup, linux: dict[str, Any], process_spec: dict[str, Any]) -> tuple[int, int]:
     """Mount everything; returns descriptors of the root and of the procfs that was mounted on ``/proc``, if any."""
     if setup.clones_inside and "mount" in setup.plan.kinds:
-        setup.root_tree = rootfs.clone(setup.root_path)
+        setup.root_tree = rootfs.open_tree(setup.root_path, setup.root_mounts)
         for each in setup.mounts:
             if each.options.bind:
                 mounts.clone_source(each)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
     from orlop.linux.seccomp.cache import Cache
 
 
@@ -21,6 +24,9 @@ class Request:
         restartable: this process may execute its own command line anew, in a sealed interpreter, before it has
             done anything (`orlop.linux.sealed`).
         filters: seccomp filters that the caller keeps compiled, or None to compile anew.
+        root_mounts: what the root file system is made of, as `orlop.storage.mounts.Mount.as_json` writes it, where it
+            is not simply the directory that the configuration names. That directory is then only the place where the
+            mount is attached, in the container's mount namespace: nobody else sees it, and it ends with the container.
     """
 
     __slots__ = (
@@ -35,6 +41,7 @@ class Request:
         "preserve_fds",
         "restartable",
         "root",
+        "root_mounts",
         "rootless",
         "stdio",
         "systemd_cgroup",
@@ -57,6 +64,7 @@ class Request:
         systemd_cgroup: bool = False,
         restartable: bool = False,
         filters: Cache | None = None,
+        root_mounts: Sequence[dict[str, Any]] = (),
     ) -> None:
         self.root = root
         self.id = id
@@ -72,3 +80,4 @@ class Request:
         self.systemd_cgroup = systemd_cgroup
         self.restartable = restartable
         self.filters = filters
+        self.root_mounts = root_mounts

@@ -8,6 +8,11 @@ from orlop.errors import StepFailed
 from orlop.linux import mount
 from orlop.runtime.step import step
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
 #: ``linux.rootfsPropagation`` → MS_* type.
 PROPAGATION = {
     "private": mount.MS_PRIVATE,
@@ -32,6 +37,20 @@ def clone(path: str) -> int:
             os.stat(path)
             raise StepFailed("open root file system", path, "not a directory", 20)
         return mount.clone(mount.AT_FDCWD, path, recursive=True)
+
+
+def open_tree(path: str, root_mounts: Sequence[dict[str, Any]]) -> int:
+    """The root file system as a detached mount: a copy of what is at ``path``, or ``root_mounts`` made anew.
+
+    Raises:
+        StepFailed: it cannot be had.
+    """
+    if not root_mounts:
+        return clone(path)
+    from orlop.storage import mounts
+
+    with step("mount root file system"):
+        return mounts.attach([mounts.Mount.from_json(each) for each in root_mounts])
 
 
 def isolate(propagation: int) -> None:
