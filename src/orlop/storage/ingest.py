@@ -92,6 +92,8 @@ class _Aside:
 
     def _publish(self, digest: str) -> None:
         try:
+            if os.fstat(self._descriptor).st_size != self.offset:
+                os.ftruncate(self._descriptor, self.offset)  # a signal came in the middle of a write
             os.fdatasync(self._descriptor)
         except OSError as error:
             raise self._failed(error) from error
@@ -284,7 +286,11 @@ def sweep(blobs: Blobs, before: float) -> int:
     ``before`` is in seconds since 1970. Returns how many bytes of the disk that frees.
     """
     freed = 0
-    for name in os.listdir(blobs.ingests):
+    try:
+        names = os.listdir(blobs.ingests)
+    except FileNotFoundError:
+        return 0  # never used
+    for name in names:
         path = f"{blobs.ingests}/{name}"
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
@@ -317,7 +323,12 @@ def _is_there(blobs: Blobs, target: str, digest: str, size: int) -> bool:
 
 def _claim(path: str) -> int | None:
     """Make or open a file and wait for the lock on it; None if it was renamed or removed meanwhile."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags, 0o600)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)  # somebody cleared the directory by hand
+        descriptor = os.open(path, flags, 0o600)
     try:
         if _lock(descriptor, path, wait=True):
             return descriptor

@@ -36,20 +36,12 @@ _TEMPORARY = "lease-"
 
 
 class Leases:
-    """The leases of one store. Making the value touches nothing; `prepare` makes the directory."""
+    """The leases of one store. Making the value touches nothing; the first use makes the directory."""
 
     __slots__ = ("directory",)
 
     def __init__(self, directory: str) -> None:
         self.directory = directory
-
-    def prepare(self) -> None:
-        """Make the directory, if it is missing.
-
-        Raises:
-            OSError: it cannot be made.
-        """
-        os.makedirs(self.directory, 0o700, exist_ok=True)
 
     def take(self) -> Lease:
         """A new lease, which costs nothing until something is held by it; use it as a context manager."""
@@ -193,7 +185,12 @@ class Lock:
         self._descriptor = -1
 
     def __enter__(self) -> Lock:
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        try:
+            descriptor = os.open(self._path, flags, 0o600)
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(self._path), 0o700, exist_ok=True)
+            descriptor = os.open(self._path, flags, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         except BaseException:
