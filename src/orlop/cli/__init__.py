@@ -1,6 +1,9 @@
 """The command line: words in, words out. Each command is a few lines over the engine.
 
-`main` finds the command's module by its name; a module has a ``PARSER`` and ``run(location, said) -> int``.
+`main` finds the command's module by its name; a module has a ``PARSER`` and ``run(location, said) -> int``. A command
+in a group (``orlop image prune``) either is one of those by another name, or has a module of its own, named for both
+words. A module with ``IN_NAMESPACE`` set handles files of an image, so that an ordinary user's runs as root of a user
+namespace of theirs.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from orlop.options import Option, Parser
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from types import ModuleType
 
 COMMANDS = (
@@ -23,9 +26,79 @@ COMMANDS = (
     ("stop", "Stop one or more running containers"),
     ("kill", "Kill one or more running containers"),
     ("rm", "Remove one or more containers"),
-    ("inspect", "Return low-level information on containers"),
+    ("commit", "Create a new image from a container's changes"),
+    ("export", "Export a container's filesystem as a tar archive"),
+    ("pull", "Download an image from a registry"),
+    ("push", "Upload an image to a registry"),
+    ("images", "List images"),
+    ("tag", "Create a tag that refers to an image"),
+    ("rmi", "Remove one or more images"),
+    ("history", "Show the history of an image"),
+    ("save", "Save one or more images to an archive"),
+    ("load", "Load images from an archive"),
+    ("import", "Create an image from a file system's archive"),
+    ("search", "Search a registry for images"),
+    ("login", "Authenticate to a registry"),
+    ("logout", "Log out from a registry"),
+    ("inspect", "Return low-level information on containers and images"),
     ("version", "Show the orlop version"),
 )
+
+#: Groups of commands: for each command in it, the module and what it does.
+GROUPS: Mapping[str, tuple[str, tuple[tuple[str, str, str], ...]]] = {
+    "container": (
+        "Manage containers",
+        (
+            ("commit", "commit", "Create a new image from a container's changes"),
+            ("exec", "exec", "Execute a command in a running container"),
+            ("export", "export", "Export a container's filesystem as a tar archive"),
+            ("inspect", "container_inspect", "Display detailed information on containers"),
+            ("kill", "kill", "Kill one or more running containers"),
+            ("logs", "logs", "Fetch the logs of a container"),
+            ("ls", "ps", "List containers"),
+            ("rm", "rm", "Remove one or more containers"),
+            ("run", "run", "Create and run a new container"),
+            ("stop", "stop", "Stop one or more running containers"),
+        ),
+    ),
+    "image": (
+        "Manage images",
+        (
+            ("bootstrap", "image_bootstrap", "Make a base image from a distribution's packages"),
+            ("history", "history", "Show the history of an image"),
+            ("import", "import_image", "Create an image from a file system's archive"),
+            ("inspect", "image_inspect", "Display detailed information on images"),
+            ("load", "load", "Load images from an archive"),
+            ("ls", "images", "List images"),
+            ("prune", "image_prune", "Remove unused images"),
+            ("pull", "pull", "Download an image from a registry"),
+            ("push", "push", "Upload an image to a registry"),
+            ("rm", "rmi", "Remove one or more images"),
+            ("save", "save", "Save one or more images to an archive"),
+            ("tag", "tag", "Create a tag that refers to an image"),
+        ),
+    ),
+    "system": (
+        "Manage orlop's state on this machine",
+        (
+            ("check", "system_check", "Verify every blob and snapshot, and repair what is damaged"),
+            ("df", "system_df", "Show disk usage"),
+            ("prune", "system_prune", "Remove unused data"),
+        ),
+    ),
+}
+
+#: Commands whose module has another name, since theirs is a keyword of Python's.
+_MODULES = {"import": "import_image"}
+
+#: Other words for the commands of a group that people are used to.
+_SYNONYMS = {
+    ("container", "list"): "ls",
+    ("container", "ps"): "ls",
+    ("container", "remove"): "rm",
+    ("image", "list"): "ls",
+    ("image", "remove"): "rm",
+}
 
 PARSER = Parser(
     "orlop",
@@ -37,7 +110,10 @@ PARSER = Parser(
         Option("-v, --version", "Print version information and quit"),
     ),
     intermixed=False,
-    sections=(("Commands", COMMANDS),),
+    sections=(
+        ("Management commands", tuple((name, about) for name, (about, _) in GROUPS.items())),
+        ("Commands", COMMANDS),
+    ),
 )
 
 
@@ -71,26 +147,59 @@ def _main(arguments: Sequence[str]) -> int:
 
         sys.stdout.write(f"orlop version {orlop.__version__}\n")
         return 0
-    name, *words = said.arguments
-    if name == "container" and words:
-        name, *words = words
-    if name == "help":
-        sys.stdout.write(_module(words[0]).PARSER.help() if words else PARSER.help())
+    words = said.arguments
+    if words[0] == "help":
+        words = [*words[1:], "--help"]
+    if words[0].startswith("-"):
+        sys.stdout.write(PARSER.help())
         return 0
-    module = _module(name)
+    name, *words = words
+    if name in GROUPS:
+        group = _group_parser(name)
+        if not words or words[0].startswith("-"):
+            group.parse(words)
+            sys.stdout.write(group.help())
+            return 0
+        module = _in_group(name, words[0])
+        words = words[1:]
+    else:
+        module = _module(name)
     command = module.PARSER.parse(words)
     if command.wants_help:
         sys.stdout.write(module.PARSER.help())
         return 0
     from orlop.engine.location import locate
 
-    status: int = module.run(locate(said["root"], said["run-root"]), command)
+    location = locate(said["root"], said["run-root"])
+    if location.rootless and getattr(module, "IN_NAMESPACE", False):
+        from orlop.engine import own_namespace
+
+        own_namespace.enter()
+    status: int = module.run(location, command)
     return status
 
 
 def _module(name: str) -> ModuleType:
     if not any(name == known for known, _ in COMMANDS):
         raise InvalidArgument(f"'{name}' is not an orlop command; see 'orlop --help'")
+    return _load(_MODULES.get(name, name))
+
+
+def _in_group(group: str, name: str) -> ModuleType:
+    name = _SYNONYMS.get((group, name), name)
+    for known, module, _ in GROUPS[group][1]:
+        if name == known:
+            return _load(module)
+    raise InvalidArgument(f"'{name}' is not a command of 'orlop {group}'; see 'orlop {group} --help'")
+
+
+def _group_parser(name: str) -> Parser:
+    about, commands = GROUPS[name]
+    rows = tuple((command, meaning) for command, _, meaning in commands)
+    return Parser(f"orlop {name}", "COMMAND", about, intermixed=False, sections=(("Commands", rows),))
+
+
+def _load(name: str) -> ModuleType:
     full = f"orlop.cli.{name}"
     __import__(full)
     return sys.modules[full]

@@ -4,43 +4,85 @@ from __future__ import annotations
 
 import sys
 
-from orlop.options import Option, Parser
+from orlop.errors import InvalidReference, NotFound
+from orlop.options import Option, Parser, one_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from orlop.engine.location import Location
     from orlop.options import Parsed
 
+    #: Describes the object that a name means, or raises NotFound.
+    Description = Callable[[str], dict[str, Any]]
+
 PARSER = Parser(
     "orlop inspect",
     "NAME|ID [NAME|ID...]",
-    "Return low-level information on containers",
-    (Option("-f, --format", "'json', or a template such as '{{.State.Status}}'", value="string"),),
+    "Return low-level information on containers and images",
+    (
+        Option("-f, --format", "'json', or a template such as '{{.State.Status}}'", value="string"),
+        Option("--type", "Only look for this: container or image", value="string", read=one_of("container", "image")),
+    ),
     at_least=1,
 )
 
 
 def run(location: Location, said: Parsed) -> int:
     """Carry the command out."""
-    from orlop import json_text
-    from orlop.cli import template
+    kinds: list[Description] = []
+    if said["type"] in (None, "container"):
+        kinds.append(container_of(location))
+    if said["type"] in (None, "image"):
+        kinds.append(image_of(location))
+    return show(said["format"], said.arguments, kinds)
+
+
+def container_of(location: Location) -> Description:
+    """Descriptions of containers."""
     from orlop.engine import container, inspection, repair
-    from orlop.errors import NotFound
 
     repair.everything(location)
+    return lambda name: inspection.describe(container.find(location, name))
+
+
+def image_of(location: Location) -> Description:
+    """Descriptions of images."""
+    from orlop.engine import image_inspection, image_store
+
+    images = image_store.open_store(location)
+    return lambda name: image_inspection.describe(images, images.find(name))
+
+
+def show(format_: str | None, names: Sequence[str], kinds: Sequence[Description]) -> int:
+    """Print what the names mean, each the first kind that has it; 1 if one was not found."""
+    from orlop import json_text
+    from orlop.cli import template
+
     found: list[dict[str, Any]] = []
     status = 0
-    for name in said.arguments:
+    for name in names:
         try:
-            found.append(inspection.describe(container.find(location, name)))
+            found.append(_describe(name, kinds))
         except NotFound as error:
             sys.stderr.write(f"Error: {error}\n")
             status = 1
-    if said["format"]:
+    if format_:
         for each in found:
-            sys.stdout.write(template.render(said["format"], each) + "\n")
+            sys.stdout.write(template.render(format_, each) + "\n")
     else:
         sys.stdout.write(json_text.pretty(found, 4) + "\n")
     return status
+
+
+def _describe(name: str, kinds: Sequence[Description]) -> dict[str, Any]:
+    if len(kinds) == 1:
+        return kinds[0](name)
+    for kind in kinds:
+        try:
+            return kind(name)
+        except (NotFound, InvalidReference):
+            continue
+    raise NotFound(f"no such object: {name}")

@@ -1,0 +1,136 @@
+"""``orlop images``."""
+
+from __future__ import annotations
+
+from orlop.options import Option, Parser
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from orlop.engine.location import Location
+    from orlop.images.store import Image, ImageStore
+    from orlop.options import Parsed
+
+PARSER = Parser(
+    "orlop images",
+    "[REPOSITORY[:TAG]]",
+    "List images",
+    (
+        Option("-a, --all", "Show all images (there are no hidden ones)"),
+        Option("--digests", "Show digests"),
+        Option(
+            "-f, --filter",
+            "Filter by dangling=true|false, label=KEY[=VALUE], before=IMAGE, since=IMAGE, until=TIME or reference=PATTERN",
+            value="filter",
+            many=True,
+        ),
+        Option("--format", "'table', 'json', or a template such as '{{.Repository}}'", value="string", default="table"),
+        Option("--no-trunc", "Don't truncate output"),
+        Option("-q, --quiet", "Only show image IDs"),
+    ),
+    at_most=1,
+)
+
+NONE = "<none>"
+
+_COLUMNS = (
+    ("REPOSITORY", "Repository"),
+    ("TAG", "Tag"),
+    ("DIGEST", "Digest"),
+    ("IMAGE ID", "ID"),
+    ("CREATED", "CreatedSince"),
+    ("SIZE", "Size"),
+)
+
+
+def run(location: Location, said: Parsed) -> int:
+    """Carry the command out."""
+    from orlop.cli import listing
+    from orlop.engine import image_store
+
+    store = image_store.open_store(location)
+    wanted = _chosen(store, said["filter"])
+    matches = _matcher(said.arguments[0]) if said.arguments else None
+    rows: list[dict[str, Any]] = []
+    for image in store.images():
+        if wanted(image):
+            rows += _rows(image, matches, digests=said["digests"], full=said["no-trunc"])
+    columns = [column for column in _COLUMNS if said["digests"] or column[1] != "Digest"]
+    if said["quiet"]:
+        rows = list({row["ID"]: row for row in rows}.values())
+    listing.show(said["format"], rows, columns, quiet="ID" if said["quiet"] else "")
+    return 0
+
+
+def _rows(
+    image: Image, matches: Callable[[str, str], bool] | None, *, digests: bool, full: bool
+) -> list[dict[str, Any]]:
+    """One row for each name, as Docker shows them: a tag, with its repository's digest beside it if that is wanted."""
+    from orlop.cli import ago, units
+
+    created = image.created
+    common = {
+        "ID": image.id if full else image.id[7:19],
+        "CreatedSince": f"{ago.since(created)} ago" if created else "N/A",
+        "CreatedAt": created,
+        "Size": units.human_size(image.size, 3),
+        "VirtualSize": units.human_size(image.size, 3),
+        "Containers": "N/A",
+        "SharedSize": "N/A",
+        "UniqueSize": "N/A",
+    }
+    names = _names(image, digests=digests)
+    if matches is not None:
+        names = [each for each in names if matches(each[0], each[1])]
+    elif not names:
+        names = [(NONE, NONE, NONE)]
+    return [{"Repository": repository, "Tag": tag, "Digest": digest, **common} for repository, tag, digest in names]
+
+
+def _names(image: Image, *, digests: bool) -> list[tuple[str, str, str]]:
+    """Repository, tag and digest of each name, in Docker's short words."""
+    pulled: dict[str, list[str]] = {}
+    for name in image.digests:
+        repository, _, digest = name.partition("@")
+        pulled.setdefault(repository, []).append(digest)
+    found = []
+    tagged = set()
+    for name in image.tags:
+        repository, _, tag = name.rpartition(":")
+        tagged.add(repository)
+        shown = pulled.get(repository, [NONE]) if digests else [NONE]
+        found += [(familiar(repository), tag, digest) for digest in shown]
+    for repository, known in pulled.items():
+        if repository not in tagged:
+            found += [(familiar(repository), NONE, digest) for digest in (known if digests else known[:1])]
+    return found
+
+
+def familiar(repository: str) -> str:
+    """A repository's name as Docker shows it."""
+    from orlop.images.reference import Reference
+
+    domain, _, path = repository.partition("/")
+    return Reference(domain, path).familiar_name
+
+
+def _matcher(argument: str) -> Callable[[str, str], bool]:
+    """What ``REPOSITORY[:TAG]`` on the command line lets through."""
+    from orlop.images import reference
+
+    wanted = reference.parse(argument)
+
+    def matches(repository: str, tag: str) -> bool:
+        return repository == wanted.familiar_name and wanted.tag in ("", tag)
+
+    return matches
+
+
+def _chosen(store: ImageStore, words: list[str]) -> Callable[[Image], bool]:
+    if not words:
+        return lambda _: True
+    from orlop.cli import filters, image_filters
+
+    return filters.read(words, image_filters.known(store))

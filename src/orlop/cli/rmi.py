@@ -1,0 +1,48 @@
+"""``orlop rmi``."""
+
+from __future__ import annotations
+
+import sys
+
+from orlop.options import Option, Parser
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from orlop.engine.location import Location
+    from orlop.options import Parsed
+
+PARSER = Parser(
+    "orlop rmi",
+    "IMAGE [IMAGE...]",
+    "Remove one or more images",
+    (
+        Option("-f, --force", "Force removal of the image"),
+        Option("--no-prune", "Leave the blobs and snapshots that nothing needs any more"),
+    ),
+    at_least=1,
+)
+
+IN_NAMESPACE = True
+
+
+def run(location: Location, said: Parsed) -> int:
+    """Carry the command out."""
+    from orlop.engine import image_removal, image_store
+    from orlop.errors import NotFound, OrlopError
+    from orlop.images import reference
+
+    images = image_store.open_store(location)
+    status = 0
+    for wanted in said.arguments:
+        try:
+            removed = image_removal.remove(location, images, wanted, force=said["force"], prune=not said["no-prune"])
+        except OrlopError as error:
+            sys.stderr.write(f"Error: {error}\n")
+            if not (said["force"] and isinstance(error, NotFound)):
+                status = 1
+            continue
+        for name in removed.untagged:
+            sys.stdout.write(f"Untagged: {reference.parse(name).familiar}\n")
+        for digest in removed.deleted:
+            sys.stdout.write(f"Deleted: {digest}\n")
+    return status

@@ -1,0 +1,48 @@
+"""Everything that is known of an image, in the words of Docker's API."""
+
+from __future__ import annotations
+
+from orlop.images import reference
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from orlop.images.config import Execution
+    from orlop.images.store import Image, ImageStore
+
+
+def describe(images: ImageStore, image: Image) -> dict[str, Any]:
+    """What `orlop image inspect` shows.
+
+    Raises:
+        NotFound: the image was removed meanwhile.
+        InvalidImage: its configuration is damaged.
+    """
+    config = image.config
+    manifest = image.read_manifest()
+    snapshots = images.storage.snapshots
+    return {
+        "Id": image.id,
+        "RepoTags": [reference.parse(name).familiar for name in image.tags],
+        "RepoDigests": [reference.parse(name).familiar for name in image.digests],
+        "Parent": "",
+        "Comment": config.history[-1].comment if config.history else "",
+        "Created": config.created,
+        "Author": config.author,
+        "Config": configuration(config.config),
+        "Architecture": config.platform.architecture,
+        **({"Variant": config.platform.variant} if config.platform.variant else {}),
+        "Os": config.platform.os,
+        "Size": image.size,
+        "GraphDriver": {"Name": snapshots.driver, "Data": {"Top": image.top}},
+        "RootFS": {"Type": "layers", "Layers": config.diff_ids},
+        "Metadata": {"LastTagTime": image.added},
+        "Descriptor": {"mediaType": manifest.media_type, "digest": manifest.digest, "size": len(manifest.data)},
+    }
+
+
+def configuration(config: Execution) -> dict[str, Any]:
+    """How a container of the image starts, with the fields that Docker always shows."""
+    shown: dict[str, Any] = {"User": "", "Env": None, "Cmd": None, "Entrypoint": None, "Labels": None, "WorkingDir": ""}
+    return shown | config.as_json()

@@ -1,0 +1,108 @@
+"""Taking images away: their names, and then what nothing else needs of them.
+
+Docker's rules: a name is only a name while the image has others; with the last one the image goes, unless a container
+uses it. ``force`` takes it from stopped containers too, whose files stay, and never from running ones.
+"""
+
+from __future__ import annotations
+
+from orlop.engine import image_use, sweep
+from orlop.errors import Conflict, NotFound
+from orlop.images import reference
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from orlop.engine.location import Location
+    from orlop.images.store import Image, ImageStore
+
+
+class Removed:
+    """What a removal did: ``untagged`` names, ``deleted`` digests, and ``freed`` bytes on disk."""
+
+    __slots__ = ("deleted", "freed", "untagged")
+
+    def __init__(self, untagged: Sequence[str], deleted: Sequence[str] = (), freed: int = 0) -> None:
+        self.untagged = list(untagged)
+        self.deleted = list(deleted)
+        self.freed = freed
+
+
+def remove(location: Location, images: ImageStore, wanted: str, *, force: bool = False, prune: bool = True) -> Removed:
+    """Remove one image or one of its names.
+
+    Without ``prune`` only names and the image itself go; its blobs and snapshots stay until something is pruned.
+
+    Raises:
+        NotFound: there is no such image.
+        Conflict: a container uses it, or it has names in several repositories and was named by its ID.
+    """
+    image = images.find(wanted)
+    name = _name_meant(image, wanted)
+    going = _names_going(image, name) if name else image.names
+    if set(image.names) - set(going):
+        for each in going:
+            images.untag(each, keep=True)
+        return Removed(going)
+    if not name and not force:
+        repositories = {reference.parse(each).name for each in image.names}
+        if len(image.tags) > 1 and len(repositories) > 1:
+            raise Conflict(
+                f"cannot remove image {image.id[7:19]}: it is referenced in several repositories; "
+                "remove it by its names or use --force"
+            )
+    _check_use(location, image, wanted, force=force)
+    names = images.forget(image.id)
+    if not prune:
+        return Removed(names, [image.id])
+    swept = sweep.after(location, images, image)
+    return Removed(names, [image.id, *swept.snapshots], swept.bytes)
+
+
+def _names_going(image: Image, name: str) -> list[str]:
+    """What goes with a name: with a repository's last tag also the digests by which the image came from there."""
+    repository = reference.parse(name).name
+    if "@" in name or any(each.startswith(f"{repository}:") for each in image.tags if each != name):
+        return [name]
+    return [name, *(each for each in image.digests if each.startswith(f"{repository}@"))]
+
+
+def _name_meant(image: Image, wanted: str) -> str:
+    """The whole name that a user gave; empty if it was an ID."""
+    if image.id.startswith(f"sha256:{wanted.removeprefix('sha256:')}") and not any(
+        reference.parse(each).familiar_name == wanted for each in image.names
+    ):
+        return ""
+    meant = reference.parse(wanted).with_default_tag()
+    return f"{meant.name}@{meant.digest}" if meant.digest else str(meant)
+
+
+def _check_use(location: Location, image: Image, wanted: str, *, force: bool) -> None:
+    for container_id, name, running in image_use.containers_of(location, image.id):
+        if running:
+            raise Conflict(
+                f"cannot remove image {wanted}: it is being used by the running container {name or container_id[:12]}; "
+                "stop and remove that first"
+            )
+        if not force:
+            raise Conflict(
+                f"cannot remove image {wanted}: it is being used by the stopped container {name or container_id[:12]}; "
+                "remove that first or use --force"
+            )
+
+
+def prune(location: Location, images: ImageStore, chosen: Sequence[Image]) -> Removed:
+    """Remove images that no container uses, out of those given, and everything that nothing needs any more."""
+    untagged: list[str] = []
+    deleted: list[str] = []
+    for image in chosen:
+        if image_use.containers_of(location, image.id):
+            continue
+        try:
+            untagged += images.forget(image.id)
+        except NotFound:
+            continue  # somebody else was quicker
+        deleted.append(image.id)
+    swept = sweep.everything(location, images)
+    return Removed(untagged, deleted + list(swept.snapshots), swept.bytes)

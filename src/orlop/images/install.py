@@ -1,0 +1,102 @@
+"""An image becomes one of the store's: its blobs are had, its layers unpacked, and its names published.
+
+Everything that makes an image ends here, wherever its blobs come from: a registry, an archive, a container, a build.
+"""
+
+from __future__ import annotations
+
+from orlop import clock
+from orlop.errors import InvalidImage, Unsupported
+from orlop.images import unpack
+from orlop.images.config import ImageConfig
+from orlop.images.index import Entry
+from orlop.images.progress import Quiet
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from orlop.images.manifest import Descriptor, Manifest
+    from orlop.images.progress import Progress
+    from orlop.images.store import Image, ImageStore
+    from orlop.storage.layers.workers import Workers
+    from orlop.storage.leases import Lease
+
+
+def install(
+    images: ImageStore,
+    manifest: Manifest,
+    names: Sequence[str],
+    lease: Lease,
+    workers: Workers,
+    *,
+    fetch: Callable[[Descriptor, Progress], None] | None = None,
+    progress: Progress | None = None,
+    done: str = "Pull complete",
+    name: str = "the image",
+) -> Image:
+    """Make an image of a manifest, and give it names.
+
+    ``fetch`` makes sure that the blob of a descriptor is there; without it all of them are, held by the lease. It is
+    called from several threads. ``name`` is what errors call the image.
+
+    Raises:
+        InvalidImage: manifest and configuration do not belong together.
+        Unsupported: it is not an image of Linux containers.
+        InvalidArchive, DigestMismatch: a layer cannot be unpacked, or is not what it should be.
+        OrlopError, OSError: whatever ``fetch`` raises, or the file system.
+    """
+    storage = images.storage
+    progress = progress or Quiet()
+    manifest.check_image(name)
+    lease.hold(manifest.digest, manifest.config.digest, *(layer.digest for layer in manifest.layers))
+    if fetch is not None:
+        fetch(manifest.config, Quiet())
+    config = ImageConfig.parse(storage.blobs.read(manifest.config.digest), f"the configuration of {name}")
+    _check(config, manifest, name)
+    lease.hold_snapshot(*config.chain_ids)
+    storage.blobs.write(manifest.data)
+    layers = [
+        unpack.Layer(descriptor, diff_id, chain_id, parent)
+        for descriptor, diff_id, chain_id, parent in zip(
+            manifest.layers, config.diff_ids, config.chain_ids, ["", *config.chain_ids[:-1]], strict=True
+        )
+    ]
+    unpack.unpack(storage, layers, lease, workers, fetch or _is_there, progress, done=done)
+    return publish(images, manifest, config, names)
+
+
+def publish(images: ImageStore, manifest: Manifest, config: ImageConfig, names: Sequence[str]) -> Image:
+    """Give names to an image whose blobs and snapshots are there, held by the caller's lease.
+
+    Raises:
+        OSError: the index cannot be written.
+    """
+    chain_ids = config.chain_ids
+    return images.publish(
+        Entry(
+            name="",
+            digest=manifest.digest,
+            size=len(manifest.data),
+            media_type=manifest.media_type,
+            id=manifest.config.digest,
+            top=chain_ids[-1] if chain_ids else "",
+            created=clock.in_utc(config.created),
+            layers=[images.storage.snapshots.usage(chain_id).bytes for chain_id in chain_ids],
+            added=clock.now(),
+        ),
+        names,
+    )
+
+
+def _is_there(descriptor: Descriptor, progress: Progress) -> None:
+    """What stands for fetching where there is nothing to fetch."""
+
+
+def _check(config: ImageConfig, manifest: Manifest, name: str) -> None:
+    if config.platform.os != "linux":
+        raise Unsupported(f"{name} is for the operating system {config.platform.os}: only Linux images can be used")
+    if len(config.diff_ids) != len(manifest.layers):
+        raise InvalidImage(
+            f"{name} has {len(manifest.layers)} layers in its manifest and {len(config.diff_ids)} in its configuration"
+        )

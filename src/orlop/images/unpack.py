@@ -1,0 +1,231 @@
+"""The layers of an image become snapshots: fetched and unpacked at the same time, committed in order.
+
+Several processes may do this for images that share layers. Each layer is then fetched and unpacked once: whoever comes
+second waits for the first, and goes on from there if that one fails or is killed. Nobody waits in a circle, because
+whoever has a layer's lock is at work on it or waits for a layer below.
+"""
+
+from __future__ import annotations
+
+from orlop.errors import Conflict, DigestMismatch, OrlopError
+from orlop.images.progress import Progress
+from orlop.storage.named_lock import NamedLock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
+
+    from orlop.images.manifest import Descriptor
+    from orlop.storage.layers.apply import Applied
+    from orlop.storage.layers.workers import Workers
+    from orlop.storage.leases import Lease
+    from orlop.storage.store import Storage
+
+#: Layers that are fetched at the same time, as with Docker; others of the threads wait for layers to be unpacked.
+FETCHES = 3
+
+
+class Layer:
+    """One layer of an image: its blob's ``descriptor``, its ``diff_id``, and the chain IDs of itself and of what is below."""
+
+    __slots__ = ("chain_id", "descriptor", "diff_id", "parent")
+
+    def __init__(self, descriptor: Descriptor, diff_id: str, chain_id: str, parent: str) -> None:
+        self.descriptor = descriptor
+        self.diff_id = diff_id
+        self.chain_id = chain_id
+        #: Empty for the lowest layer.
+        self.parent = parent
+
+    @property
+    def short(self) -> str:
+        """What a progress line calls it."""
+        return self.descriptor.digest.partition(":")[2][:12]
+
+
+class _Stopped(OrlopError):
+    """Raised in a thread whose work nobody waits for any more."""
+
+
+class _Stoppable(Progress):
+    """Passes on what is told, and at a stop ends whoever tells it."""
+
+    __slots__ = ("_told", "stopped")
+
+    def __init__(self, told: Progress) -> None:
+        self._told = told
+        self.stopped = False
+
+    def update(self, identifier: str, action: str, current: int | None = None, total: int | None = None) -> None:
+        if self.stopped:
+            raise _Stopped("stopped")
+        self._told.update(identifier, action, current, total)
+
+    def say(self, text: str) -> None:
+        self._told.say(text)
+
+
+class _Unpacked:
+    """A layer whose lock we have: unpacked under ``key``, unless the driver needs the layers below first."""
+
+    __slots__ = ("applied", "key", "lock")
+
+    def __init__(self, lock: NamedLock) -> None:
+        self.lock = lock
+        self.key = ""
+        self.applied: Applied | None = None
+
+
+def unpack(
+    storage: Storage,
+    layers: Sequence[Layer],
+    lease: Lease,
+    workers: Workers,
+    fetch: Callable[[Descriptor, Progress], None],
+    progress: Progress,
+    *,
+    done: str = "Pull complete",
+) -> None:
+    """Have a snapshot of every layer.
+
+    ``fetch`` makes sure that a layer's blob is there; it is called from several threads, and ends when it tells of its
+    progress and nobody waits for it any more. The lease holds the blobs and
+    the snapshots already. ``done`` is what is told of a layer that is finished.
+
+    Raises:
+        InvalidArchive: a layer cannot be unpacked.
+        DigestMismatch: a layer's content is not what the configuration says.
+        OrlopError, OSError: whatever ``fetch`` raises, or the file system.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    unpacking = _Unpacking(storage, lease, workers, fetch, progress)
+    with ThreadPoolExecutor(FETCHES + workers.count, "orlop-layer") as threads:
+        futures = [threads.submit(unpacking.begin, layer) for layer in layers]
+        try:
+            for layer, future in zip(layers, futures, strict=True):
+                unpacked = future.result()
+                if unpacked is None:
+                    progress.update(layer.short, "Already exists")
+                else:
+                    unpacking.finish(layer, unpacked)
+                    progress.update(layer.short, done)
+        finally:
+            for future in futures:
+                future.cancel()
+            unpacking.stop()
+            for future in futures:
+                _let_go(unpacking, future)
+
+
+def _let_go(unpacking: _Unpacking, future: Future[_Unpacked | None]) -> None:
+    """Throw away what was unpacked and not committed, and let others have the layer."""
+    if future.cancelled() or future.exception() is not None:
+        return
+    unpacked = future.result()
+    if unpacked is not None:
+        unpacking.discard(unpacked)
+
+
+class _Unpacking:
+    """The steps of `unpack` for one layer."""
+
+    __slots__ = ("_fetch", "_fetching", "_lease", "_progress", "_snapshots", "_storage", "_workers")
+
+    def __init__(
+        self,
+        storage: Storage,
+        lease: Lease,
+        workers: Workers,
+        fetch: Callable[[Descriptor, Progress], None],
+        progress: Progress,
+    ) -> None:
+        import threading
+
+        self._storage = storage
+        self._snapshots = storage.snapshots
+        self._lease = lease
+        self._workers = workers
+        self._fetch = fetch
+        self._progress = _Stoppable(progress)
+        self._fetching = threading.BoundedSemaphore(FETCHES)
+
+    def stop(self) -> None:
+        """Begin nothing more, and end what is under way at its next step."""
+        self._progress.stopped = True
+
+    def begin(self, layer: Layer) -> _Unpacked | None:
+        """Fetch a layer, and unpack it if that can be done before the layers below; None if its snapshot is there."""
+        if self._is_there(layer):
+            return None
+        unpacked = _Unpacked(NamedLock(f"{self._storage.directory}/locks", f"unpack-{layer.chain_id[7:]}").acquire())
+        try:
+            with self._fetching:
+                if not self._progress.stopped:
+                    self._fetch(layer.descriptor, self._progress)
+            if self._progress.stopped or self._is_there(layer):
+                unpacked.lock.release()
+                return None
+            if self._snapshots.independent_layers:
+                self._extract(layer, unpacked, "")
+        except BaseException:
+            self.discard(unpacked)
+            raise
+        return unpacked
+
+    def _is_there(self, layer: Layer) -> bool:
+        return self._snapshots.has(layer.chain_id) and self._storage.blobs.has(layer.descriptor.digest)
+
+    def _extract(self, layer: Layer, unpacked: _Unpacked, parent: str) -> None:
+        self._progress.update(layer.short, "Extracting")
+        key = self._lease.temporary_key()
+        self._snapshots.prepare(key, parent)
+        unpacked.key = key
+        unpacked.applied = self._workers.apply(
+            self._storage.blobs.path(layer.descriptor.digest),
+            self._snapshots.unpack_target(key),
+            media_type=layer.descriptor.media_type,
+        )
+        if unpacked.applied.diff_id != layer.diff_id:
+            raise DigestMismatch(
+                f"the layer {layer.descriptor.digest} unpacks to {unpacked.applied.diff_id} "
+                f"where the image's configuration says {layer.diff_id}"
+            )
+
+    def finish(self, layer: Layer, unpacked: _Unpacked) -> None:
+        """Make the snapshot of a layer; those of the layers below are there."""
+        if not unpacked.key:
+            self._extract(layer, unpacked, layer.parent)
+            parent = None
+        elif layer.parent:
+            parent = layer.parent
+            self._inherit(parent, unpacked)
+        else:
+            parent = None
+        try:
+            self._snapshots.commit(layer.chain_id, unpacked.key, parent)
+        except Conflict:
+            self.discard(unpacked)  # somebody without our lock was quicker, which does no harm
+            return
+        unpacked.key = ""
+        unpacked.lock.release()
+
+    def _inherit(self, parent: str, unpacked: _Unpacked) -> None:
+        """Give directories that the layer did not name itself the owner and mode that they have below."""
+        if unpacked.applied is None or not unpacked.applied.implicit_directories:
+            return
+        from orlop.storage.layers import inherit
+
+        inherit.metadata(
+            self._snapshots.mounts(parent),
+            self._snapshots.unpack_target(unpacked.key).path,
+            unpacked.applied.implicit_directories,
+        )
+
+    def discard(self, unpacked: _Unpacked) -> None:
+        """Throw away what was unpacked; what was committed stays."""
+        if unpacked.key:
+            self._snapshots.remove(unpacked.key)
+            unpacked.key = ""
+        unpacked.lock.release()
