@@ -6,6 +6,7 @@
     ├── InvalidArgument       a flag, name or value that cannot be right
     ├── InvalidConfig         a config.json that breaks the runtime specification
     ├── NotFound              no such container, file or object
+    │   └── ImageNotFound     no such image here; a registry may have it
     ├── Conflict              the name is taken, or the state does not allow it
     ├── Unsupported           this kernel or machine lacks something; says what
     ├── InvalidReference      an image's name that breaks the rules for names
@@ -51,6 +52,10 @@ class NotFound(OrlopError):
     """The container or object that was named does not exist."""
 
     http_status = 404
+
+
+class ImageNotFound(NotFound):
+    """The image that a container was to be made of is not here. Whoever asked may pull it and ask again."""
 
 
 class Conflict(OrlopError):
