@@ -13,6 +13,7 @@
     ├── InvalidImage          a manifest, index or image configuration that breaks its specification
     ├── InvalidArchive        a layer or an archive that is damaged, hostile or of an unknown kind
     ├── DigestMismatch        data that is not what its digest or size says
+    ├── InsufficientSpace     a file system has no room for what was to be written
     ├── RegistryError         a registry's refusal, with its status and code
     │   └── Unauthorized      it wants other credentials, or none help
     ├── StepFailed            a step of a container's set-up failed; says which
@@ -90,6 +91,12 @@ class InvalidArchive(OrlopError):
 
 class DigestMismatch(OrlopError):
     """Data is not what its digest or its size says it is."""
+
+
+class InsufficientSpace(OrlopError):
+    """A file system has no space, inodes or quota left for what is to be written there."""
+
+    http_status = 507
 
 
 class RegistryError(OrlopError):
