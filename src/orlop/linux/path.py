@@ -23,7 +23,7 @@ _MOST_LINKS = 40  # MAXSYMLINKS of the kernel
 _COMPONENT = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def open_at(directory: int, path: str, flags: int, *, resolve: int, mode: int = 0) -> int:
+def open_at(directory: int, path: str | bytes, flags: int, *, resolve: int, mode: int = 0) -> int:
     """openat2(2), close-on-exec.
 
     Raises:
