@@ -80,9 +80,9 @@ def sweep(
     swept = Swept()
     with storage.leases.lock():
         held = storage.leases.held()
-    marked = mark()
     if blobs is None:
         blobs = [digest for digest, _ in storage.blobs.walk()]
+    marked = mark()
     blobs = set(blobs) - marked.blobs - held.blobs
     drop = _droppable(storage.snapshots, marked, held, snapshots)
     bytes_of = {name: _bytes(storage.snapshots, name) for name in drop}
