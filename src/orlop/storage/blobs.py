@@ -36,8 +36,6 @@ LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 #: What `Blobs.read` reads at most: manifests and configurations are far smaller, and registries refuse larger ones.
 SMALL = 4 << 20
 
-_CHUNK = 1 << 20
-
 
 class Blobs:
     """The blobs below one directory. Making the value touches nothing; `prepare` makes the directories."""
@@ -71,6 +69,7 @@ class Blobs:
         descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             os.write(descriptor, LAYOUT)
+            os.fdatasync(descriptor)
             os.rename(aside, f"{self.directory}/oci-layout")
         except OSError:
             os.unlink(aside)
@@ -148,7 +147,7 @@ class Blobs:
         """Store a small blob and return its sha256 digest. It may be there already; ``lease`` holds it before.
 
         Raises:
-            OrlopError: there is no space left.
+            InsufficientSpace: the disk is full.
             OSError: it cannot be written.
         """
         digest = digests.of(data)
@@ -167,6 +166,7 @@ class Blobs:
         """Begin a blob whose digest is known only at its end; use it as a context manager.
 
         Raises:
+            InsufficientSpace: the disk is full.
             OSError: no file can be made.
         """
         from orlop.storage.ingest import Writer
@@ -183,7 +183,7 @@ class Blobs:
         Raises:
             InvalidArgument: it is no digest.
             DigestMismatch: the blob is there, whole, and has another size.
-            OrlopError: there is no space for ``size`` bytes.
+            InsufficientSpace: the disk has no space for ``size`` bytes.
             OSError: no file can be made.
         """
         from orlop.storage.ingest import begin

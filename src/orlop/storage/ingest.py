@@ -13,7 +13,7 @@ import errno
 import fcntl
 import os
 
-from orlop.errors import DigestMismatch, OrlopError
+from orlop.errors import DigestMismatch, InsufficientSpace, NotFound
 from orlop.storage import digest as digests
 
 TYPE_CHECKING = False
@@ -83,26 +83,21 @@ class _Aside:
     def _failed(self, error: OSError) -> Exception:
         """Give back the space that the content took; returns what to raise."""
         self._discard()
-        if error.errno in FULL:
-            return OrlopError(
-                f"cannot store a blob in {self._blobs.directory}: {os.strerror(error.errno).lower()}; "
-                "free some with 'orlop system prune' and try again"
-            )
-        return OSError(error.errno, f"cannot write: {os.strerror(error.errno or 0)}", self._path)
+        return failure(error, self._blobs.directory)
 
     def _publish(self, digest: str) -> None:
         try:
             if os.fstat(self._descriptor).st_size != self.offset:
                 os.ftruncate(self._descriptor, self.offset)  # a signal came in the middle of a write
             os.fdatasync(self._descriptor)
+            target = self._blobs.path(digest)
+            try:
+                os.rename(self._path, target)
+            except FileNotFoundError:
+                os.makedirs(os.path.dirname(target), 0o700, exist_ok=True)
+                os.rename(self._path, target)
         except OSError as error:
             raise self._failed(error) from error
-        target = self._blobs.path(digest)
-        try:
-            os.rename(self._path, target)
-        except FileNotFoundError:
-            os.makedirs(os.path.dirname(target), 0o700, exist_ok=True)
-            os.rename(self._path, target)
         self._path = ""
 
 
@@ -114,7 +109,7 @@ class Writer(_Aside):
     def __init__(self, blobs: Blobs) -> None:
         while True:
             path = f"{blobs.ingests}/{_NEW}{os.urandom(16).hex()}"
-            descriptor = _claim(path)
+            descriptor = _claim(blobs, path)
             if descriptor is not None:
                 break
         super().__init__(blobs, descriptor, path, "sha256")
@@ -123,7 +118,7 @@ class Writer(_Aside):
         """Append some content; a quarter of a megabyte and more at a time is quick.
 
         Raises:
-            OrlopError: there is no space left.
+            InsufficientSpace: the disk is full.
             OSError: it cannot be written.
         """
         self._append(data)
@@ -132,7 +127,7 @@ class Writer(_Aside):
         """Publish the blob, unless it is there already; returns its digest and size. ``lease`` holds it before.
 
         Raises:
-            OrlopError: there is no space left.
+            InsufficientSpace: the disk is full.
             OSError: it cannot be written.
         """
         digest, size = digests.result(self._hash), self.offset
@@ -183,7 +178,7 @@ class Ingest(_Aside):
 
         Raises:
             DigestMismatch: that is more than was declared; all of it is discarded.
-            OrlopError: there is no space left.
+            InsufficientSpace: the disk is full.
             OSError: it cannot be written.
         """
         if 0 <= self.size < self.offset + (data.nbytes if isinstance(data, memoryview) else len(data)):
@@ -200,7 +195,7 @@ class Ingest(_Aside):
 
         Raises:
             DigestMismatch: it has another digest, or is shorter than was declared; it is discarded.
-            OrlopError: there is no space left.
+            InsufficientSpace: the disk is full.
             OSError: it cannot be written.
         """
         if 0 <= self.size != self.offset:
@@ -241,7 +236,7 @@ class Ingest(_Aside):
         system = os.fstatvfs(self._descriptor)
         free = system.f_bfree * system.f_frsize
         if system.f_blocks and self.size - self.offset > free:
-            raise OrlopError(
+            raise InsufficientSpace(
                 f"cannot store the blob {self.digest} in {self._blobs.directory}: it needs {self.size - self.offset} "
                 f"bytes and {free} are free; free some with 'orlop system prune' and try again"
             )
@@ -249,15 +244,14 @@ class Ingest(_Aside):
 
 def begin(blobs: Blobs, digest: str, size: int) -> Ingest | None:
     """See `Blobs.ingest`."""
-    target = blobs.path(digest)
-    path = f"{blobs.ingests}/{digest.replace(':', '-')}"
-    while not _is_there(blobs, target, digest, size):
-        descriptor = _claim(path)
+    path = f"{blobs.ingests}/{digests.check(digest).replace(':', '-')}"
+    while not _is_there(blobs, digest, size):
+        descriptor = _claim(blobs, path)
         if descriptor is None:
             continue
         ingest = Ingest(blobs, descriptor, path, digest, size)
         try:
-            if os.path.exists(target):
+            if _is_there(blobs, digest, size):
                 ingest.restart()  # published between our look and our lock
             elif ingest._resume():  # noqa: SLF001  # the other half of making it
                 return None
@@ -269,6 +263,16 @@ def begin(blobs: Blobs, digest: str, size: int) -> Ingest | None:
             raise
         ingest.close()
     return None
+
+
+def failure(error: OSError, directory: str) -> Exception:
+    """What to raise when something cannot be written: a disk that is full is the user's to empty."""
+    if error.errno not in FULL:
+        return error
+    reason = os.strerror(error.errno)
+    return InsufficientSpace(
+        f"cannot write to {directory}: {reason[:1].lower()}{reason[1:]}; free some with 'orlop system prune'"
+    )
 
 
 def verify(descriptor: int, digest: str, directory: str) -> None:
@@ -297,38 +301,38 @@ def sweep(blobs: Blobs, before: float) -> int:
         except FileNotFoundError:
             continue
         try:
-            status = os.fstat(descriptor)
-            if (name.startswith(_NEW) or status.st_mtime < before) and _lock(descriptor, path, wait=False):
-                os.unlink(path)
-                freed += status.st_blocks * 512
+            if _lock(descriptor, path, wait=False):
+                status = os.fstat(descriptor)
+                if name.startswith(_NEW) or status.st_mtime < before:
+                    os.unlink(path)
+                    freed += status.st_blocks * 512
         finally:
             os.close(descriptor)
     return freed
 
 
-def _is_there(blobs: Blobs, target: str, digest: str, size: int) -> bool:
+def _is_there(blobs: Blobs, digest: str, size: int) -> bool:
     try:
-        found = os.stat(target).st_size
-    except FileNotFoundError:
-        return False
-    if size in (-1, found):
-        return True
-    try:
+        found = blobs.size(digest)
+        if size in (-1, found):
+            return True
         blobs.verify(digest)
-    except DigestMismatch:
-        blobs.remove(digest)  # damaged, and needed now
-        return False
+    except (NotFound, DigestMismatch):
+        return False  # what is fetched replaces one that is damaged
     raise DigestMismatch(f"the blob {digest} has {found} bytes, not {size} as was declared")
 
 
-def _claim(path: str) -> int | None:
+def _claim(blobs: Blobs, path: str) -> int | None:
     """Make or open a file and wait for the lock on it; None if it was renamed or removed meanwhile."""
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        descriptor = os.open(path, flags, 0o600)
-    except FileNotFoundError:
-        os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)  # somebody cleared the directory by hand
-        descriptor = os.open(path, flags, 0o600)
+        try:
+            descriptor = os.open(path, flags, 0o600)
+        except FileNotFoundError:
+            os.makedirs(blobs.ingests, 0o700, exist_ok=True)  # somebody cleared the directory by hand
+            descriptor = os.open(path, flags, 0o600)
+    except OSError as error:
+        raise failure(error, blobs.directory) from error
     try:
         if _lock(descriptor, path, wait=True):
             return descriptor

@@ -99,6 +99,7 @@ class Lease:
 
         Raises:
             InvalidArgument: one is no digest.
+            InsufficientSpace: the disk is full.
             OSError: the lease cannot be written.
         """
         self._add([f"{_BLOB}{digests.check(each)}\n" for each in blobs])
@@ -108,6 +109,7 @@ class Lease:
 
         Raises:
             InvalidArgument: one can be no snapshot's name.
+            InsufficientSpace: the disk is full.
             OSError: the lease cannot be written.
         """
         for name in names:
@@ -119,6 +121,7 @@ class Lease:
         """A new key for an active snapshot that is of no use after this lease, and removed by a sweep if it is left.
 
         Raises:
+            InsufficientSpace: the disk is full.
             OSError: the lease cannot be written.
         """
         with self._leases.lock():
@@ -158,9 +161,11 @@ class Lease:
             try:
                 while data:
                     data = data[os.write(self._descriptor, data) :]
-            except OSError:
+            except OSError as error:
                 os.ftruncate(self._descriptor, start)
-                raise
+                from orlop.storage.ingest import failure
+
+                raise failure(error, self._leases.directory) from error
 
     def _begin(self) -> None:
         """Make the lease's file, if this is its first use. The caller has the lock, so no sweep sees it half made."""

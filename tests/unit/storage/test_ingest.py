@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orlop.errors import DigestMismatch, OrlopError
+from orlop.errors import DigestMismatch, InsufficientSpace
 from orlop.storage import ingest as ingests
 from orlop.storage.blobs import Blobs
 
@@ -171,7 +171,7 @@ def test_sizes_count_bytes_whatever_holds_them(blobs: Blobs) -> None:
 
 
 def test_a_size_that_no_disk_has_is_refused_before_anything_is_fetched(blobs: Blobs) -> None:
-    with pytest.raises(OrlopError, match="it needs .* bytes and .* are free"):
+    with pytest.raises(InsufficientSpace, match="it needs .* bytes and .* are free"):
         blobs.ingest(DIGEST, 1 << 60)
     assert os.listdir(blobs.ingests) == []
 
