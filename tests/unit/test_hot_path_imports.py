@@ -66,6 +66,8 @@ HOT = [
     "orlop.runtime.kill",
     "orlop.runtime.run",
     "orlop.runtime.start",
+    "orlop.storage.blobs",
+    "orlop.storage.leases",
 ]
 
 #: What they may load besides orlop's own modules and what a bare `python -I -S` has loaded already.
