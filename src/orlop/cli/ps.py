@@ -78,7 +78,7 @@ def _row(target: Container, state: dict[str, Any], *, full: bool) -> dict[str, A
         "Command": f'"{command}"',
         "CreatedAt": record["Created"],
         "ID": target.id if full else target.id[:12],
-        "Image": record["Image"],
+        "Image": record["Config"]["Image"],
         "Labels": ",".join(f"{key}={value}" for key, value in record["Config"]["Labels"].items()),
         "Mounts": ",".join(text.split(":")[0] for text in record["HostConfig"]["Binds"]),
         "Names": target.name,

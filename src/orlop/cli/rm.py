@@ -17,7 +17,7 @@ PARSER = Parser(
     "Remove one or more containers",
     (
         Option("-f, --force", "Force the removal of a running container (uses SIGKILL)"),
-        Option("-v, --volumes", "Remove anonymous volumes too (there are none yet)", hidden=True),
+        Option("-v, --volumes", "Remove anonymous volumes associated with the container"),
     ),
     at_least=1,
 )
@@ -28,6 +28,6 @@ def run(location: Location, said: Parsed) -> int:
     from orlop.engine import removal
 
     def remove(target: Container) -> None:
-        removal.remove(target, force=said["force"])
+        removal.remove(target, force=said["force"], with_volumes=said["volumes"])
 
     return for_each(location, said.arguments, remove, may_be_missing=said["force"])

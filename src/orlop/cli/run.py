@@ -1,4 +1,7 @@
-"""``orlop run``: make a container, start it, and be its terminal until it ends."""
+"""``orlop run``: make a container, start it, and be its terminal until it ends.
+
+Whether its image is here is found out by trying: that it is, is the rule, and costs nothing extra.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,19 @@ import sys
 from orlop.cli import settings_options
 from orlop.engine import launch, start
 from orlop.engine.container import Container
-from orlop.errors import InvalidArgument, OrlopError
-from orlop.options import Option, Parser
+from orlop.engine.settings import HOST_IMAGE
+from orlop.errors import ImageNotFound, InvalidArgument, OrlopError
+from orlop.options import Option, Parser, one_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import _socket
+
     from orlop.engine.location import Location
+    from orlop.engine.settings import Settings
     from orlop.options import Parsed
+
+_ALWAYS, _MISSING, _NEVER = "always", "missing", "never"
 
 PARSER = Parser(
     "orlop run",
@@ -25,6 +34,14 @@ PARSER = Parser(
     (
         Option("-d, --detach", "Run container in background and print container ID"),
         Option("--rm", "Automatically remove the container when it exits"),
+        Option(
+            "--pull",
+            "Pull image before running",
+            value="policy",
+            read=one_of(_ALWAYS, _MISSING, _NEVER),
+            default=_MISSING,
+        ),
+        Option("-q, --quiet", "Suppress the pull output"),
         Option("--sig-proxy", "Proxy received signals to the process", default=True),
         *settings_options.OPTIONS,
     ),
@@ -44,9 +61,22 @@ def run(location: Location, said: Parsed) -> int:
 
 def _run(location: Location, said: Parsed) -> int:
     location.prepare()
-    client = launch.connect(location)  # whoever answers gets ready meanwhile
+    always = said["pull"] == _ALWAYS
+    client = None if always else launch.connect(location)  # whoever answers gets ready meanwhile
     settings = settings_options.read(said)
     settings.auto_remove = said["rm"]
+    if always and settings.image not in ("", HOST_IMAGE):
+        _pull(location, settings, said)
+    try:
+        return _start(location, settings, said, client or launch.connect(location))
+    except ImageNotFound:
+        if said["pull"] != _MISSING:
+            raise
+    _pull(location, settings, said, is_missing=True)
+    return _start(location, settings, said, launch.connect(location))
+
+
+def _start(location: Location, settings: Settings, said: Parsed, client: _socket.socket | None) -> int:
     detach = said["detach"]
     typing = settings.terminal and settings.open_stdin and not detach
     if typing and not os.isatty(0):
@@ -66,6 +96,27 @@ def _run(location: Location, said: Parsed) -> int:
         started.session.wait_started()
         target = Container(location, started.id)
         return attachment.attach(started.session, terminal, target, read_stdin=settings.open_stdin)
+
+
+def _pull(location: Location, settings: Settings, said: Parsed, *, is_missing: bool = False) -> None:
+    """Get the image from its registry, in a child: what that imports and the threads that it has are none of ours."""
+    from orlop.engine import own_namespace
+    from orlop.images import reference
+
+    name = reference.parse(settings.image).with_default_tag()
+    if is_missing and not said["quiet"]:
+        sys.stderr.write(f"Unable to find image '{name.familiar}' locally\n")
+        sys.stderr.flush()
+
+    def pull() -> None:
+        from orlop.cli import progress
+        from orlop.engine import image_store
+        from orlop.images import pull
+
+        with progress.choose(sys.stderr, "quiet" if said["quiet"] else "auto") as shown:
+            pull.pull(image_store.open_store(location), name, wanted=settings.platform, progress=shown)
+
+    own_namespace.run(pull)
 
 
 def _warn(warnings: list[str]) -> None:

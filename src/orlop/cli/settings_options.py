@@ -33,7 +33,12 @@ OPTIONS = (
     Option("-u, --user", "Username or UID (format: <name|uid>[:<group|gid>])", value="string", default=""),
     Option("-h, --hostname", "Container host name", value="string", default=""),
     Option("--entrypoint", "Overwrite the default ENTRYPOINT", value="string"),
-    Option("-v, --volume", "Bind mount a directory or file (source:target[:ro])", value="list", many=True),
+    Option(
+        "-v, --volume",
+        "Bind mount a directory or file (source:target[:ro]), or have a volume (target)",
+        value="list",
+        many=True,
+    ),
     Option("--read-only", "Mount the container's root filesystem as read only"),
     Option("-m, --memory", "Memory limit", value="bytes", read=size),
     Option("--cpus", "Number of CPUs", value="decimal", read=cpus),
@@ -50,7 +55,10 @@ OPTIONS = (
         default="none",
     ),
     Option("-l, --label", "Set meta data on a container", value="list", many=True),
-    Option("--stop-signal", "Signal to stop the container", value="string", default="SIGTERM"),
+    Option(
+        "--stop-signal", "Signal to stop the container (default the image's, or SIGTERM)", value="string", default=""
+    ),
+    Option("--platform", "Have an image for this platform", value="string", default=""),
     Option("--log-opt", "Log driver options: max-size, max-file", value="list", many=True),
 )
 
@@ -73,8 +81,11 @@ def read(said: Parsed) -> Settings:
     settings.workdir = said["workdir"]
     settings.user = said["user"]
     settings.hostname = said["hostname"]
-    settings.entrypoint = [said["entrypoint"]] if said["entrypoint"] else []
-    settings.binds = said["volume"]
+    # An empty one takes the image's away.
+    settings.entrypoint = [said["entrypoint"]] if said.given("entrypoint") else []
+    settings.platform = said["platform"]
+    settings.binds = [text for text in said["volume"] if ":" in text]
+    settings.volumes = [text for text in said["volume"] if ":" not in text]
     settings.read_only = said["read-only"]
     settings.memory = said["memory"]
     settings.nano_cpus = said["cpus"]
@@ -94,6 +105,8 @@ def read(said: Parsed) -> Settings:
 def environment(files: list[str], texts: list[str]) -> list[str]:
     """The variables of ``--env-file`` and ``--env``; a name without a value takes ours, if there is one.
 
+    If there is none, one of ``--env`` stays a name alone, which takes the image's variable away.
+
     Raises:
         InvalidArgument: a file cannot be read.
     """
@@ -105,13 +118,10 @@ def environment(files: list[str], texts: list[str]) -> list[str]:
         except OSError as error:
             raise InvalidArgument(f"cannot read the environment file {path}: {error.strerror}") from None
         found += [line.lstrip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
-    result = []
-    for text in [*found, *texts]:
-        if "=" in text:
-            result.append(text)
-        elif text in os.environ:
-            result.append(f"{text}={os.environ[text]}")
-    return result
+    lines = [text for text in found if "=" in text or text in os.environ]
+    return [
+        text if "=" in text or text not in os.environ else f"{text}={os.environ[text]}" for text in [*lines, *texts]
+    ]
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -120,7 +130,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _check(settings: Settings) -> None:
-    if settings.stop_signal != "SIGTERM":
+    if settings.stop_signal:
         from orlop.runtime.kill import signal_number
 
         signal_number(settings.stop_signal)

@@ -1,21 +1,23 @@
 """Settings become an OCI configuration: the seam between the engine and any runtime.
 
-`configuration` is a function from values to a value, but for what it must look up: the user in the root
-file system, the machine's bounding set, a seccomp profile's file.
+`configuration` is a function from values to a value, but for what it must look up: the machine's bounding set, a
+seccomp profile's file.
 """
 
 from __future__ import annotations
 
 import os
 
-from orlop.engine import capabilities, defaults, network_files, users
+from orlop.engine import capabilities, defaults, network_files
 from orlop.engine.security_options import UNCONFINED, SecurityOptions
 from orlop.errors import InvalidArgument
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
+    from orlop.engine import users
     from orlop.engine.settings import Settings
 
 _CPU_PERIOD = 100_000  # microseconds, the kernel's default
@@ -38,16 +40,16 @@ def configuration(
     container_id: str,
     directory: str,
     rootfs: str,
+    user: users.User,
     *,
-    lookup_root: str,
     rootless: bool,
-    root_mounts: list[dict[str, Any]] | None = None,
+    host_view: Sequence[dict[str, Any]] = (),
+    volume_mounts: Sequence[dict[str, Any]] = (),
 ) -> Bundle:
     """The OCI configuration for a container.
 
-    ``directory`` is the container's own (where its generated files are), ``rootfs`` its root directory,
-    ``lookup_root`` where its /etc/passwd is found before anything is mounted, ``root_mounts`` what is
-    mounted to make up the root file system.
+    ``directory`` is the container's own (where its generated files are), ``rootfs`` its root directory, ``user`` who
+    its program runs as, ``host_view`` what is mounted to make up the image `host`, ``volume_mounts`` its volumes.
 
     Raises:
         InvalidArgument: settings that cannot be right.
@@ -58,7 +60,6 @@ def configuration(
         raise InvalidArgument("no command specified")
     warnings: list[str] = []
     security = SecurityOptions(settings.security_opt)
-    user = users.find(lookup_root, settings.user)
     granted, missing = capabilities.choose(
         settings.cap_add,
         settings.cap_drop,
@@ -75,14 +76,14 @@ def configuration(
         "root": {"path": rootfs, "readonly": settings.read_only},
         "hostname": settings.hostname,
         "mounts": [
-            *(root_mounts or ()),
+            *host_view,
             *defaults.mounts(
                 privileged=settings.privileged,
                 own_sys=own_network or not rootless,
                 map_tty_group=not rootless or _is_mapped(gid_maps, 5),
             ),
-            *network_files.mounts(directory),
-            *_binds(settings.binds),
+            # What lies deeper comes later, so that nothing is hidden; of two at one place the user's is on top.
+            *sorted([*network_files.mounts(directory), *volume_mounts, *_binds(settings.binds)], key=_depth),
         ],
         "linux": {
             "namespaces": _namespaces(own_network=own_network, own_users=rootless),
@@ -177,6 +178,10 @@ def _binds(texts: list[str]) -> list[dict[str, Any]]:
     from orlop.engine import binds
 
     return [binds.mount(text) for text in texts]
+
+
+def _depth(mount: dict[str, Any]) -> int:
+    return str(mount["destination"]).rstrip("/").count("/")
 
 
 def _limits(settings: Settings) -> bool:

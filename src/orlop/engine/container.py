@@ -12,6 +12,9 @@ renaming it to ``.gone-<id>``. Whoever prepares, starts or removes a container h
     the OCI bundle
 ``json.log``
     the program's output
+
+What belongs to a container and lies elsewhere is named in its record: its snapshot, whose key is the container's id,
+and its volumes.
 """
 
 from __future__ import annotations
@@ -58,11 +61,11 @@ class Container:
 
     __slots__ = ("_record", "directory", "id", "location")
 
-    def __init__(self, location: Location, container_id: str) -> None:
+    def __init__(self, location: Location, container_id: str, record: dict[str, Any] | None = None) -> None:
         self.location = location
         self.id = container_id
         self.directory = f"{location.containers}/{container_id}"
-        self._record: dict[str, Any] | None = None
+        self._record = record
 
     @property
     def record(self) -> dict[str, Any]:

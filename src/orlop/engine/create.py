@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 
-from orlop.engine import bundle, clock, container, names, network_files
+from orlop.engine import bundle, clock, container, names, network_files, users, volumes
 from orlop.engine.settings import HOST_IMAGE
 from orlop.errors import Conflict, InvalidArgument, NotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
+    from orlop.engine import image_root
     from orlop.engine.location import Location
     from orlop.engine.settings import Settings
+    from orlop.storage.leases import Lease
+    from orlop.storage.mounts import Mount
 
 
 class Created:
@@ -29,82 +34,155 @@ class Created:
 def create(location: Location, settings: Settings) -> Created:
     """Make a container's directory, record and bundle, and publish them.
 
-    ``settings`` gets the name and the host name that were chosen.
+    ``settings`` gets what was chosen: the name, the host name, and what the image says where the user said nothing.
 
     Raises:
         InvalidArgument: a setting cannot be right.
         Conflict: the name is in use.
-        NotFound: there is no such image or root directory.
+        ImageNotFound: there is no such image here.
+        NotFound: there is no such root directory.
     """
-    rootfs = _rootfs(settings)
+    made = _Creation(location, settings)
     if settings.name:
         names.validate(settings.name)
     location.prepare()
-    container_id = os.urandom(32).hex()
-    settings.hostname = bundle.hostname_for(settings, container_id)
-    published = f"{location.containers}/{container_id}"
-    aside = f"{location.containers}/{container.NEW}{container_id}"
-    lock = container.begin(location.containers, aside)
+    lock = container.begin(location.containers, made.aside)
     try:
-        _claim(location, settings, container_id)
-        root_mounts = None
-        if not rootfs:
-            from orlop.engine import host_view
-
-            root_mounts = host_view.prepare(aside, published, location)
-        made = bundle.configuration(
-            settings,
-            container_id,
-            published,
-            rootfs or f"{published}/rootfs",
-            lookup_root=rootfs or "/",
-            rootless=location.rootless,
-            root_mounts=root_mounts,
-        )
-        for text in settings.binds:
-            from orlop.engine import binds
-
-            binds.make_source(binds.mount(text)["source"])
-        network_files.write(aside, settings.hostname, settings.network)
-        arguments = settings.entrypoint + settings.command
-        container.write(
-            f"{aside}/{container.RECORD_FILE}",
-            {
-                "Id": container_id,
-                "Created": clock.now(),
-                "Name": settings.name,
-                "Path": arguments[0],
-                "Args": arguments[1:],
-                **settings.record(),
-            },
-        )
-        container.write(f"{aside}/config.json", made.config)
-        os.rename(aside, published)
+        _claim(location, settings, made.id)
+        target = made.publish()
     except BaseException:
-        names.release(location.names, settings.name, container_id)
+        names.release(location.names, settings.name, made.id)
         from orlop.engine import removal
 
-        removal.remove_tree(aside)
+        removal.clear(location, made.aside, made.id)
         os.close(lock)
         raise
-    return Created(container.Container(location, container_id), lock, made.warnings)
+    finally:
+        made.close()
+    return Created(target, lock, made.warnings)
+
+
+class _Creation:
+    """One container on its way: what it is made of, and where."""
+
+    __slots__ = ("_image", "_lease", "_location", "_published", "_rootfs", "_settings", "aside", "id", "warnings")
+
+    def __init__(self, location: Location, settings: Settings) -> None:
+        self._location = location
+        self._settings = settings
+        self._rootfs = _rootfs(settings)
+        self._image: image_root.Found | None = None
+        self._lease: Lease | None = None
+        self.warnings: list[str] = []
+        if not self._rootfs and settings.image != HOST_IMAGE:
+            self._use_image()
+        if settings.entrypoint == [""]:
+            settings.entrypoint = []
+        self.id = os.urandom(32).hex()
+        settings.hostname = bundle.hostname_for(settings, self.id)
+        self._published = f"{location.containers}/{self.id}"
+        self.aside = f"{location.containers}/{container.NEW}{self.id}"
+
+    def _use_image(self) -> None:
+        from orlop.engine import image_root, image_settings
+
+        self._image = image_root.find(self._location, self._settings)
+        self.warnings += image_settings.check_platform(self._settings, self._image.config)
+        image_settings.merge(self._settings, self._image.config.config)
+
+    def publish(self) -> container.Container:
+        """Make everything aside, and then visible. Whoever calls this removes what is there if it fails."""
+        location, settings, aside = self._location, self._settings, self.aside
+        made_volumes = self._plan_mounts()
+        root_mounts: list[Mount] = []
+        host_mounts: list[dict[str, Any]] = []
+        if self._image is not None:
+            root_mounts = self._prepare_snapshot(self._image)
+            user = users.find_in_snapshot(root_mounts, settings.user)
+        elif self._rootfs:
+            user = users.find(self._rootfs, settings.user)
+        else:
+            from orlop.engine import host_view
+
+            host_mounts = host_view.prepare(aside, self._published, location)
+            user = users.find("/", settings.user)
+        made = bundle.configuration(
+            settings,
+            self.id,
+            self._published,
+            self._rootfs or f"{self._published}/rootfs",
+            user,
+            rootless=location.rootless,
+            host_view=host_mounts,
+            volume_mounts=volumes.mounts(made_volumes),
+        )
+        self.warnings += made.warnings
+        volumes.prepare(location, aside, made_volumes, root_mounts, self._rootfs)
+        network_files.write(aside, settings.hostname, settings.network)
+        record = self._record(root_mounts, made_volumes)
+        container.write(f"{aside}/{container.RECORD_FILE}", record)
+        container.write(f"{aside}/config.json", made.config)
+        volumes.publish(location, aside, made_volumes)
+        os.rename(aside, self._published)
+        return container.Container(location, self.id, record)
+
+    def _plan_mounts(self) -> list[dict[str, Any]]:
+        """Have the sources of bind mounts, and decide on the volumes that there are to be."""
+        if not (self._settings.binds or self._settings.volumes):
+            return []
+        from orlop.engine import binds
+
+        bound = [binds.mount(text) for text in self._settings.binds]
+        planned = volumes.plan(self._location, self._settings.volumes, (each["destination"] for each in bound))
+        for each in bound:
+            binds.make_source(each["source"])
+        return planned
+
+    def _prepare_snapshot(self, image: image_root.Found) -> list[Mount]:
+        from orlop.engine import image_root
+
+        self._lease = image.storage.leases.take()
+        mounts = image_root.prepare(image, self.id, self._lease)
+        os.mkdir(f"{self.aside}/rootfs", 0o755)  # where they are attached, in the container's mount namespace
+        return mounts
+
+    def _record(self, root_mounts: list[Mount], made_volumes: list[dict[str, Any]]) -> dict[str, Any]:
+        arguments = self._settings.entrypoint + self._settings.command
+        record = {
+            "Id": self.id,
+            "Created": clock.now(),
+            "Name": self._settings.name,
+            "Path": arguments[0],
+            "Args": arguments[1:],
+            **self._settings.record(),
+            "Mounts": made_volumes,
+        }
+        if self._image is not None:
+            image = self._image.image
+            record["Image"] = image.id
+            record["Manifest"] = image.manifest
+            record["Top"] = image.top
+            record["Driver"] = self._image.storage.snapshots.driver
+            record["RootMounts"] = [each.as_json() for each in root_mounts]
+        return record
+
+    def close(self) -> None:
+        """Let go of the image: the container that is there now, or is not going to be, keeps it or does not."""
+        if self._lease is not None:
+            self._lease.release()
 
 
 def _rootfs(settings: Settings) -> str:
-    """The absolute root directory, or empty for the host's."""
-    if settings.rootfs:
-        rootfs = os.path.realpath(settings.rootfs)
-        if not os.path.isdir(rootfs):
-            raise NotFound(f"the root directory {settings.rootfs} does not exist or is not a directory")
-        if rootfs == "/":
-            raise InvalidArgument(f"--rootfs / would write to this machine; use the image name {HOST_IMAGE}")
-        settings.rootfs = rootfs
-        return rootfs
-    if settings.image != HOST_IMAGE:
-        raise NotFound(
-            f'unable to find image "{settings.image}": the only image there is yet is "{HOST_IMAGE}"; or use --rootfs DIR'
-        )
-    return ""
+    """The absolute root directory, or empty for that of an image."""
+    if not settings.rootfs:
+        return ""
+    rootfs = os.path.realpath(settings.rootfs)
+    if not os.path.isdir(rootfs):
+        raise NotFound(f"the root directory {settings.rootfs} does not exist or is not a directory")
+    if rootfs == "/":
+        raise InvalidArgument(f"--rootfs / would write to this machine; use the image name {HOST_IMAGE}")
+    settings.rootfs = rootfs
+    return rootfs
 
 
 def _claim(location: Location, settings: Settings, container_id: str) -> None:

@@ -22,17 +22,45 @@ import gc
 import os
 import select
 
-from orlop.engine import binds, exec_monitor, filters, monitor, own_cgroup, reception, security_options, starter
+from orlop.engine import (
+    binds,
+    exec_monitor,
+    filters,
+    image_root,
+    image_settings,
+    monitor,
+    own_cgroup,
+    reception,
+    security_options,
+    starter,
+)
 from orlop.engine.location import Location
+from orlop.images import config, platform, reference
 from orlop.linux import prctl, seccomp
 from orlop.runtime import delete, kill
+from orlop.storage import blobs, leases, mounts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 # What a monitor imports only when it needs it would be its own instead of shared, and late.
-PRELOADED = (binds, delete, exec_monitor, kill, seccomp, security_options)
+PRELOADED = (
+    binds,
+    blobs,
+    config,
+    delete,
+    exec_monitor,
+    image_root,
+    image_settings,
+    kill,
+    leases,
+    mounts,
+    platform,
+    reference,
+    seccomp,
+    security_options,
+)
 
 SOCKET_NAME = "launcher.sock"
 _LOCK_NAME = "launcher.lock"

@@ -49,6 +49,16 @@ class Location:
         return f"{self.root}/names"
 
     @property
+    def volumes(self) -> str:
+        """One directory per volume."""
+        return f"{self.root}/volumes"
+
+    @property
+    def snapshots(self) -> str:
+        """The storage drivers' directories; there once an image was."""
+        return f"{self.root}/snapshots"
+
+    @property
     def running(self) -> str:
         """One directory per container that has a monitor."""
         return f"{self.run_root}/containers"

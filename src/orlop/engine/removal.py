@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 
-from orlop.engine import container, monitor_lock, names
+from orlop.engine import container, monitor_lock, names, volumes
 from orlop.errors import Conflict, NotFound, OrlopError
 
 TYPE_CHECKING = False
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 _DEEPEST = 200
 
 
-def remove(target: container.Container, *, force: bool = False) -> None:
-    """Remove a container; with ``force`` a running one is killed first.
+def remove(target: container.Container, *, force: bool = False, with_volumes: bool = False) -> None:
+    """Remove a container; with ``force`` a running one is killed first. Its volumes stay unless ``with_volumes``.
 
     Raises:
         Conflict: it is running and ``force`` is not given.
@@ -39,6 +39,8 @@ def remove(target: container.Container, *, force: bool = False) -> None:
         if monitor is None:
             raise Conflict(f"cannot remove container {name}: it has just been started")
         try:
+            if with_volumes:
+                volumes.mark(target.directory)
             vanish(target.location, target.id, name)
             destroy(target.location, target.id)
         finally:
@@ -59,7 +61,23 @@ def vanish(location: Location, container_id: str, name: str) -> None:
 def destroy(location: Location, container_id: str) -> None:
     """Remove what `vanish` left, the runtime's state included. The caller holds the monitor's lock."""
     release_runtime(location, container_id)
-    remove_tree(f"{location.containers}/{container.GONE}{container_id}")
+    clear(location, f"{location.containers}/{container.GONE}{container_id}", container_id)
+
+
+def clear(location: Location, directory: str, container_id: str) -> None:
+    """Remove a container's directory that nobody sees, and before that what is the container's elsewhere."""
+    try:
+        record = container.read(f"{directory}/{container.RECORD_FILE}")
+    except OrlopError:
+        record = None  # damaged: its volumes stay, as those that nobody removes do
+    if record is not None:
+        volumes.withdraw(location, directory, record)
+    has_snapshot = os.path.isdir(location.snapshots) if record is None else bool(record.get("RootMounts"))
+    if has_snapshot:
+        from orlop.engine import image_root
+
+        image_root.remove(location, container_id)
+    remove_tree(directory)
 
 
 def release_runtime(location: Location, container_id: str) -> None:

@@ -126,7 +126,7 @@ def _finish_removal(location: Location, entry: str) -> None:
     try:
         if entry.startswith(container.GONE):
             removal.release_runtime(location, container_id)
-        removal.remove_tree(directory)
+        removal.clear(location, directory, container_id)
     finally:
         os.close(lock)
 

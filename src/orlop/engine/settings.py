@@ -8,15 +8,22 @@ if TYPE_CHECKING:
 
 #: The image that is the machine's own root file system.
 HOST_IMAGE = "host"
+DEFAULT_STOP_SIGNAL = "SIGTERM"
+DEFAULT_STOP_TIMEOUT = 10  # seconds
+#: The name of the image without anything in it, which only a build can begin with.
+SCRATCH_IMAGE = "scratch"
 
 
 class Settings:
     """One container's settings. Every field has Docker's default; the fields are plain attributes.
 
-    ``rootfs`` is a directory, or empty for the `HOST_IMAGE`. ``env`` holds ``NAME=value`` texts,
-    ``binds`` texts of the form ``source:target[:options]``. ``memory`` is in bytes, ``nano_cpus`` in
-    billionths of a processor, ``pids_limit`` a count; None is no limit. ``console_size`` is rows and
-    columns. ``log_options`` are the json-file driver's, ``max-size`` and ``max-file``.
+    ``image`` is a name, an ID or the `HOST_IMAGE`; empty if ``rootfs`` is a directory. What is left empty is the image's
+    to say (`orlop.engine.image_settings`); ``entrypoint`` is ``[""]`` if the image's is not wanted either. ``platform``
+    says what the image must have been built for, if that matters. ``env`` holds ``NAME=value`` texts, a name alone
+    takes that variable away. ``binds`` are texts of the form ``source:target[:options]``, ``volumes`` the targets of
+    volumes that have no name. ``memory`` is in bytes, ``nano_cpus`` in billionths of a processor, ``pids_limit`` a
+    count; None is no limit. ``stop_timeout`` is in seconds; None is Docker's 10. ``console_size`` is rows and columns.
+    ``log_options`` are the json-file driver's, ``max-size`` and ``max-file``. ``healthcheck`` is Docker's object.
     """
 
     __slots__ = (
@@ -28,6 +35,8 @@ class Settings:
         "console_size",
         "entrypoint",
         "env",
+        "exposed_ports",
+        "healthcheck",
         "hostname",
         "image",
         "labels",
@@ -38,20 +47,24 @@ class Settings:
         "network",
         "open_stdin",
         "pids_limit",
+        "platform",
         "privileged",
         "read_only",
         "rootfs",
         "security_opt",
+        "shell",
         "stop_signal",
         "stop_timeout",
         "terminal",
         "user",
+        "volumes",
         "workdir",
     )
 
     def __init__(self, *, image: str = "", rootfs: str = "", command: list[str] | None = None) -> None:
         self.image = image
         self.rootfs = rootfs
+        self.platform = ""
         self.command = command or []
         self.entrypoint: list[str] = []
         self.env: list[str] = []
@@ -63,6 +76,10 @@ class Settings:
         self.name = ""
         self.hostname = ""
         self.binds: list[str] = []
+        self.volumes: list[str] = []
+        self.exposed_ports: list[str] = []
+        self.healthcheck: dict[str, Any] | None = None
+        self.shell: list[str] = []
         self.read_only = False
         self.memory: int | None = None
         self.nano_cpus: int | None = None
@@ -74,8 +91,8 @@ class Settings:
         self.network = "none"
         self.auto_remove = False
         self.labels: dict[str, str] = {}
-        self.stop_signal = "SIGTERM"
-        self.stop_timeout = 10
+        self.stop_signal = ""
+        self.stop_timeout: int | None = None
         self.log_options: dict[str, str] = {}
 
     def fields(self) -> dict[str, Any]:
@@ -92,23 +109,31 @@ class Settings:
 
     def record(self) -> dict[str, Any]:
         """The settings in the words of Docker's API, as `orlop inspect` shows them."""
+        config: dict[str, Any] = {
+            "Hostname": self.hostname,
+            "User": self.user,
+            "ExposedPorts": {port: {} for port in self.exposed_ports},
+            "Tty": self.terminal,
+            "OpenStdin": self.open_stdin,
+            "Env": self.env,
+            "Cmd": self.command,
+            "Healthcheck": self.healthcheck,
+            "Image": self.image or self.rootfs,
+            "Volumes": {volume: {} for volume in self.volumes},
+            "WorkingDir": self.workdir,
+            "Entrypoint": self.entrypoint or None,
+            "Labels": self.labels,
+            "StopSignal": self.stop_signal or DEFAULT_STOP_SIGNAL,
+            "StopTimeout": DEFAULT_STOP_TIMEOUT if self.stop_timeout is None else self.stop_timeout,
+            "Shell": self.shell,
+        }
+        for name in ("ExposedPorts", "Healthcheck", "Volumes", "Shell"):
+            if not config[name]:
+                del config[name]
         return {
             "Image": self.image or self.rootfs,
             "Rootfs": self.rootfs,
-            "Config": {
-                "Hostname": self.hostname,
-                "User": self.user,
-                "Tty": self.terminal,
-                "OpenStdin": self.open_stdin,
-                "Env": self.env,
-                "Cmd": self.command,
-                "Entrypoint": self.entrypoint or None,
-                "WorkingDir": self.workdir,
-                "Image": self.image or self.rootfs,
-                "Labels": self.labels,
-                "StopSignal": self.stop_signal,
-                "StopTimeout": self.stop_timeout,
-            },
+            "Config": config,
             "HostConfig": {
                 "Binds": self.binds,
                 "NetworkMode": self.network,

@@ -7,7 +7,7 @@ import os
 import orlop
 from orlop import json_text
 from orlop.engine import frames, launch
-from orlop.errors import OrlopError
+from orlop.errors import ImageNotFound, OrlopError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -107,12 +107,13 @@ class StartFailed(OrlopError):
         self.exit_code = exit_code
 
 
-def failure(body: bytes) -> StartFailed:
-    """The error that a monitor told of."""
+def failure(body: bytes) -> OrlopError:
+    """The error that a monitor told of; a missing image is one that the caller may do something about."""
     from orlop.runtime import channel
 
     told = json_text.loads(body)
-    return StartFailed(str(channel.revive(told)), int(told["exit_code"]))
+    revived = channel.revive(told)
+    return revived if isinstance(revived, ImageNotFound) else StartFailed(str(revived), int(told["exit_code"]))
 
 
 class Started:
@@ -133,6 +134,7 @@ def create_and_start(location: Location, settings: Settings, client: _socket.soc
     there has everything loaded that making a container takes, so it makes it; without, we do.
 
     Raises:
+        ImageNotFound: the image is not here: pull it, connect anew, and try again.
         OrlopError: as `orlop.engine.create.create`.
         StartFailed: it could not be made.
     """

@@ -176,7 +176,7 @@ class _Start:
         os.chdir(self._request["directory"])
         made = create.create(self._location, settings)  # its lock is ours until we end
         os.chdir("/")
-        self._container = made.container
+        self._container = made.container  # whose record need not be read anew
         self._request = start.request(made.container, settings)
         self._call.data = json_text.dumps(self._request).encode()
         told = json_text.dumps({"id": made.container.id, "warnings": made.warnings})
@@ -198,6 +198,7 @@ class _Start:
                 stdio=stdio,
                 rootless=self._location.rootless,
                 filters=filters,
+                root_mounts=self._container.record.get("RootMounts") or (),
             )
         )
         try:

@@ -11,11 +11,15 @@ import errno
 import os
 import stat
 
+from orlop.engine import layered_files
 from orlop.errors import InvalidArgument
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
+
+    from orlop.storage.mounts import Mount
 
 _LARGEST_FILE = 4 << 20
 _LARGEST_ID = (1 << 32) - 2
@@ -56,6 +60,20 @@ def find(rootfs: str, wanted: str) -> User:
         return resolve(wanted, _read(root, "passwd"), lambda: _read(root, "group"))
     finally:
         os.close(root)
+
+
+def find_in_snapshot(mounts: Sequence[Mount], wanted: str) -> User:
+    """`find` in the tree of a snapshot that is not mounted.
+
+    Raises:
+        InvalidArgument: as `find`.
+        OSError: a layer cannot be read.
+    """
+
+    def read(name: str) -> str:
+        return layered_files.read(mounts, f"/etc/{name}", _LARGEST_FILE) or ""
+
+    return resolve(wanted, read("passwd"), lambda: read("group"))
 
 
 def resolve(wanted: str, passwd: str, group_file: Any) -> User:

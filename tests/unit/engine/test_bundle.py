@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from orlop.engine import bundle, defaults, id_maps
+from orlop.engine import bundle, defaults, id_maps, users
 from orlop.engine.settings import Settings
 from orlop.errors import InvalidArgument
 
@@ -26,7 +26,9 @@ def configure(tmp_path: Path, *, rootless: bool = False, **fields: Any) -> dict[
     for name, value in fields.items():
         setattr(settings, name, value)
     settings.hostname = bundle.hostname_for(settings, ID)
-    made = bundle.configuration(settings, ID, "/state", str(tmp_path), lookup_root=str(tmp_path), rootless=rootless)
+    made = bundle.configuration(
+        settings, ID, "/state", str(tmp_path), users.find(str(tmp_path), settings.user), rootless=rootless
+    )
     return made.config
 
 

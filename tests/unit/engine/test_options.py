@@ -114,6 +114,12 @@ def test_variables_come_from_files_from_ours_and_from_the_command_line(
     monkeypatch.setenv("OURS", "here")
     monkeypatch.delenv("NOT_OURS", raising=False)
     (tmp_path / "env").write_text("# comment\n\nA=1\nOURS\n  B=two words\n")
-    assert environment([str(tmp_path / "env")], ["C=3", "NOT_OURS"]) == ["A=1", "OURS=here", "B=two words", "C=3"]
+    assert environment([str(tmp_path / "env")], ["C=3", "NOT_OURS"]) == [
+        "A=1",
+        "OURS=here",
+        "B=two words",
+        "C=3",
+        "NOT_OURS",
+    ]
     with pytest.raises(InvalidArgument, match="environment file"):
         environment([str(tmp_path / "missing")], [])

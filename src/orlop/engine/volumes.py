@@ -1,0 +1,166 @@
+"""Volumes that no user named: an image's, and those of ``-v /path``.
+
+A volume is ``<root>/volumes/<64 hexadecimal digits>/``, whose directory ``_data`` the container sees. It is made
+in the directory of the container that is being made, beginning as what the image has at its place, and moved out once the
+container's record there names it. It is removed with its container by ``--rm`` and ``rm -v``: moved back into the
+container's directory, which is out of sight by then. So whoever is killed, either a volume is one that a container names, or
+the next command finds it where a container was being made or removed.
+"""
+
+from __future__ import annotations
+
+import os
+
+from orlop.engine import container
+from orlop.errors import InvalidArgument, OrlopError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Any
+
+    from orlop.engine.location import Location
+    from orlop.storage.mounts import Mount
+
+VOLUME = "volume"
+#: In a container's directory: its volumes, before and after it is there to be seen.
+_ASIDE = "volumes"
+#: In the directory of a container that is being removed: its volumes go too.
+_MARK = "remove-volumes"
+
+
+def plan(location: Location, targets: Iterable[str], taken: Iterable[str]) -> list[dict[str, Any]]:
+    """A new volume for each target at which the user mounts nothing else, in the words of Docker's API.
+
+    Raises:
+        InvalidArgument: a target is no absolute path, or the root directory.
+    """
+    made: dict[str, dict[str, Any]] = {}
+    others = set(taken)
+    for target in targets:
+        if not target.startswith("/") or "\0" in target:
+            raise InvalidArgument(f'invalid volume "{target}": its path in the container must be absolute')
+        path = "/" + os.path.normpath(target).lstrip("/")
+        if path == "/":
+            raise InvalidArgument(f'invalid volume "{target}": it cannot be the root directory')
+        if path not in others:
+            name = os.urandom(32).hex()
+            made[path] = {
+                "Type": VOLUME,
+                "Name": name,
+                "Source": f"{location.volumes}/{name}/_data",
+                "Destination": path,
+                "Driver": "local",
+                "Mode": "",
+                "RW": True,
+                "Propagation": "",
+            }
+    return list(made.values())
+
+
+def mounts(volumes: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The OCI mounts of volumes."""
+    return [
+        {
+            "destination": each["Destination"],
+            "type": "bind",
+            "source": each["Source"],
+            "options": ["rbind", "rprivate", "rw"],
+        }
+        for each in volumes
+    ]
+
+
+def prepare(
+    location: Location, aside: str, volumes: Sequence[dict[str, Any]], root_mounts: Sequence[Mount], directory: str
+) -> None:
+    """Make volumes in the directory of a container that is being made, and fill them with what the image has there.
+
+    The image is ``root_mounts``, a snapshot's, or without those what lies in ``directory``, if that is not empty.
+
+    Raises:
+        OrlopError: what the image has there cannot be copied.
+    """
+    if not volumes:
+        return
+    os.mkdir(f"{aside}/{_ASIDE}", 0o700)
+    targets = []
+    for each in volumes:
+        os.mkdir(f"{aside}/{_ASIDE}/{each['Name']}", 0o700)
+        target = f"{aside}/{_ASIDE}/{each['Name']}/_data"
+        os.mkdir(target)
+        os.chmod(target, 0o755)
+        targets.append((each["Destination"], target))
+    if root_mounts and location.rootless:
+        from orlop.engine import own_namespace
+
+        own_namespace.run(lambda: _fill(targets, root_mounts, ""))
+    elif root_mounts or directory:
+        _fill(targets, root_mounts, directory)
+
+
+def _fill(targets: list[tuple[str, str]], root_mounts: Sequence[Mount], directory: str) -> None:
+    from orlop.linux import path
+    from orlop.runtime import copy_up
+    from orlop.storage import mounts as snapshots
+
+    if root_mounts:
+        root = snapshots.attach(root_mounts)
+    else:
+        root = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for destination, target in targets:
+            try:
+                source = path.open_in_root(root, destination, os.O_PATH | os.O_DIRECTORY)
+            except (FileNotFoundError, NotADirectoryError):
+                continue  # the image has nothing there, or what starting the container will refuse to mount on
+            into = os.open(target, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                copy_up.copy(source, into)
+            finally:
+                os.close(source)
+                os.close(into)
+    except (OSError, RecursionError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise OrlopError(f"cannot copy what the image has at {destination} into a volume: {reason}") from None
+    finally:
+        os.close(root)
+
+
+def publish(location: Location, aside: str, volumes: Sequence[dict[str, Any]]) -> None:
+    """Move a container's volumes to where they stay. Its record, in ``aside``, names them already."""
+    if volumes:
+        try:
+            os.mkdir(location.volumes, 0o700)
+        except FileExistsError:
+            pass  # not the first ones
+        for each in volumes:
+            os.rename(f"{aside}/{_ASIDE}/{each['Name']}", f"{location.volumes}/{each['Name']}")
+        os.rmdir(f"{aside}/{_ASIDE}")
+
+
+def mark(directory: str) -> None:
+    """Have the volumes of a container that is about to be removed go with it."""
+    os.close(os.open(f"{directory}/{_MARK}", os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+
+
+def withdraw(location: Location, directory: str, record: dict[str, Any]) -> None:
+    """Move a container's volumes into its directory, which is out of sight and is going to be removed.
+
+    Nothing happens if the container is one whose volumes stay.
+    """
+    names = [each["Name"] for each in record.get("Mounts", ()) if each["Type"] == VOLUME]
+    if not names:
+        return
+    was_published = not os.path.basename(directory).startswith(container.NEW)
+    if was_published and not (record["HostConfig"]["AutoRemove"] or os.path.exists(f"{directory}/{_MARK}")):
+        return
+    try:
+        os.mkdir(f"{directory}/{_ASIDE}", 0o700)
+    except FileExistsError:
+        pass  # whoever began this was killed
+    for name in names:
+        try:
+            os.rename(f"{location.volumes}/{name}", f"{directory}/{_ASIDE}/{name}")
+        except FileNotFoundError:
+            continue  # moved before, or never published
