@@ -1,0 +1,1 @@
+"""Layers: the difference between a file tree and its parent as a tar archive, made and unpacked."""
