@@ -154,7 +154,12 @@ class _Identified:
         self._sink = sink
         self.state = digests.hasher()
 
-    def write(changes: Iterable[Change], archive: TarWriter, *, clamp: int | None = None, is_layer: bool = True) -> None:
+    def write(self, data: bytes | memoryview) -> None:
+        self.state.update(data)
+        self._sink.write(data)
+
+
+def write(changes: Iterable[Change], archive: TarWriter, *, clamp: int | None = None, is_layer: bool = True) -> None:
     """Add an entry to an archive for each change. In what `is_layer`, names that begin with ``.wh.`` mean removal.
 
     Raises:
