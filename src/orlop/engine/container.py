@@ -38,6 +38,9 @@ LOG_FILE = "json.log"
 NEW = ".new-"
 GONE = ".gone-"
 
+#: Characters of a container's id, which are hexadecimal digits.
+ID_LENGTH = 64
+
 #: Exit code of a container whose end nobody saw.
 UNKNOWN_EXIT = 255
 

@@ -98,17 +98,13 @@ def remove(location: Location, key: str) -> None:
     """
     storage = image_store.open_storage(location)
     try:
-        _remove(storage, key)
+        storage.snapshots.remove(key)
+    except NotFound:
+        return
     except PermissionError:
         if not storage.rootless:
             raise
         from orlop.engine import own_namespace
 
-        own_namespace.run(lambda: _remove(storage, key))
-
-
-def _remove(storage: Storage, key: str) -> None:
-    try:
-        storage.snapshots.remove(key)
-    except NotFound:
-        return
+        # It is out of sight; files of other ids than the user's are left.
+        own_namespace.run(storage.snapshots.cleanup)

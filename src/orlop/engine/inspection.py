@@ -31,13 +31,38 @@ def describe(target: container.Container) -> dict[str, Any]:
         "LogPath": target.log,
         "Name": f"/{target.name}",
         "RestartCount": 0,
-        "Driver": "overlay" if not record["Rootfs"] else "directory",
+        "Driver": _driver(record),
         "Platform": "linux",
         "Rootfs": (config.get("root") or {}).get("path", ""),
         "HostConfig": record["HostConfig"],
-        "Mounts": [_mount(text) for text in record["HostConfig"]["Binds"]],
+        "GraphDriver": {"Name": _driver(record), "Data": _layers(record, target.directory)},
+        "Mounts": [*record.get("Mounts", ()), *(_mount(text) for text in record["HostConfig"]["Binds"])],
         "Config": record["Config"],
         "NetworkSettings": {"Networks": {network: {}}},
+        **({"ImageManifestDescriptor": {"digest": record["Manifest"]}} if record.get("Manifest") else {}),
+    }
+
+
+def _driver(record: dict[str, Any]) -> str:
+    return str(record.get("Driver") or ("directory" if record["Rootfs"] else "overlay"))
+
+
+def _layers(record: dict[str, Any], directory: str) -> dict[str, str] | None:
+    """Where the files of a container of an image are, in Docker's words for overlays where it is one."""
+    mounts = record.get("RootMounts")
+    if not mounts:
+        return None
+    if mounts[0]["type"] != "overlay":
+        return {"Dir": mounts[0]["source"]}
+    found: dict[str, list[str]] = {}
+    for option in mounts[0]["options"]:
+        key, _, value = option.partition("=")
+        found.setdefault(key, []).append(value)
+    return {
+        "LowerDir": ":".join(found.get("lowerdir+", ())),
+        "MergedDir": f"{directory}/rootfs",  # where it is in the container's mount namespace; elsewhere it is empty
+        "UpperDir": "".join(found.get("upperdir", ())),
+        "WorkDir": "".join(found.get("workdir", ())),
     }
 
 

@@ -96,8 +96,9 @@ def sweep(names: str, containers: str) -> None:
 
 
 def exists(containers: str, container_id: str) -> bool:
-    """Whether a container's directory is there, published or being prepared."""
-    return os.path.isdir(f"{containers}/{container_id}") or os.path.isdir(f"{containers}/.new-{container_id}")
+    """Whether a container's directory is there, being prepared or published."""
+    # In this order: it may be published between the two looks.
+    return os.path.isdir(f"{containers}/.new-{container_id}") or os.path.isdir(f"{containers}/{container_id}")
 
 
 def _take_stale(names: str, name: str, containers: str) -> bool:

@@ -5,8 +5,8 @@ Anything may have been killed at any instruction. What then is left over:
 - a container that is recorded as running and has no monitor: what still runs of it is ended, since nobody
   holds its streams any more, and it is recorded as exited;
 - a container with ``--rm`` that has no monitor: removed, once the command that was starting it is gone too;
-- a directory that was being prepared or removed; a name without a container; the runtime's state, cgroups
-  and locks of containers that are gone.
+- a directory that was being prepared or removed; a name or a snapshot without a container; the runtime's state,
+  cgroups and locks of containers that are gone.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from orlop.engine.location import Location
 
+_HEXADECIMAL = frozenset("0123456789abcdef")
 _KILLED = 128 + _signal.SIGKILL
 
 
@@ -38,6 +39,7 @@ def everything(location: Location) -> None:
     names.sweep(location.names, location.containers)
     _sweep_locks(location)
     _sweep_runtime(location)
+    _sweep_snapshots(location)
     if not location.rootless:
         own_cgroup.sweep()
 
@@ -167,6 +169,32 @@ def _sweep_runtime(location: Location) -> None:
             removal.release_runtime(location, container_id)
         except OrlopError:
             continue  # its processes do not end yet; another time
+
+
+def _sweep_snapshots(location: Location) -> None:
+    """Remove snapshots whose containers are gone.
+
+    A container's directory goes last and comes first, so there are none unless somebody removed it by hand, or the
+    machine lost power. Only names are looked at: an engine may have thousands of snapshots of images.
+    """
+    try:
+        drivers = os.listdir(location.snapshots)
+    except FileNotFoundError:
+        return  # there never was an image
+    for driver in drivers:
+        directory = f"{location.snapshots}/{driver}"
+        for key in os.listdir(directory) if os.path.isdir(directory) else ():
+            if len(key) == container.ID_LENGTH and _HEXADECIMAL.issuperset(key) and not _is_known(location, key):
+                from orlop.engine import image_root
+
+                image_root.remove(location, key)
+
+
+def _is_known(location: Location, container_id: str) -> bool:
+    # In the order in which it is renamed: it may be so between two looks.
+    return names.exists(location.containers, container_id) or os.path.isdir(
+        f"{location.containers}/{container.GONE}{container_id}"
+    )
 
 
 def _bundle_of(location: Location, container_id: str) -> str:
