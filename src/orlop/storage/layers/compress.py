@@ -196,7 +196,7 @@ def _isal_deflate(isal: Any) -> Callable[[], Callable[[bytes, bytes], bytes]]:
     Its compressor objects keep the interpreter's lock while they work; what its own threaded writer is made of does
     not. Where a later version should lack that, the objects do it, one at a time and with slightly other bytes.
     """
-    parallel = getattr(isal, "_ParallelCompress", None)
+    parallel: Any = getattr(isal, "_ParallelCompress", None)
 
     def with_lock() -> Callable[[bytes, bytes], bytes]:
         def deflate(piece: bytes, window: bytes) -> bytes:
@@ -248,7 +248,7 @@ class _Pool:
         self._threads: list[threading.Thread] = []
         self.pending = 0
         for _ in range(threads):
-            thread = threading.Thread(target=_work, args=(self._queue, make), name="compress", daemon=True)
+            thread = threading.Thread(target=_work, args=(self._queue, make()), name="compress", daemon=True)
             thread.start()
             self._threads.append(thread)
 
@@ -283,12 +283,10 @@ class _Pool:
             self._threads.pop().join()
 
 
-def _work(queue: Any, make: Callable[[], Callable[[bytes, bytes], bytes]]) -> None:
-    deflate: Callable[[bytes, bytes], bytes] | None = None
+def _work(queue: Any, deflate: Callable[[bytes, bytes], bytes]) -> None:
+    job: _Job | None
     while (job := queue.get()) is not None:
         try:
-            if deflate is None:
-                deflate = make()
             job.output = deflate(job.piece, job.window)
         except BaseException as error:  # noqa: BLE001 - it is raised where the result is taken
             job.error = error
