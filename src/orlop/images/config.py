@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 #: The largest configuration that is read. Real ones have some kilobytes.
-LARGEST = 8 << 20
+LARGEST = 4 << 20
 
 
 class Healthcheck:

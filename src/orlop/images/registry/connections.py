@@ -1,0 +1,415 @@
+"""One request to one server and its answer, over connections that are kept. Knows no registries.
+
+Nothing is retried, followed or authorised here, and bodies arrive as they were sent: whatever a server calls their
+content encoding is not undone, so that no bomb is unpacked.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import ssl
+import threading
+import time
+from urllib.parse import urlsplit
+
+from orlop import third_party
+from orlop.errors import RegistryError, Unsupported
+from orlop.images.registry import certificates
+from orlop.images.registry.hosts import host_and_port
+from orlop.images.registry.proxies import proxy_for
+from orlop.images.registry.refusals import NoConnection, NotTls, Unreachable, Untrusted, plain
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from typing import Any
+
+    import urllib3
+    from urllib3.connection import HTTPConnection, HTTPSConnection
+
+    from orlop.images.registry.hosts import RegistryOptions
+else:
+    urllib3 = third_party.load("urllib3", "talking to registries")
+    from urllib3.connection import HTTPConnection, HTTPSConnection
+
+#: What a blob is read in: large enough to cost little, small enough for many at once.
+CHUNK = 256 << 10
+#: The largest document that is read, but for manifests, which have a limit of their own.
+LARGEST_ANSWER = 8 << 20
+GIVEN_UP = "the transfer was given up"
+_LONGEST_URL = 16 << 10
+#: Less than this many bytes in the time of the read timeout is as good as silence.
+_SLOWEST = 4 << 10
+
+
+class Origin:
+    """Whom a URL leads to. Only equal origins see each other's credentials."""
+
+    __slots__ = ("authority", "host", "port", "scheme")
+
+    def __init__(self, scheme: str, authority: str) -> None:
+        self.scheme = scheme
+        self.authority = authority
+        self.host, self.port = host_and_port(authority, scheme)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Origin) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def _key(self) -> tuple[str, str, int]:
+        return self.scheme, self.host, self.port
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.authority}"
+
+
+def origin_of(url: str, what: str) -> Origin:
+    """Whom an absolute URL leads to; ``what`` sent us there begins the error's sentence.
+
+    Raises:
+        RegistryError: it is malformed, carries a user's name, or is of another scheme than http and https.
+    """
+    parts = urlsplit(url) if _is_clean(url) else None
+    if parts is None or parts.scheme not in ("http", "https") or "@" in parts.netloc or not parts.hostname:
+        raise RegistryError(f'{what} leads to "{plain(url)}", which is no address on the web')
+    return Origin(parts.scheme, parts.netloc.lower())
+
+
+def _is_clean(url: str) -> bool:
+    """Whether a URL is short enough and ASCII without spaces and control characters (RFC 3986)."""
+    return len(url) <= _LONGEST_URL and url.isascii() and url.isprintable() and " " not in url and "\\" not in url
+
+
+class Answer:
+    """A server's answer whose body is not read yet. Close it, or read it to its end."""
+
+    __slots__ = ("_connections", "_response", "headers", "origin", "status", "url")
+
+    def __init__(self, connections: Connections, response: urllib3.BaseHTTPResponse, url: str, origin: Origin) -> None:
+        self._connections = connections
+        self._response = response
+        self.url = url
+        self.origin = origin
+        self.status = response.status
+        #: By names in lower case; of a header that is there twice all values, separated by commas.
+        self.headers = {name.lower(): value for name, value in response.headers.items()}
+
+    def all(self, name: str) -> list[str]:
+        """Every value of a header."""
+        return self._response.headers.getlist(name)
+
+    @property
+    def length(self) -> int:
+        """How long the body is said to be, or -1."""
+        text = self.headers.get("content-length", "")
+        return int(text) if text.isdecimal() and len(text) < 20 else -1
+
+    def chunks(self) -> Iterator[bytes]:
+        """The body, piece by piece.
+
+        Raises:
+            Unreachable: the connection breaks, is silent for too long, or too slow to get anywhere.
+        """
+        options = self._connections.options
+        received, since = 0, time.monotonic()
+        try:
+            while True:
+                with _errors(self.origin, self._connections):
+                    data = self._response.read1(CHUNK, decode_content=False)
+                if self._connections.is_closed:
+                    raise RegistryError(GIVEN_UP)
+                if not data:
+                    return
+                yield data
+                received += len(data)
+                now = time.monotonic()
+                if now - since > options.read_timeout:
+                    if received < _SLOWEST:
+                        raise Unreachable(f"{self.origin.authority} sends {received} bytes in {now - since:.0f} s")
+                    received, since = 0, now
+        finally:
+            self.close()
+
+    def body(self, limit: int, what: str) -> bytes:
+        """The whole body.
+
+        Raises:
+            RegistryError: it is longer than ``limit`` bytes, or compressed although nobody asked for that.
+            Unreachable: it does not arrive in time.
+        """
+        encoding = self.headers.get("content-encoding", "identity").lower()
+        if encoding not in ("identity", ""):
+            self.close()
+            raise RegistryError(f"{what}: {self.origin.authority} sent it encoded as {plain(encoding)}, unasked")
+        deadline = time.monotonic() + self._connections.options.answer_timeout
+        pieces: list[bytes] = []
+        length = 0
+        for piece in self.chunks():
+            pieces.append(piece)
+            length += len(piece)
+            if length > limit:
+                self.close()
+                raise RegistryError(f"{what}: {self.origin.authority} sent more than {limit} bytes")
+            if time.monotonic() > deadline:
+                self.close()
+                raise Unreachable(f"{what}: {self.origin.authority} did not finish its answer in time")
+        if length < self.length:
+            raise Unreachable(f"{what}: {self.origin.authority} broke off after {length} bytes")
+        return b"".join(pieces)
+
+    def document(self, what: str) -> dict[str, Any]:
+        """The body, a JSON object.
+
+        Raises:
+            RegistryError: it is something else, or as for `body`.
+        """
+        data = self.body(LARGEST_ANSWER, what)
+        try:
+            document = json.loads(data)
+        except (ValueError, RecursionError):
+            document = None
+        if not isinstance(document, dict):
+            raise RegistryError(f"{what}: {self.origin.authority} did not answer with a JSON object")
+        return document
+
+    def discard(self) -> None:
+        """Read what is left if it is little, so that the connection can be used again."""
+        if 0 <= self.length <= CHUNK or self._response.length_remaining == 0:
+            try:
+                for _ in self.chunks():
+                    continue
+            except RegistryError:
+                return  # the connection is closed then
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the connection: for another request if all of the answer was read."""
+        if self._response.length_remaining not in (0, None) or not self._response.closed:
+            self._response.close()
+        self._response.release_conn()
+
+
+class Connections:
+    """Connections to the servers that one registry and what it leads to consist of. Threads share them.
+
+    ``trusted`` is the registry's own host: its certificate authorities are trusted for the servers that it leads to
+    as well, such as its token server. Client certificates are shown only to whom the user gave them for.
+    """
+
+    def __init__(self, options: RegistryOptions, trusted: str) -> None:
+        self.options = options
+        self._closed = threading.Event()
+        self._trusted = trusted
+        self._lock = threading.Lock()
+        self._pools: dict[Origin, urllib3.PoolManager] = {}
+        self._proxies: dict[str, str] = {}
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | Iterable[bytes] | None = None,
+        *,
+        connect_timeout: float = 0,
+    ) -> Answer:
+        """Send a request and wait for the beginning of its answer, whatever its status is.
+
+        Raises:
+            Unreachable: no answer came.
+            Untrusted: one of both sides does not accept the other's certificate.
+            RegistryError: the request cannot be sent, or the connections are closed.
+        """
+        origin = origin_of(url, "the request")
+        timeout = urllib3.Timeout(
+            connect=connect_timeout or self.options.connect_timeout, read=self.options.read_timeout
+        )
+        with _errors(origin, self):
+            if self.is_closed:
+                raise RegistryError(GIVEN_UP)
+            response = self._pool(origin).request(
+                method,
+                url,
+                body=body,
+                headers={"User-Agent": self.options.user_agent, "Accept-Encoding": "identity", **headers},
+                redirect=False,
+                retries=False,
+                preload_content=False,
+                decode_content=False,
+                timeout=timeout,
+            )
+        return Answer(self, response, url, origin)
+
+    def close(self) -> None:
+        """Close all connections; transfers in other threads end with an error at their next piece."""
+        self._closed.set()
+        with self._lock:
+            for pool in self._pools.values():
+                pool.clear()
+            self._pools.clear()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed.is_set()
+
+    def pause(self, seconds: float) -> None:
+        """Wait before the next attempt.
+
+        Raises:
+            RegistryError: the connections were closed meanwhile.
+        """
+        if self._closed.wait(seconds):
+            raise RegistryError(GIVEN_UP)
+
+    def _pool(self, origin: Origin) -> urllib3.PoolManager:
+        with self._lock:
+            pool = self._pools.get(origin)
+            if pool is None:
+                pool = self._pools[origin] = self._make_pool(origin)
+            return pool
+
+    def _make_pool(self, origin: Origin) -> urllib3.PoolManager:
+        settings: dict[str, Any] = {"maxsize": 16, "block": False}
+        if origin.scheme == "https":
+            settings["ssl_context"] = self._context(origin)
+        proxy = proxy_for(origin.scheme, origin.host, origin.port, self.options.environment)
+        if not proxy:
+            made = urllib3.PoolManager(num_pools=1, **settings)
+        else:
+            parts = urlsplit(proxy)
+            if parts.scheme not in ("http", "https"):
+                raise Unsupported(f'the proxy of {origin.authority} is of the kind "{plain(parts.scheme)}": use http')
+            headers = None
+            if parts.username:
+                secret = f"{parts.username}:{parts.password or ''}"
+                headers = urllib3.make_headers(proxy_basic_auth=secret)
+            made = urllib3.ProxyManager(proxy, num_pools=1, proxy_headers=headers, **settings)
+        made.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
+        return made
+
+    def _context(self, origin: Origin) -> ssl.SSLContext:
+        options = self.options
+        directories = options.certificate_directories
+        own = certificates.find(_names(origin), directories)
+        trusted = Origin("https", self._trusted)
+        others = certificates.find(_names(trusted), directories).authorities if origin != trusted else []
+        insecure = options.is_insecure(origin.authority) or (
+            origin.host == trusted.host and options.is_insecure(self._trusted)
+        )
+        return certificates.context(own, others, verify=not insecure)
+
+
+def _names(origin: Origin) -> tuple[str, ...]:
+    """The names of the directories that a server's certificates may be in."""
+    host = f"[{origin.host}]" if ":" in origin.host else origin.host
+    with_port = f"{host}:{origin.port}"
+    return (with_port, host) if origin.port == 443 else (with_port,)
+
+
+class _Hurry:
+    """What the connections of both kinds do in addition: not wait endlessly for a server that dribbles its headers.
+
+    The timeout of a socket begins anew with every byte.
+    """
+
+    sock: socket.socket | None
+
+    def getresponse(self) -> Any:
+        timeout = self.sock.gettimeout() if self.sock is not None else None
+        timer = threading.Timer(2 * timeout if timeout else 120, self._give_up)
+        timer.daemon = True
+        timer.start()
+        try:
+            return super().getresponse()  # type: ignore[misc]  # the class beside this one has it
+        finally:
+            timer.cancel()
+
+    def _give_up(self) -> None:
+        if self.sock is not None:
+            try:
+                socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
+            except OSError:
+                return  # it is gone already
+
+
+class _PlainConnection(_Hurry, HTTPConnection):
+    pass
+
+
+class _TlsConnection(_Hurry, HTTPSConnection):
+    def connect(self) -> None:
+        super().connect()
+        # What the user configured needs no warning on every request.
+        self.is_verified = True
+
+
+class _PlainPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _PlainConnection
+
+
+class _TlsPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
+class _errors:  # noqa: N801 - used as a statement
+    """Say what urllib3's and the socket's errors mean."""
+
+    __slots__ = ("connections", "origin")
+
+    def __init__(self, origin: Origin, connections: Connections) -> None:
+        self.origin = origin
+        self.connections = connections
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, (urllib3.exceptions.HTTPError, OSError)) and not isinstance(error, RegistryError):
+            if self.connections.is_closed:
+                raise RegistryError(GIVEN_UP) from None
+            raise _meaning(error, self.origin) from None
+        if isinstance(error, (ValueError, AttributeError)):  # a header or a URL that cannot be sent; closed meanwhile
+            raise RegistryError(f"the request to {self.origin.authority} failed: {plain(error)}") from error
+
+
+def _meaning(error: Exception, origin: Origin) -> RegistryError:
+    exceptions = urllib3.exceptions
+    where = origin.authority
+    cause: BaseException = error
+    seen = {id(cause)}
+    while not isinstance(cause, ssl.SSLError):
+        following = next((each for each in (*cause.args, cause.__cause__) if isinstance(each, BaseException)), None)
+        if following is None or id(following) in seen:
+            break
+        cause = following
+        seen.add(id(cause))
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return Untrusted(
+            f"the certificate of {where} is not trusted ({cause.verify_message}): put the certificate of its authority "
+            f"into /etc/docker/certs.d/{where}/ca.crt"
+        )
+    if isinstance(cause, ssl.SSLError):
+        reason = (cause.reason or str(cause)).replace("_", " ").lower()
+        if "alert" in reason:
+            return Untrusted(f"{where} does not accept the connection: {reason}")
+        return NotTls(f"{where} does not speak TLS as it should: {reason}")
+    if isinstance(error, exceptions.ProxyError):
+        return Unreachable(f"the proxy on the way to {where} does not help: {plain(error)}")
+    if isinstance(error, exceptions.NameResolutionError):
+        return RegistryError(f"{where} is not known: its name has no address")
+    if isinstance(error, exceptions.NewConnectionError):
+        return NoConnection(f"cannot connect to {where}: {_system_reason(cause, error)}")
+    if isinstance(error, (exceptions.TimeoutError, TimeoutError)):
+        return Unreachable(f"{where} does not answer in time")
+    return Unreachable(f"the connection to {where} broke: {_system_reason(cause, error)}")
+
+
+def _system_reason(cause: BaseException, error: Exception) -> str:
+    if isinstance(cause, OSError) and cause.errno:
+        return os.strerror(cause.errno).lower()
+    return plain(cause if str(cause) else error).lower()

@@ -1,0 +1,229 @@
+"""Where a registry is and how it is reached: its servers, its mirrors, and whether it may do without TLS.
+
+The registries' part of orlop's configuration, ``/etc/orlop/config.toml`` and then the user's own
+``$XDG_CONFIG_HOME/orlop/config.toml``, of which the second counts where both speak of a registry::
+
+    [registry."docker.io"]
+    mirrors = ["https://mirror.example.com", "cache.example.com:5000/hub"]
+
+    [registry."registry.example.com:5000"]
+    insecure = true          # no certificate is checked, and plain HTTP is taken
+
+Mirrors are asked in their order before the registry itself, for pulling only. One with a path has the registry's
+repositories below that path. A mirror is as insecure as the configuration of its own host says, or its URL.
+"""
+
+from __future__ import annotations
+
+import os
+from urllib.parse import urlsplit
+
+from orlop.errors import InvalidArgument
+from orlop.images.registry.proxies import is_loopback
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from orlop.images.registry.credentials import Credential
+
+SYSTEM_CONFIGURATION = "/etc/orlop/config.toml"
+
+#: The server that has what is called docker.io.
+_HUB = "registry-1.docker.io"
+
+
+class Server:
+    """One server of a registry: its host with its port, the schemes to try in their order, and a path before names."""
+
+    __slots__ = ("authority", "insecure", "is_mirror", "prefix", "schemes")
+
+    def __init__(
+        self,
+        authority: str,
+        schemes: tuple[str, ...],
+        *,
+        prefix: str = "",
+        insecure: bool = False,
+        mirror: bool = False,
+    ) -> None:
+        self.authority = authority
+        self.schemes = schemes
+        self.prefix = prefix
+        #: Whether its certificate is not checked.
+        self.insecure = insecure
+        self.is_mirror = mirror
+
+
+class RegistryOptions:
+    """How registries are talked to; a value that is not changed after it was made.
+
+    ``environment`` is where the configuration, credentials and proxies are looked up. ``credentials`` is asked first
+    for a host's credentials, if it is given. ``insecure`` names hosts in addition to those of the configuration;
+    ``verify_tls=False`` means all. Times are in seconds: ``connect_timeout`` for reaching a server, ``read_timeout``
+    for any silence of it, ``answer_timeout`` for a whole answer that is not a blob. ``attempts`` is how often a request
+    is tried, ``longest_wait`` the longest time that a server can have us wait before the next.
+    """
+
+    __slots__ = (
+        "answer_timeout",
+        "attempts",
+        "certificate_directories",
+        "connect_timeout",
+        "credentials",
+        "environment",
+        "insecure",
+        "longest_wait",
+        "read_timeout",
+        "registries",
+        "user_agent",
+        "verify_tls",
+    )
+
+    def __init__(
+        self,
+        *,
+        environment: Mapping[str, str] | None = None,
+        registries: Mapping[str, Mapping[str, Any]] | None = None,
+        credentials: Callable[[str], Credential | None] | None = None,
+        insecure: tuple[str, ...] = (),
+        verify_tls: bool = True,
+        certificate_directories: tuple[str, ...] | None = None,
+        connect_timeout: float = 15,
+        read_timeout: float = 60,
+        answer_timeout: float = 120,
+        attempts: int = 5,
+        longest_wait: float = 60,
+    ) -> None:
+        from orlop import __version__
+
+        self.environment = os.environ if environment is None else environment
+        self.registries = registries_of(self.environment) if registries is None else registries
+        self.credentials = credentials
+        self.insecure = insecure
+        self.verify_tls = verify_tls
+        self.certificate_directories = (
+            _certificate_directories(self.environment) if certificate_directories is None else certificate_directories
+        )
+        self.connect_timeout = connect_timeout
+        self.read_timeout = read_timeout
+        self.answer_timeout = answer_timeout
+        self.attempts = attempts
+        self.longest_wait = longest_wait
+        self.user_agent = f"orlop/{__version__}"
+
+    def is_insecure(self, authority: str) -> bool:
+        """Whether a host, named with its port if it has one, may do without a certificate and without TLS."""
+        if not self.verify_tls or authority in self.insecure:
+            return True
+        return bool(self.registries.get(_domain_of(authority), {}).get("insecure", False))
+
+    def may_be_plain(self, authority: str) -> bool:
+        """Whether plain HTTP is taken from a host: this machine itself, or one that is configured so."""
+        return self.is_insecure(authority) or is_loopback(host_and_port(authority, "https")[0])
+
+    def servers(self, domain: str) -> list[Server]:
+        """The servers of a registry, mirrors first and the registry itself last."""
+        mirrors = self.registries.get(domain, {}).get("mirrors", ())
+        return [*(self._mirror(mirror) for mirror in mirrors), self._server(_HUB if domain == "docker.io" else domain)]
+
+    def _server(self, authority: str, prefix: str = "", *, mirror: bool = False) -> Server:
+        schemes = ("https", "http") if self.may_be_plain(authority) else ("https",)
+        return Server(authority, schemes, prefix=prefix, insecure=self.is_insecure(authority), mirror=mirror)
+
+    def _mirror(self, url: str) -> Server:
+        scheme, separator, rest = url.rpartition("://")
+        authority, _, prefix = rest.partition("/")
+        prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+        if not separator:
+            return self._server(authority, prefix, mirror=True)
+        return Server(authority, (scheme,), prefix=prefix, insecure=self.is_insecure(authority), mirror=True)
+
+
+def host_and_port(authority: str, scheme: str) -> tuple[str, int]:
+    """The host, without brackets and in lower case, and the port of ``host[:port]``.
+
+    Raises:
+        InvalidArgument: it is not of that form.
+    """
+    try:
+        parts = urlsplit(f"//{authority}")
+        port = parts.port
+    except ValueError:
+        port = -1
+    if port == -1 or not parts.hostname or parts.path or parts.username is not None or parts.query or parts.fragment:
+        raise InvalidArgument(f'"{authority[:160]}" is not a host with an optional port')
+    return parts.hostname, port or (443 if scheme == "https" else 80)
+
+
+def _domain_of(authority: str) -> str:
+    return "docker.io" if authority == _HUB else authority
+
+
+def _certificate_directories(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Where certificates are, the most important place first."""
+    configuration = _user_directory(environment)
+    own = (f"{configuration}/containers/certs.d", f"{configuration}/docker/certs.d") if configuration else ()
+    return (*own, "/etc/containers/certs.d", "/etc/docker/certs.d")
+
+
+def _user_directory(environment: Mapping[str, str]) -> str:
+    directory = environment.get("XDG_CONFIG_HOME", "")
+    home = environment.get("HOME", "")
+    return directory or (f"{home}/.config" if home else "")
+
+
+def registries_of(environment: Mapping[str, str], system: str = SYSTEM_CONFIGURATION) -> dict[str, dict[str, Any]]:
+    """The registries' part of the configuration files, by domain.
+
+    Raises:
+        InvalidArgument: a file is not TOML, or says something of a registry that means nothing.
+    """
+    directory = _user_directory(environment)
+    found: dict[str, dict[str, Any]] = {}
+    for path in (system, *([f"{directory}/orlop/config.toml"] if directory else [])):
+        for domain, settings in _read(path).items():
+            found[domain] = found.get(domain, {}) | settings
+    return found
+
+
+def _read(path: str) -> dict[str, dict[str, Any]]:
+    import tomllib
+
+    try:
+        with open(path, "rb") as file:
+            document = tomllib.load(file)
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, ValueError) as error:
+        raise InvalidArgument(f"the configuration {path} cannot be read: {error}") from None
+    registries = document.get("registry", {})
+    if not isinstance(registries, dict):
+        raise InvalidArgument(f'registry in {path} must be a table such as [registry."docker.io"]')
+    for domain, settings in registries.items():
+        _check(settings, f'registry."{domain}" in {path}')
+    return registries
+
+
+def _check(settings: object, where: str) -> None:
+    if not isinstance(settings, dict):
+        raise InvalidArgument(f"{where} must be a table")
+    for key, value in settings.items():
+        if key == "insecure":
+            if not isinstance(value, bool):
+                raise InvalidArgument(f"insecure of {where} must be true or false")
+        elif key == "mirrors":
+            if not isinstance(value, list) or not all(isinstance(url, str) for url in value):
+                raise InvalidArgument(f"mirrors of {where} must be an array of strings")
+            for url in value:
+                _check_mirror(url, where)
+        else:
+            raise InvalidArgument(f'{where} has the unknown key "{key}": there are mirrors and insecure')
+
+
+def _check_mirror(url: str, where: str) -> None:
+    scheme, separator, rest = url.rpartition("://")
+    if separator and scheme not in ("https", "http"):
+        raise InvalidArgument(f'the mirror "{url}" of {where} must be of http or https')
+    host_and_port(rest.partition("/")[0], scheme)

@@ -1,0 +1,217 @@
+"""Bringing a blob to a registry (distribution-spec, "Pushing Blobs").
+
+A session is opened, and its URL takes all of the blob in one request, which is quickest. If that breaks off, the
+session is asked how much of it has arrived, and gets the rest in a chunk. A session that is lost is replaced by a new one.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from orlop.errors import DigestMismatch, NotFound, RegistryError
+from orlop.images.registry.persistence import delay, redirect_target
+from orlop.images.registry.refusals import NoConnection, NotTls, Unreachable, plain
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Protocol
+
+    from orlop.images.registry.connections import Answer
+    from orlop.images.registry.endpoint import Endpoint
+
+    class Reader(Protocol):
+        """What a blob is read from."""
+
+        def read(self, size: int, /) -> bytes:
+            """The next bytes, or none at the end."""
+
+        def close(self) -> object:
+            """Let go of it."""
+
+
+_CHUNK = 1 << 20
+_OCTETS = {"Content-Type": "application/octet-stream"}
+#: What a server may say when the session is gone, or does not fit what was sent.
+_LOST = (404, 409, 416)
+_AGAIN = (408, 429, 500, 502, 503, 504)
+#: An attempt that brought this much is not counted against the number of attempts.
+_WORTH_WHILE = 1 << 20
+
+
+def mount(endpoint: Endpoint, repository: str, digest: str, from_repository: str, domain: str) -> bool:
+    """Have a blob of another repository in this one too; False if that was not possible.
+
+    Raises:
+        Unauthorized, RegistryError: the registry does not allow uploads.
+    """
+    prefix = endpoint.server.prefix
+    query = urlencode({"mount": digest, "from": f"{prefix}{from_repository}"})
+    what = f"{domain}/{repository}@{digest}"
+    scopes = [endpoint.scope(repository, "pull,push"), endpoint.scope(from_repository)]
+    url = f"{endpoint.url('blobs/uploads/', repository)}?{query}"
+    headers = {"Content-Length": "0"}
+    answer = endpoint.request(
+        "POST", url, what, repository=repository, scopes=scopes, headers=headers, expected=(201, 202)
+    )
+    answer.discard()
+    if answer.status == 201:
+        return True
+    # It has opened a session instead, which nobody wants.
+    _Upload(endpoint, repository, digest, 0, what).cancel(answer)
+    return False
+
+
+def upload(
+    endpoint: Endpoint,
+    repository: str,
+    digest: str,
+    size: int,
+    open_at: Callable[[int], Reader],
+    domain: str,
+    progress: Callable[[int], None] | None = None,
+) -> None:
+    """See `orlop.images.registry.client.Registry.upload_blob`."""
+    _Upload(endpoint, repository, digest, size, f"{domain}/{repository}@{digest}").run(open_at, progress)
+
+
+class _Upload:
+    """One blob's way to a registry."""
+
+    __slots__ = ("_digest", "_endpoint", "_repository", "_scopes", "_size", "_url", "_what")
+
+    def __init__(self, endpoint: Endpoint, repository: str, digest: str, size: int, what: str) -> None:
+        self._endpoint = endpoint
+        self._repository = repository
+        self._digest = digest
+        self._size = size
+        self._what = what
+        self._scopes = [endpoint.scope(repository, "pull,push")]
+        #: Where the session is; empty while there is none.
+        self._url = ""
+
+    def run(self, open_at: Callable[[int], Reader], progress: Callable[[int], None] | None) -> None:
+        """Send all of it, in as many attempts as are allowed."""
+        failures = arrived = 0
+        while True:
+            began = arrived
+            try:
+                if not self._url:
+                    arrived = 0
+                    self._open()
+                elif failures:
+                    arrived = self._arrived()
+                self._send(arrived, open_at, progress)
+                return
+            except (NoConnection, NotTls):
+                raise
+            except NotFound:
+                self._url = ""
+                problem: Exception | None = None
+            except RegistryError as error:
+                if not isinstance(error, Unreachable) and error.status not in (*_LOST, *_AGAIN):
+                    raise _refined(error, self._what) from None
+                if error.status in _LOST:
+                    self._url = ""
+                problem = error
+            failures = 1 if arrived - began >= _WORTH_WHILE else failures + 1
+            if failures >= self._endpoint.options.attempts:
+                raise problem or RegistryError(f"{self._what}: the registry loses the upload again and again")
+            self._endpoint.connections.pause(delay(failures - 1))
+
+    def cancel(self, answer: Answer) -> None:
+        """Give a session up that an answer has opened. A registry that does not take that forgets it by itself."""
+        try:
+            self._moved(answer)
+            self._ask("DELETE", self._url, expected=(200, 202, 204), attempts=False).discard()
+        except (RegistryError, NotFound):
+            return
+
+    def _open(self) -> None:
+        url = self._endpoint.url("blobs/uploads/", self._repository)
+        answer = self._ask("POST", url, headers={"Content-Length": "0"}, expected=(202,))
+        answer.discard()
+        self._moved(answer)
+
+    def _arrived(self) -> int:
+        """How many bytes of a session that broke off have arrived."""
+        answer = self._ask("GET", self._url, expected=(204, 202, 200))
+        answer.discard()
+        self._moved(answer)
+        _, _, last = answer.headers.get("range", "").rpartition("-")
+        arrived = int(last) + 1 if last.isdecimal() and len(last) < 20 else 0
+        # The specification has no way to say that nothing has arrived, so "0-0" means either: one byte cannot be told
+        # from none.
+        if arrived <= 1 or arrived > self._size:
+            self._url = ""
+            self._open()
+            return 0
+        return arrived
+
+    def _send(self, offset: int, open_at: Callable[[int], Reader], progress: Callable[[int], None] | None) -> None:
+        def pieces() -> Iterator[bytes]:
+            reader = open_at(offset)
+            sent = offset
+            try:
+                while sent < self._size:
+                    piece = reader.read(min(_CHUNK, self._size - sent))
+                    if not piece:
+                        raise DigestMismatch(f"{self._what}: there are {sent} bytes where {self._size} were declared")
+                    yield piece
+                    sent += len(piece)
+                    if progress is not None:
+                        progress(sent)
+            finally:
+                reader.close()
+
+        length = {"Content-Length": str(self._size - offset)}
+        if offset:
+            if offset < self._size:
+                part = {"Content-Range": f"{offset}-{self._size - 1}"}
+                answer = self._ask(
+                    "PATCH", self._url, headers=_OCTETS | length | part, body=pieces, expected=(202, 204, 201),
+                    attempts=False,
+                )  # fmt: skip
+                answer.discard()
+                self._moved(answer)
+            answer = self._ask(
+                "PUT", self._finishing_url(), headers={"Content-Length": "0"}, expected=(201, 204), attempts=False
+            )
+        else:
+            answer = self._ask(
+                "PUT", self._finishing_url(), headers=_OCTETS | length, body=pieces, expected=(201, 204), attempts=False
+            )
+        answer.discard()
+
+    def _finishing_url(self) -> str:
+        return f"{self._url}{'&' if '?' in self._url else '?'}{urlencode({'digest': self._digest})}"
+
+    def _moved(self, answer: Answer) -> None:
+        """Note where the session is now: each answer may say so anew."""
+        location = answer.headers.get("location", "")
+        if location:
+            self._url, _ = redirect_target(answer, location)
+        elif not self._url:
+            raise RegistryError(f"{self._what}: {answer.origin.authority} does not say where to upload to")
+
+    def _ask(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: dict[str, str] | None = None,
+        body: Callable[[], Iterator[bytes]] | None = None,
+        expected: tuple[int, ...],
+        attempts: bool = True,
+    ) -> Answer:
+        return self._endpoint.request(
+            method, url, self._what, repository=self._repository, scopes=self._scopes, headers=headers, body=body,
+            expected=expected, attempts=attempts,
+        )  # fmt: skip
+
+
+def _refined(error: RegistryError, what: str) -> Exception:
+    """Content that is not what its digest names is an error of its own."""
+    if error.code in ("DIGEST_INVALID", "SIZE_INVALID"):
+        return DigestMismatch(f"{what}: the registry says that the content is something else ({plain(error.code)})")
+    return error
