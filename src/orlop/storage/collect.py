@@ -13,9 +13,9 @@ from __future__ import annotations
 import time
 from math import inf
 
-from orlop.errors import NotFound
+from orlop.errors import OrlopError
+from orlop.storage import digest as digests
 from orlop.storage import ingest
-from orlop.storage.snapshots.interface import COMMITTED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def sweep(
             drop &= _droppable(storage.snapshots, marked, held, snapshots)
             swept.snapshots = storage.snapshots.discard(drop)
             swept.bytes = sum(bytes_of[name] for name in swept.snapshots)
-            for digest in blobs - marked.blobs - held.blobs:
+            for digest in sorted(blobs - marked.blobs - held.blobs):
                 _set_aside(storage.blobs, digest, swept)
     swept.bytes += storage.blobs.empty_trash()
     swept.bytes += ingest.sweep(storage.blobs, inf if everything else time.time() - KEEP_INGESTS)
@@ -107,7 +107,7 @@ def _droppable(snapshots: Snapshots, marked: Marked, held: Held, candidates: Col
     drop = set()
     for info in snapshots.walk():
         parents[info.name] = info.parent
-        if info.kind != COMMITTED:
+        if not digests.is_digest(info.name):
             if held.abandoned(info.name):
                 drop.add(info.name)
         elif candidates is None or info.name in candidates:
@@ -125,8 +125,8 @@ def _droppable(snapshots: Snapshots, marked: Marked, held: Held, candidates: Col
 def _bytes(snapshots: Snapshots, name: str) -> int:
     try:
         return snapshots.usage(name).bytes
-    except NotFound:
-        return 0  # somebody else removed it
+    except OrlopError:
+        return 0  # somebody else removed it, or its record is damaged
 
 
 def _set_aside(blobs: Blobs, digest: str, swept: Swept) -> None:

@@ -18,6 +18,7 @@ from orlop.storage import digest as digests
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from hashlib import _Hash
     from types import TracebackType
 
@@ -290,10 +291,23 @@ def sweep(blobs: Blobs, before: float) -> int:
     ``before`` is in seconds since 1970. Returns how many bytes of the disk that frees.
     """
     freed = 0
+    for path, size in _abandoned(blobs, before):
+        os.unlink(path)
+        freed += size
+    return freed
+
+
+def abandoned(blobs: Blobs, before: float) -> list[str]:
+    """The paths of what `sweep` would remove."""
+    return [path for path, _ in _abandoned(blobs, before)]
+
+
+def _abandoned(blobs: Blobs, before: float) -> Iterator[tuple[str, int]]:
+    """What `sweep` removes, each locked until the next is asked for, and how many bytes of the disk it takes."""
     try:
         names = os.listdir(blobs.ingests)
     except FileNotFoundError:
-        return 0  # never used
+        return  # never used
     for name in names:
         path = f"{blobs.ingests}/{name}"
         try:
@@ -304,11 +318,9 @@ def sweep(blobs: Blobs, before: float) -> int:
             if _lock(descriptor, path, wait=False):
                 status = os.fstat(descriptor)
                 if name.startswith(_NEW) or status.st_mtime < before:
-                    os.unlink(path)
-                    freed += status.st_blocks * 512
+                    yield path, status.st_blocks * 512
         finally:
             os.close(descriptor)
-    return freed
 
 
 def _is_there(blobs: Blobs, digest: str, size: int) -> bool:

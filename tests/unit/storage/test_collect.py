@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+A, B, C, D, E, F = (f"sha256:{letter * 64}" for letter in "abcdef")
+
+
 class ListedSnapshots(Snapshots):
     """Snapshots that are a list: names, kinds and parents, which is all that a sweep looks at."""
 
@@ -81,7 +84,7 @@ def test_blobs_that_nothing_refers_to_are_taken_away(store: Store) -> None:
 
 def test_a_swept_store_has_nothing_to_sweep(store: Store) -> None:
     store.blobs.write(b"useless")
-    store.listed.add("sha256:a")
+    store.listed.add(A)
     collect.sweep(store, nothing)
     swept = collect.sweep(store, nothing)
     assert (swept.blobs, swept.snapshots, swept.bytes) == ([], [], 0)
@@ -93,19 +96,19 @@ def test_a_store_that_was_never_used_has_nothing_to_sweep(tmp_path: Path) -> Non
 
 
 def test_what_a_lease_holds_stays(store: Store) -> None:
-    store.listed.add("sha256:a")
-    store.listed.add("sha256:b", "sha256:a")
+    store.listed.add(A)
+    store.listed.add(B, A)
     with store.leases.take() as lease:
         digest = store.blobs.write(b"held", lease)
         with store.blobs.writer() as writer:
             writer.write(b"written")
             written, _ = writer.commit(lease)
-        lease.hold_snapshot("sha256:b")
+        lease.hold_snapshot(B)
         swept = collect.sweep(store, nothing)
         assert (swept.blobs, swept.snapshots) == ([], [])
     swept = collect.sweep(store, nothing)
     assert set(swept.blobs) == {digest, written}
-    assert set(swept.snapshots) == {"sha256:a", "sha256:b"}
+    assert set(swept.snapshots) == {A, B}
 
 
 def test_what_is_published_when_a_lease_ends_is_seen_though_the_sweep_began_before(store: Store) -> None:
@@ -144,14 +147,14 @@ def test_what_is_added_while_a_sweep_looks_around_stays(store: Store) -> None:
 
 def test_what_is_held_while_a_sweep_looks_around_stays(store: Store) -> None:
     digest = store.blobs.write(b"useless, but somebody pulls it just now")
-    store.listed.add("sha256:a")
+    store.listed.add(A)
     lease = store.leases.take()
     calls: list[int] = []
 
     def mark() -> Marked:
         if not calls:
             lease.hold(digest)
-            lease.hold_snapshot("sha256:a")
+            lease.hold_snapshot(A)
         calls.append(1)
         return nothing()
 
@@ -172,46 +175,46 @@ def test_what_needs_are_not_known_is_not_swept(store: Store) -> None:
 
 
 def test_parents_of_what_is_needed_stay(store: Store) -> None:
-    for name, parent in (("a", ""), ("b", "a"), ("c", "b"), ("d", "c"), ("x", "a"), ("y", "x")):
-        store.listed.add(f"sha256:{name}", f"sha256:{parent}" if parent else "")
-    store.listed.add("container", "sha256:x", ACTIVE)
-    swept = collect.sweep(store, lambda: Marked(snapshots=["sha256:c"]))
-    assert set(swept.snapshots) == {"sha256:d", "sha256:y"}
+    for name, parent in ((A, ""), (B, A), (C, B), (D, C), (E, A), (F, E)):
+        store.listed.add(name, parent)
+    store.listed.add("container", E, ACTIVE)
+    swept = collect.sweep(store, lambda: Marked(snapshots=[C]))
+    assert set(swept.snapshots) == {D, F}
 
 
 @pytest.mark.parametrize("kind", [ACTIVE, VIEW])
 def test_what_can_be_written_or_seen_and_all_below_it_stays(store: Store, kind: str) -> None:
-    store.listed.add("sha256:a")
-    store.listed.add("sha256:b", "sha256:a")
-    store.listed.add("container", "sha256:b", kind)
+    store.listed.add(A)
+    store.listed.add(B, A)
+    store.listed.add("container", B, kind)
     assert collect.sweep(store, nothing).snapshots == []
 
 
 def test_what_a_killed_operation_was_unpacking_is_taken_away(store: Store) -> None:
-    store.listed.add("sha256:a")
+    store.listed.add(A)
     lease = store.leases.take()
     key = lease.temporary_key()
-    store.listed.add(key, "sha256:a", ACTIVE)
+    store.listed.add(key, A, ACTIVE)
     assert collect.sweep(store, nothing).snapshots == []
     lease.release()
-    assert set(collect.sweep(store, nothing, snapshots=["sha256:a"]).snapshots) == {key, "sha256:a"}
+    assert set(collect.sweep(store, nothing, snapshots=[A]).snapshots) == {key, A}
 
 
 def test_a_sweep_can_be_limited(store: Store) -> None:
-    store.listed.add("sha256:a")
-    store.listed.add("sha256:b", "sha256:a")
+    store.listed.add(A)
+    store.listed.add(B, A)
     one, other = store.blobs.write(b"one"), store.blobs.write(b"other")
     gone = "sha256:" + "0" * 64
-    swept = collect.sweep(store, nothing, blobs=[one, gone], snapshots=["sha256:b", gone])
-    assert (swept.blobs, swept.snapshots) == ([one], ["sha256:b"])
+    swept = collect.sweep(store, nothing, blobs=[one, gone], snapshots=[B, gone])
+    assert (swept.blobs, swept.snapshots) == ([one], [B])
     swept = collect.sweep(store, nothing, blobs=[], snapshots=[])
     assert (swept.blobs, swept.snapshots) == ([], [])
     assert store.blobs.has(other)
 
 
 def test_freed_bytes_are_those_of_blobs_and_snapshots(store: Store) -> None:
-    store.listed.add("sha256:a")
-    store.listed.add("sha256:b")
+    store.listed.add(A)
+    store.listed.add(B)
     digest = store.blobs.write(b"x" * 10_000)
     size = os.stat(store.blobs.path(digest)).st_blocks * 512
     assert collect.sweep(store, nothing).bytes == 2000 + size
