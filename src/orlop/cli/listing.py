@@ -29,7 +29,7 @@ _PADDING = 3
 
 def show(
     format_: str,
-    rows: Iterable[Mapping[str, Any]],
+    rows: Iterable[dict[str, Any]],
     columns: Sequence[tuple[str, str]],
     *,
     headers: Mapping[str, str] | None = None,
@@ -66,15 +66,16 @@ def show(
         _by_template(format_, rows, {field: title for title, field in columns} | dict(headers or {}), stream)
 
 
-def _by_template(format_: str, rows: Iterable[Mapping[str, Any]], headers: Mapping[str, str], stream: TextIO) -> None:
+def _by_template(format_: str, rows: Iterable[dict[str, Any]], headers: Mapping[str, str], stream: TextIO) -> None:
     from orlop.cli.template import Template
 
     if format_.startswith("table"):
-        template = Template(format_, format_[len("table") :].strip(" "), escapes=True)
+        start = len(format_) - len(format_.removeprefix("table").lstrip(" "))
+        template = Template(format_, start=start, escapes=True)
         lines = [template.header(headers), *map(template.render, rows)]
         stream.write(aligned([cells.split("\t") for line in lines for cells in line.split("\n")]))
         return
-    template = Template(format_, "{{json .}}" if format_ == "json" else format_, escapes=True)
+    template = Template("{{json .}}" if format_ == "json" else format_, escapes=True)
     stream.writelines(template.render(row) + "\n" for row in rows)
 
 
@@ -127,7 +128,7 @@ def _width(text: str) -> int:
 def _text(value: object) -> str:
     if isinstance(value, str):
         return value
-    from orlop.cli.template import text_of
+    from orlop.cli.gotemplate.values import text_of
 
     return text_of(value)
 

@@ -1,58 +1,86 @@
-r"""The part of Go's templates that people give to ``--format``.
+r"""The templates that people give to ``--format``: Go's, as far as Docker's users know them.
 
-``json`` alone; ``{{.Name}}``, ``{{.State.Status}}``, ``{{json .State}}``; text around them, with ``\t`` and
-``\n``.
+``{{.State.Status}}``, ``{{json .Config}}``, ``{{range .Mounts}}{{.Source}} {{end}}``, ``{{index .Config.Labels "a.b"}}``,
+``{{if .Ports}}…{{else}}…{{end}}``, ``{{$x := .ID}}``, ``{{.Names | upper | printf "%-20s"}}``: actions, functions and what is
+printed are those of text/template and of Docker's client. Named templates (``define``) and the functions ``call`` and
+``js`` are refused. Unlike Go, a field that is not there is a mistake, unless its map has keys of the user's.
 """
 
 from __future__ import annotations
 
-from orlop import json_text
+from orlop.cli.gotemplate.expressions import Run
+from orlop.cli.gotemplate.functions import FUNCTIONS, HEADER_FUNCTIONS
+from orlop.cli.gotemplate.mistake import Mistake
+from orlop.cli.gotemplate.parser import parse
+from orlop.cli.gotemplate.values import Method
 from orlop.errors import InvalidArgument
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
+    from orlop.cli.gotemplate.functions import Function
 
-def render(format_: str, value: dict[str, Any]) -> str:
-    """One object in the format.
+
+class Template:
+    r"""A template that was read once and can be applied to many values.
+
+    It begins at ``start`` of the format, which messages show. With ``escapes``, ``\t`` and ``\n`` in the text are a tab
+    and a new line, as in lists; Docker's ``inspect`` and ``version`` print them as they are.
 
     Raises:
-        InvalidArgument: the template uses what is not understood, or names a field that is not there.
+        InvalidArgument: it cannot be read; says where.
     """
-    if format_ == "json":
-        return json_text.dumps(value)
-    result = []
-    rest = format_.replace("\\t", "\t").replace("\\n", "\n")
-    while rest:
-        text, opening, rest = rest.partition("{{")
-        result.append(text)
-        if not opening:
-            break
-        action, closing, rest = rest.partition("}}")
-        if not closing:
-            raise InvalidArgument(f'invalid --format "{format_}": "{{{{" without "}}}}"')
-        result.append(_evaluate(action.strip(), value, format_))
-    return "".join(result)
+
+    __slots__ = ("_block", "_format")
+
+    def __init__(self, format_: str, *, start: int = 0, escapes: bool = False) -> None:
+        self._format = format_
+        try:
+            self._block = parse(format_, start, escapes=escapes)
+        except Mistake as mistake:
+            raise self._invalid(mistake) from None
+        except RecursionError:
+            raise InvalidArgument(f'invalid --format "{format_[:80]}…": it is nested too deeply') from None
+
+    def render(self, value: Any) -> str:
+        """The text for one value.
+
+        Raises:
+            InvalidArgument: it names a field that is not there, or applies a function to what it is not for.
+        """
+        return self._run(value, FUNCTIONS)
+
+    def header(self, headers: Mapping[str, str]) -> str:
+        """The line above a table of these templates: each field is the header that it has.
+
+        Raises:
+            InvalidArgument: it names a field that is not there.
+        """
+        return self._run({**headers, "Label": Method(_label_header)}, HEADER_FUNCTIONS)
+
+    def _run(self, value: Any, functions: Mapping[str, Function]) -> str:
+        run = Run(value, functions)
+        try:
+            self._block.run(run, value)
+        except Mistake as mistake:
+            raise self._invalid(mistake) from None
+        return "".join(run.parts)
+
+    def _invalid(self, mistake: Mistake) -> InvalidArgument:
+        return InvalidArgument(f'invalid --format "{self._format}": column {mistake.position + 1}: {mistake}')
 
 
-def _evaluate(action: str, value: dict[str, Any], format_: str) -> str:
-    words = action.split()
-    as_json = len(words) == 2 and words[0] == "json"
-    path = words[-1] if words else ""
-    if not path.startswith(".") or len(words) != 1 + as_json:
-        raise InvalidArgument(f'invalid --format "{format_}": "{action}" is not understood; use .Field or json .Field')
-    found: Any = value
-    for name in path.split(".")[1:]:
-        if not name:
-            continue  # "." alone is the object itself
-        if not isinstance(found, dict) or name not in found:
-            raise InvalidArgument(f'invalid --format "{format_}": there is no field {path}')
-        found = found[name]
-    if as_json:
-        return json_text.dumps(found)
-    if isinstance(found, bool):
-        return "true" if found else "false"
-    if isinstance(found, (dict, list)):
-        return json_text.dumps(found)
-    return "<no value>" if found is None else str(found)
+def render(format_: str, value: Any) -> str:
+    """One object in a format: ``json``, or a template.
+
+    Raises:
+        InvalidArgument: the template cannot be read or applied.
+    """
+    return Template("{{json .}}" if format_ == "json" else format_).render(value)
+
+
+def _label_header(key: str) -> str:
+    """What Docker writes above ``{{.Label "com.example.some-key"}}``: the last part of the key."""
+    return key.rpartition(".")[2].replace("-", " ").replace("_", " ")

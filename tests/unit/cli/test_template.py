@@ -23,7 +23,6 @@ VALUE = {
         ("{{.State.Running}}", "false"),
         ("{{json .Binds}}", '["/a"]'),
         ("{{.Entrypoint}}", "<no value>"),
-        ("id\\t{{.Id}}\\n", "id\tabc\n"),
     ],
 )
 def test_templates_show_fields(format_: str, text: str) -> None:

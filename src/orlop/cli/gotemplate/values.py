@@ -1,0 +1,138 @@
+"""Values as Go's templates see and print them: strings, numbers, booleans, nil, lists and maps."""
+
+from __future__ import annotations
+
+import math
+
+from orlop import json_text
+from orlop.cli.gotemplate.mistake import Unfit
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+_ESCAPES = {
+    "\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v", '"': '\\"', "\\": "\\\\",
+}  # fmt: skip
+
+
+class Method:
+    """A field that takes arguments: ``{{.Label "key"}}``. JSON leaves it out."""
+
+    __slots__ = ("function",)
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+
+
+def kind(value: object) -> str:
+    """What Go would call a value's type; in messages."""
+    if value is None:
+        return "nil"
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, int):
+        return "int"
+    if isinstance(value, float):
+        return "float"
+    if isinstance(value, str):
+        return "string"
+    if isinstance(value, dict):
+        return "map"
+    return "method" if isinstance(value, Method) else "list"
+
+
+def text_of(value: object) -> str:
+    """What ``{{.}}`` prints: ``%v``, and ``<no value>`` where there is none."""
+    return "<no value>" if value is None else plain(value)
+
+
+def plain(value: object) -> str:
+    """What ``%v`` prints: lists as ``[a b]``, maps as ``map[key:value]`` with their keys in order."""
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return "<nil>"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return number(value)
+    if isinstance(value, dict):
+        return "map[" + " ".join(f"{key}:{plain(value[key])}" for key in sorted(value)) + "]"
+    if isinstance(value, (list, tuple)):
+        return "[" + " ".join(map(plain, value)) + "]"
+    return str(value)
+
+
+def number(value: float, lowest: int = -4, highest: int = 6) -> str:
+    """A floating-point number with as few digits as tell it from all others, as Go's ``%g`` prints it.
+
+    It has an exponent if that is below ``lowest``, or not below ``highest``.
+    """
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"
+    digits = next(count for count in range(17) if count == 16 or float(f"{value:.{count}e}") == value)
+    scientific = f"{value:.{digits}e}"
+    exponent = int(scientific.partition("e")[2])
+    if lowest <= exponent < highest:
+        return f"{value:.{max(digits - exponent, 0)}f}"
+    return scientific
+
+
+def quote(text: str) -> str:
+    """A Go string literal, as ``%q`` prints it; whatever is not printable is escaped."""
+    return '"' + "".join(map(_escaped, text)) + '"'
+
+
+def _escaped(character: str) -> str:
+    if character in _ESCAPES:
+        return _ESCAPES[character]
+    if character.isprintable():
+        return character
+    code = ord(character)
+    if code < 0x80:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def json_of(value: object) -> str:
+    """What ``{{json .}}`` prints: Go's encoding/json without its escapes for HTML, which Docker turns off.
+
+    Members keep their order, as those of a Go struct do.
+
+    Raises:
+        Unfit: a number is infinite or not a number.
+    """
+    text = _json(value) if _is_special(value) else json_text.dumps(value)
+    if text.isascii():
+        return text
+    return "".join(f"\\u{ord(each):04x}" if each in "\u2028\u2029" else _decoded(each) for each in text)
+
+
+def _decoded(character: str) -> str:
+    """The character, unless it stands for a byte that is not text (PEP 383)."""
+    return "\\ufffd" if "\ud800" <= character <= "\udfff" else character
+
+
+def _is_special(value: object) -> bool:
+    """Whether a value has something in it that `json_text` writes in another way than Go, or not at all."""
+    if isinstance(value, dict):
+        return any(map(_is_special, value.values()))
+    if isinstance(value, (list, tuple)):
+        return any(map(_is_special, value))
+    return isinstance(value, (float, Method))
+
+
+def _json(value: object) -> str:
+    if isinstance(value, dict):
+        members = ((key, member) for key, member in value.items() if not isinstance(member, Method))
+        return "{" + ",".join(f"{json_text.dumps(key)}:{_json(member)}" for key, member in members) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ",".join(map(_json, value)) + "]"
+    if isinstance(value, float):
+        text = number(value, -6, 21)
+        if text.lstrip("+-").isalpha():
+            raise Unfit(f"{text} is not a JSON value")
+        return text.replace("e-0", "e-")
+    return json_text.dumps(value)
