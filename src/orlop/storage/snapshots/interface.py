@@ -55,6 +55,7 @@ if TYPE_CHECKING:
 ACTIVE = "active"
 VIEW = "view"
 COMMITTED = "committed"
+DAMAGED = "damaged"
 
 #: Forms of an unpack target.
 OVERLAY = "overlay"
@@ -68,7 +69,7 @@ class Info:
 
     def __init__(self, name: str, kind: str, parent: str, created: float) -> None:
         self.name = name
-        #: ``active``, ``view`` or ``committed``.
+        #: ``active``, ``view`` or ``committed``; ``damaged`` if its record cannot be read: it can only be removed.
         self.kind = kind
         #: The parent's name; empty if there is none.
         self.parent = parent
@@ -129,8 +130,8 @@ class DiffBase:
 class Snapshots:
     """What every driver does. See the module's text for the words and the rules.
 
-    Every method raises InvalidArgument for a name that cannot be one and OSError where the file system fails; ``name``
-    means a committed snapshot's name or a key.
+    Every method raises InvalidArgument for a name that cannot be one, OrlopError for a snapshot whose record is damaged,
+    and OSError where the file system fails; ``name`` means a committed snapshot's name or a key.
     """
 
     __slots__ = ()
@@ -217,7 +218,6 @@ class Snapshots:
 
         Raises:
             NotFound: it does not exist.
-            OrlopError: its record is damaged.
         """
         raise NotImplementedError
 
@@ -230,7 +230,7 @@ class Snapshots:
         raise NotImplementedError
 
     def walk(self) -> Iterator[Info]:
-        """All snapshots, in no order. One that is removed meanwhile may be missing or not."""
+        """All snapshots, damaged ones included, in no order. One that is removed meanwhile may be missing or not."""
         raise NotImplementedError
 
     def children(self, name: str) -> list[str]:

@@ -1,0 +1,437 @@
+"""Snapshots as directories: names, records and life cycle, which all drivers share.
+
+``<root>/snapshots/<driver>/<name>/`` is prepared as ``.new-…``, published by one rename, and removed by first renaming it
+to ``.gone-…``. In it:
+
+``record.json``
+    the kind that it was prepared as, its parent and all ancestors
+``fs``
+    the tree, or with overlay the layer's own part of it
+``usage.json``
+    what a committed snapshot takes, once it was counted
+
+A snapshot is committed if its name is a digest. Who prepares one holds flock on its directory until it is published.
+The driver's directory itself is locked shared for a moment to begin one, which is when the parent must exist, and
+exclusively to take committed snapshots away, which is when nobody may be their child.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import time
+
+from orlop import json_text
+from orlop.errors import Conflict, InvalidArgument, NotFound, OrlopError
+from orlop.storage import digest
+from orlop.storage.snapshots import interface
+from orlop.storage.snapshots.interface import DiffBase, Info, Snapshots, Usage
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Any
+
+    from orlop.storage.mounts import Mount
+    from orlop.storage.snapshots.interface import Target
+
+RECORD_FILE = "record.json"
+USAGE_FILE = "usage.json"
+NEW = ".new-"
+GONE = ".gone-"
+
+_LONGEST_NAME = 200
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+#: Threads that remove a committed snapshot: they wait for the disk more than they compute.
+_THREADS = 4
+
+
+class SnapshotDirectory(Snapshots):
+    """Snapshots below one directory. A driver inherits from this and says how its trees are made and seen.
+
+    It defines `unsupported` and the methods that begin with ``_tree``, and may extend `set_up`, `_settle` and `_clear`.
+    """
+
+    __slots__ = ("directory", "rootless")
+
+    def __init__(self, directory: str, *, rootless: bool) -> None:
+        self.directory = directory
+        self.rootless = rootless
+
+    @classmethod
+    def unsupported(cls, directory: str, *, rootless: bool) -> str:
+        """Why the driver cannot keep its snapshots in ``directory``, an existing one; empty if it can."""
+        raise NotImplementedError
+
+    @classmethod
+    def set_up(cls, directory: str) -> None:
+        """Make ``directory``, in which the driver keeps its snapshots; called until it has succeeded once."""
+        os.makedirs(directory, 0o700, exist_ok=True)
+
+    def _tree_made(self, place: str, record: dict[str, Any]) -> None:
+        """Make the tree of a new snapshot in ``place``, a directory that is still being prepared."""
+        raise NotImplementedError
+
+    def _tree_mounts(self, name: str, record: dict[str, Any], *, writable: bool) -> list[Mount]:
+        """What to mount to see the tree."""
+        raise NotImplementedError
+
+    def _tree_target(self, name: str) -> Target:
+        """Where to unpack a layer into the tree."""
+        raise NotImplementedError
+
+    def _tree_usage(self, name: str, record: dict[str, Any]) -> Usage:
+        """What the tree takes without its parent."""
+        raise NotImplementedError
+
+    def _tree_upper(self, name: str) -> str | None:
+        """The directory that holds only what differs from the parent, if there is one."""
+        raise NotImplementedError
+
+    def _settle(self, name: str) -> None:
+        """Remove what only an active snapshot needs, after it was committed; may be done more than once."""
+
+    def _clear(self, place: str, *, threads: int) -> None:
+        """Remove a directory that is out of sight, with everything in it."""
+        from orlop.storage import trees
+
+        trees.remove(place, threads=threads)
+
+    def prepare(self, key: str, parent: str = "") -> list[Mount]:
+        """See `Snapshots.prepare`."""
+        return self._begin(key, parent, interface.ACTIVE)
+
+    def view(self, key: str, parent: str) -> list[Mount]:
+        """See `Snapshots.view`."""
+        if not parent:
+            raise InvalidArgument(f"view {key} needs a parent")
+        return self._begin(key, parent, interface.VIEW)
+
+    def mounts(self, name: str) -> list[Mount]:
+        """See `Snapshots.mounts`."""
+        record = self._read(name)
+        return self._tree_mounts(name, record, writable=_kind(name, record) == interface.ACTIVE)
+
+    def _begin(self, key: str, parent: str, kind: str) -> list[Mount]:
+        _check_name(key)
+        if digest.is_digest(key):
+            raise InvalidArgument(f"{key} cannot be the key of a snapshot: digests are names of committed ones")
+        record: dict[str, Any] = {"kind": kind, "parent": parent, "created": time.time(), "layers": []}
+        aside = f"{self.directory}/{NEW}{os.urandom(12).hex()}"
+        lock = -1
+        published = False
+        try:
+            everybody = self._lock(fcntl.LOCK_SH)
+            try:
+                if parent:
+                    record["layers"] = self._layers_on(parent)
+                if self.has(key):
+                    raise _taken(key)
+                os.mkdir(aside, 0o700)
+                lock = os.open(aside, _DIRECTORY)
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                _write(f"{aside}/{RECORD_FILE}", record)
+            finally:
+                os.close(everybody)
+            self._tree_made(aside, record)
+            published = self._rename(aside, key)
+            if not published:
+                raise _taken(key)
+        finally:
+            if lock >= 0:
+                if not published:
+                    self._clear(aside, threads=1)
+                os.close(lock)
+        return self._tree_mounts(key, record, writable=kind == interface.ACTIVE)
+
+    def commit(self, name: str, key: str, parent: str | None = None) -> None:
+        """See `Snapshots.commit`."""
+        if not digest.is_digest(name):
+            raise InvalidArgument(f'"{name}" cannot be the name of a committed snapshot: it is no digest')
+        record = self._read(key)
+        if _kind(key, record) != interface.ACTIVE:
+            raise InvalidArgument(f"snapshot {key} cannot be committed: it is not an active one")
+        if parent is not None and parent != record["parent"]:
+            self._adopt(key, record, parent)
+        try:
+            published = self._rename(f"{self.directory}/{key}", name)
+        except FileNotFoundError:
+            raise _not_found(key) from None
+        if not published:
+            raise _taken(name)
+        self._settle(name)
+
+    def _adopt(self, key: str, record: dict[str, Any], parent: str) -> None:
+        """Put a snapshot without a parent on top of another."""
+        if not self.independent_layers:
+            raise InvalidArgument(f"snapshot {key} cannot be put on {parent}: driver {self.driver} cannot do that")
+        if record["parent"]:
+            raise InvalidArgument(f"snapshot {key} cannot be put on {parent}: its parent is {record['parent']}")
+        everybody = self._lock(fcntl.LOCK_SH)
+        try:
+            record["layers"] = self._layers_on(parent)
+            record["parent"] = parent
+            _write(f"{self.directory}/{key}/{RECORD_FILE}", record)
+        except FileNotFoundError:
+            raise _not_found(key) from None
+        finally:
+            os.close(everybody)
+
+    def _layers_on(self, parent: str) -> list[str]:
+        """The ancestors of a child of ``parent``, nearest first."""
+        if not digest.is_digest(parent):
+            raise InvalidArgument(f'"{parent}" cannot be the parent of a snapshot: it is not a committed one')
+        return [parent, *self._read(parent)["layers"]]
+
+    def remove(self, name: str) -> None:
+        """See `Snapshots.remove`."""
+        _check_name(name)
+        gone = self._hidden_name()
+        if not digest.is_digest(name):
+            self._hide(name, gone)
+            self._clear(gone, threads=1)
+            return
+        everybody = self._lock(fcntl.LOCK_EX)
+        try:
+            children = self.children(name)
+            if children:
+                raise Conflict(f"snapshot {name} cannot be removed: {len(children)} others are based on it")
+            self._hide(name, gone)
+        finally:
+            os.close(everybody)
+        self._clear(gone, threads=_THREADS)
+
+    def discard(self, names: Iterable[str]) -> list[str]:
+        """See `Snapshots.discard`."""
+        wanted = set(names)
+        gone: list[str] = []
+        everybody = self._lock(fcntl.LOCK_EX)
+        try:
+            parents = self._parents()
+            children: dict[str, int] = {}
+            for parent in parents.values():
+                children[parent] = children.get(parent, 0) + 1
+            ready = [name for name in wanted if name in parents and not children.get(name)]
+            while ready:
+                name = ready.pop()
+                self._hide(name, self._hidden_name())
+                gone.append(name)
+                parent = parents[name]
+                children[parent] -= 1
+                if parent in wanted and parent in parents and not children[parent]:
+                    ready.append(parent)
+        finally:
+            os.close(everybody)
+        return gone
+
+    def has(self, name: str) -> bool:
+        """See `Snapshots.has`."""
+        _check_name(name)
+        return os.path.lexists(f"{self.directory}/{name}")
+
+    def info(self, name: str) -> Info:
+        """See `Snapshots.info`."""
+        record = self._read(name)
+        return Info(name, _kind(name, record), record["parent"], record["created"])
+
+    def usage(self, name: str) -> Usage:
+        """See `Snapshots.usage`."""
+        record = self._read(name)
+        kind = _kind(name, record)
+        if kind == interface.VIEW:
+            return Usage(0, 0)
+        noted = f"{self.directory}/{name}/{USAGE_FILE}"
+        if kind == interface.COMMITTED:
+            found = _read_object(noted)
+            if found is not None:
+                return Usage(found["bytes"], found["inodes"])
+        try:
+            counted = self._tree_usage(name, record)
+            if kind == interface.COMMITTED:
+                _write(noted, {"bytes": counted.bytes, "inodes": counted.inodes})
+        except FileNotFoundError:
+            raise _not_found(name) from None
+        return counted
+
+    def walk(self) -> Iterator[Info]:
+        """See `Snapshots.walk`."""
+        for name in os.listdir(self.directory):
+            if name[0] == ".":
+                continue
+            try:
+                yield self.info(name)
+            except NotFound:
+                continue
+            except OrlopError:
+                yield Info(name, interface.DAMAGED, "", 0.0)
+
+    def children(self, name: str) -> list[str]:
+        """See `Snapshots.children`."""
+        _check_name(name)
+        return [child for child, parent in self._parents().items() if parent == name]
+
+    def unpack_target(self, key: str) -> Target:
+        """See `Snapshots.unpack_target`."""
+        if _kind(key, self._read(key)) != interface.ACTIVE:
+            raise InvalidArgument(f"nothing can be unpacked into snapshot {key}: it is not an active one")
+        return self._tree_target(key)
+
+    def diff_base(self, name: str) -> DiffBase:
+        """See `Snapshots.diff_base`."""
+        record = self._read(name)
+        parent = record["parent"]
+        below = self._tree_mounts(parent, self._read(parent), writable=False) if parent else []
+        seen = self._tree_mounts(name, record, writable=False)
+        upper = self._tree_upper(name) if _kind(name, record) != interface.VIEW else None
+        return DiffBase(upper, seen, below, rootless=self.rootless)
+
+    def cleanup(self) -> None:
+        """See `Snapshots.cleanup`."""
+        for entry in os.listdir(self.directory):
+            if entry.startswith((NEW, GONE)):
+                lock = self._lock_abandoned(entry)
+                if lock is not None:
+                    try:
+                        self._clear(f"{self.directory}/{entry}", threads=_THREADS)
+                    finally:
+                        os.close(lock)
+            elif digest.is_digest(entry):
+                self._settle(entry)
+
+    def _parents(self) -> dict[str, str]:
+        """Every snapshot's parent, or an empty text; of those in preparation only what is not abandoned."""
+        found = {}
+        for entry in os.listdir(self.directory):
+            if entry[0] == "." and not entry.startswith(NEW):
+                continue
+            try:
+                record = _read_object(f"{self.directory}/{entry}/{RECORD_FILE}")
+            except OrlopError:
+                found[entry] = ""  # nothing can be done with it any more, so it needs no parent
+                continue
+            if record is None:
+                continue  # removed just now, or killed while it was begun
+            if entry[0] != "." or self._is_being_prepared(entry):
+                found[entry] = record["parent"]
+        return found
+
+    def _is_being_prepared(self, entry: str) -> bool:
+        try:
+            descriptor = os.open(f"{self.directory}/{entry}", _DIRECTORY)
+        except FileNotFoundError:
+            return True  # it got its name just now
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return False
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+
+    def _lock_abandoned(self, entry: str) -> int | None:
+        """flock a directory that is out of sight; None if it is gone, or somebody is at it."""
+        try:
+            everybody = self._lock(fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return None  # somebody is just beginning; the next time it is seen whether it was with this one
+        try:
+            descriptor = os.open(f"{self.directory}/{entry}", _DIRECTORY)
+        except FileNotFoundError:
+            return None
+        finally:
+            os.close(everybody)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.lexists(f"{self.directory}/{entry}"):
+                return descriptor
+        except BlockingIOError:
+            pass  # it is being prepared or removed
+        os.close(descriptor)
+        return None
+
+    def _lock(self, how: int) -> int:
+        """flock the driver's directory until the descriptor is closed."""
+        descriptor = os.open(self.directory, _DIRECTORY)
+        try:
+            fcntl.flock(descriptor, how)
+        except OSError:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    def _hidden_name(self) -> str:
+        return f"{self.directory}/{GONE}{os.urandom(12).hex()}"
+
+    def _hide(self, name: str, gone: str) -> None:
+        try:
+            os.rename(f"{self.directory}/{name}", gone)
+        except FileNotFoundError:
+            raise _not_found(name) from None
+
+    def _rename(self, source: str, name: str) -> bool:
+        """Publish a directory; False if the name is taken."""
+        try:
+            os.rename(source, f"{self.directory}/{name}")
+        except OSError as error:
+            if error.errno in {errno.ENOTEMPTY, errno.EEXIST}:  # no published directory is ever empty
+                return False
+            raise
+        return True
+
+    def _read(self, name: str) -> dict[str, Any]:
+        _check_name(name)
+        record = _read_object(f"{self.directory}/{name}/{RECORD_FILE}")
+        if record is None:
+            raise _not_found(name)
+        return record
+
+
+def _taken(name: str) -> Conflict:
+    return Conflict(f"a snapshot {name} exists already")
+
+
+def _not_found(name: str) -> NotFound:
+    return NotFound(f"no such snapshot: {name}")
+
+
+def _kind(name: str, record: dict[str, Any]) -> str:
+    return interface.COMMITTED if digest.is_digest(name) else record["kind"]
+
+
+def _check_name(name: str) -> None:
+    if not name or name[0] == "." or "/" in name or "\0" in name or len(os.fsencode(name)) > _LONGEST_NAME:
+        raise InvalidArgument(f'"{name[:_LONGEST_NAME]}" cannot be the name of a snapshot')
+
+
+def _read_object(path: str) -> dict[str, Any] | None:
+    try:
+        with open(path, "rb", buffering=0) as file:
+            text = file.read()
+    except FileNotFoundError:
+        return None
+    try:
+        value = json_text.loads(text)
+    except ValueError as error:
+        raise OrlopError(f"the record {path} is damaged: {error}") from None
+    if not isinstance(value, dict):
+        raise OrlopError(f"the record {path} is damaged: it is no JSON object")
+    return value
+
+
+def _write(path: str, value: dict[str, Any]) -> None:
+    """Write a JSON file, or replace it by rename."""
+    aside = f"{path}.{os.urandom(6).hex()}"
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            data = json_text.dumps(value).encode()
+            while data:
+                data = data[os.write(descriptor, data) :]
+        finally:
+            os.close(descriptor)
+        os.rename(aside, path)
+    except OSError:
+        os.unlink(aside)
+        raise
