@@ -92,8 +92,15 @@ def _check_use(location: Location, image: Image, wanted: str, *, force: bool) ->
             )
 
 
-def prune(location: Location, images: ImageStore, chosen: Sequence[Image]) -> Removed:
-    """Remove images that no container uses, out of those given, and everything that nothing needs any more."""
+def prune(location: Location, images: ImageStore, chosen: Sequence[Image], *, downloads: bool = False) -> Removed:
+    """Remove images that no container uses, out of those given, and everything that nothing needs any more.
+
+    With ``downloads`` interrupted downloads are among that, however new.
+
+    Raises:
+        OrlopError: what images or containers need is not known, because a record is damaged.
+        OSError: something cannot be removed.
+    """
     untagged: list[str] = []
     deleted: list[str] = []
     for image in chosen:
@@ -104,5 +111,5 @@ def prune(location: Location, images: ImageStore, chosen: Sequence[Image]) -> Re
         except NotFound:
             continue  # somebody else was quicker
         deleted.append(image.id)
-    swept = sweep.everything(location, images)
+    swept = sweep.everything(location, images, downloads=downloads)
     return Removed(untagged, deleted + list(swept.snapshots), swept.bytes)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from orlop.engine import image_use
-from orlop.errors import OrlopError
+from orlop.errors import DigestMismatch, InvalidArchive, InvalidImage, OrlopError, Unsupported
 from orlop.images import index, reachable
 from orlop.storage import collect
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Collection
+    from types import TracebackType
+
     from orlop.engine.location import Location
     from orlop.images.store import Image, ImageStore
     from orlop.storage.collect import Marked, Swept
@@ -38,6 +41,38 @@ def after(location: Location, images: ImageStore, gone: Image) -> Swept:
     except OrlopError:
         snapshots = [gone.top]  # the configuration is damaged or gone; a full sweep finds the others
     return collect.sweep(images.storage, lambda: _marked(location, images), blobs=blobs, snapshots=snapshots)
+
+
+def blobs(location: Location, images: ImageStore, digests: Collection[str]) -> Swept:
+    """Sweep only these blobs.
+
+    Raises:
+        OrlopError: what images or containers need is not known, because a record is damaged. Nothing was removed.
+        OSError: something cannot be removed.
+    """
+    return collect.sweep(images.storage, lambda: _marked(location, images), blobs=digests, snapshots=())
+
+
+class after_failure:  # noqa: N801 - used like a function, as contextlib's are
+    """``with after_failure(location, images):`` what was refused leaves nothing behind.
+
+    What was merely interrupted stays for a day, so that the next attempt goes on from there.
+    """
+
+    __slots__ = ("_images", "_location")
+
+    def __init__(self, location: Location, images: ImageStore) -> None:
+        self._location = location
+        self._images = images
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, (DigestMismatch, InvalidArchive, InvalidImage, Unsupported)):
+            everything(self._location, self._images)
 
 
 def _marked(location: Location, images: ImageStore) -> Marked:

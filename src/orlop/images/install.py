@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from orlop import clock
 from orlop.errors import InvalidImage, Unsupported
+from orlop.images import progress as words
 from orlop.images import unpack
 from orlop.images.config import ImageConfig
 from orlop.images.index import Entry
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from orlop.images.manifest import Descriptor, Manifest
     from orlop.images.progress import Progress
     from orlop.images.store import Image, ImageStore
-    from orlop.storage.layers.workers import Workers
     from orlop.storage.leases import Lease
 
 
@@ -28,17 +28,17 @@ def install(
     manifest: Manifest,
     names: Sequence[str],
     lease: Lease,
-    workers: Workers,
     *,
     fetch: Callable[[Descriptor, Progress], None] | None = None,
     progress: Progress | None = None,
-    done: str = "Pull complete",
+    done: str = words.PULLED,
     name: str = "the image",
+    check: Callable[[ImageConfig], None] | None = None,
 ) -> Image:
     """Make an image of a manifest, and give it names.
 
     ``fetch`` makes sure that the blob of a descriptor is there; without it all of them are, held by the lease. It is
-    called from several threads. ``name`` is what errors call the image.
+    called from several threads. ``name`` is what errors call the image. ``check`` may refuse its configuration.
 
     Raises:
         InvalidImage: manifest and configuration do not belong together.
@@ -54,6 +54,8 @@ def install(
         fetch(manifest.config, Quiet())
     config = ImageConfig.parse(storage.blobs.read(manifest.config.digest), f"the configuration of {name}")
     _check(config, manifest, name)
+    if check is not None:
+        check(config)
     lease.hold_snapshot(*config.chain_ids)
     storage.blobs.write(manifest.data)
     layers = [
@@ -62,7 +64,7 @@ def install(
             manifest.layers, config.diff_ids, config.chain_ids, ["", *config.chain_ids[:-1]], strict=True
         )
     ]
-    unpack.unpack(storage, layers, lease, workers, fetch or _is_there, progress, done=done)
+    unpack.unpack(storage, layers, lease, fetch or _is_there, progress, done=done)
     return publish(images, manifest, config, names)
 
 

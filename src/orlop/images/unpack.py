@@ -7,8 +7,12 @@ whoever has a layer's lock is at work on it or waits for a layer below.
 
 from __future__ import annotations
 
-from orlop.errors import Conflict, DigestMismatch, OrlopError
+import os
+
+from orlop.errors import Conflict, OrlopError
+from orlop.images import progress as words
 from orlop.images.progress import Progress
+from orlop.storage.layers import apply
 from orlop.storage.named_lock import NamedLock
 
 TYPE_CHECKING = False
@@ -18,7 +22,6 @@ if TYPE_CHECKING:
 
     from orlop.images.manifest import Descriptor
     from orlop.storage.layers.apply import Applied
-    from orlop.storage.layers.workers import Workers
     from orlop.storage.leases import Lease
     from orlop.storage.store import Storage
 
@@ -41,7 +44,12 @@ class Layer:
     @property
     def short(self) -> str:
         """What a progress line calls it."""
-        return self.descriptor.digest.partition(":")[2][:12]
+        return short(self.descriptor)
+
+
+def short(descriptor: Descriptor) -> str:
+    """What a progress line calls a blob: the first 12 digits of its digest."""
+    return descriptor.digest.partition(":")[2][:12]
 
 
 class _Stopped(OrlopError):
@@ -81,11 +89,10 @@ def unpack(
     storage: Storage,
     layers: Sequence[Layer],
     lease: Lease,
-    workers: Workers,
     fetch: Callable[[Descriptor, Progress], None],
     progress: Progress,
     *,
-    done: str = "Pull complete",
+    done: str = words.PULLED,
 ) -> None:
     """Have a snapshot of every layer.
 
@@ -100,14 +107,14 @@ def unpack(
     """
     from concurrent.futures import ThreadPoolExecutor
 
-    unpacking = _Unpacking(storage, lease, workers, fetch, progress)
-    with ThreadPoolExecutor(FETCHES + workers.count, "orlop-layer") as threads:
+    unpacking = _Unpacking(storage, lease, fetch, progress)
+    with ThreadPoolExecutor(FETCHES + unpacking.at_once, "orlop-layer") as threads:
         futures = [threads.submit(unpacking.begin, layer) for layer in layers]
         try:
             for layer, future in zip(layers, futures, strict=True):
                 unpacked = future.result()
                 if unpacked is None:
-                    progress.update(layer.short, "Already exists")
+                    progress.update(layer.short, words.EXISTS)
                 else:
                     unpacking.finish(layer, unpacked)
                     progress.update(layer.short, done)
@@ -131,13 +138,12 @@ def _let_go(unpacking: _Unpacking, future: Future[_Unpacked | None]) -> None:
 class _Unpacking:
     """The steps of `unpack` for one layer."""
 
-    __slots__ = ("_fetch", "_fetching", "_lease", "_progress", "_snapshots", "_storage", "_workers")
+    __slots__ = ("_extracting", "_fetch", "_fetching", "_lease", "_progress", "_snapshots", "_storage", "at_once")
 
     def __init__(
         self,
         storage: Storage,
         lease: Lease,
-        workers: Workers,
         fetch: Callable[[Descriptor, Progress], None],
         progress: Progress,
     ) -> None:
@@ -146,10 +152,12 @@ class _Unpacking:
         self._storage = storage
         self._snapshots = storage.snapshots
         self._lease = lease
-        self._workers = workers
         self._fetch = fetch
         self._progress = _Stoppable(progress)
         self._fetching = threading.BoundedSemaphore(FETCHES)
+        #: How many layers are unpacked at the same time: each keeps a processor busy, and a part of a second one.
+        self.at_once = len(os.sched_getaffinity(0))
+        self._extracting = threading.BoundedSemaphore(self.at_once)
 
     def stop(self) -> None:
         """Begin nothing more, and end what is under way at its next step."""
@@ -178,20 +186,21 @@ class _Unpacking:
         return self._snapshots.has(layer.chain_id) and self._storage.blobs.has(layer.descriptor.digest)
 
     def _extract(self, layer: Layer, unpacked: _Unpacked, parent: str) -> None:
-        self._progress.update(layer.short, "Extracting")
         key = self._lease.temporary_key()
         self._snapshots.prepare(key, parent)
         unpacked.key = key
-        unpacked.applied = self._workers.apply(
-            self._storage.blobs.path(layer.descriptor.digest),
-            self._snapshots.unpack_target(key),
-            media_type=layer.descriptor.media_type,
-        )
-        if unpacked.applied.diff_id != layer.diff_id:
-            raise DigestMismatch(
-                f"the layer {layer.descriptor.digest} unpacks to {unpacked.applied.diff_id} "
-                f"where the image's configuration says {layer.diff_id}"
-            )
+        source = self._storage.blobs.open(layer.descriptor.digest)
+        try:
+            with self._extracting:
+                self._progress.update(layer.short, words.EXTRACTING)
+                unpacked.applied = apply.apply(
+                    source,
+                    self._snapshots.unpack_target(key),
+                    media_type=layer.descriptor.media_type,
+                    diff_id=layer.diff_id,
+                )
+        finally:
+            os.close(source)
 
     def finish(self, layer: Layer, unpacked: _Unpacked) -> None:
         """Make the snapshot of a layer; those of the layers below are there."""

@@ -1,0 +1,83 @@
+"""``orlop save``."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from orlop.options import Option, Parser, one_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from orlop.engine.location import Location
+    from orlop.images.store import ImageStore
+    from orlop.options import Parsed
+
+PARSER = Parser(
+    "orlop save",
+    "IMAGE [IMAGE...]",
+    "Save one or more images to a tar archive (streamed to STDOUT by default)",
+    (
+        Option(
+            "--format",
+            "docker-archive (an OCI layout with Docker's manifest.json), oci-archive, or oci-dir for a directory",
+            value="string",
+            default="docker-archive",
+            read=one_of("docker-archive", "oci-archive", "oci-dir"),
+        ),
+        Option("-o, --output", "Write to a file, or with oci-dir to a directory, instead of STDOUT", value="string"),
+    ),
+    at_least=1,
+)
+
+
+def run(location: Location, said: Parsed) -> int:
+    """Carry the command out."""
+    from orlop.engine import image_store
+    from orlop.errors import InvalidArgument
+    from orlop.images.archive import save
+
+    images = image_store.open_store(location)
+    output = said["output"]
+    if said["format"] == save.OCI_DIRECTORY:
+        if not output:
+            raise InvalidArgument("--format oci-dir needs --output with the directory to make")
+        save.to_directory(images, said.arguments, output)
+        return 0
+    if not output:
+        if os.isatty(1):
+            raise InvalidArgument("cowardly refusing to save to a terminal: use the -o flag or redirect")
+        sys.stdout.flush()
+        _write(images, said, 1)
+        return 0
+    _write_file(images, said, output)
+    return 0
+
+
+def _write(images: ImageStore, said: Parsed, descriptor: int) -> None:
+    from orlop.images.archive import save
+    from orlop.storage.layers import tar_writer
+
+    save.to_stream(images, said.arguments, tar_writer.Descriptor(descriptor), form=said["format"])
+
+
+def _write_file(images: ImageStore, said: Parsed, output: str) -> None:
+    """Write to a file that appears when it is complete; a device or a pipe is written to as it is."""
+    if os.path.exists(output) and not os.path.isfile(output):
+        descriptor = os.open(output, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            _write(images, said, descriptor)
+        finally:
+            os.close(descriptor)
+        return
+    aside = f"{os.path.realpath(output)}.{os.urandom(4).hex()}"
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            _write(images, said, descriptor)
+        finally:
+            os.close(descriptor)
+        os.rename(aside, os.path.realpath(output))
+    except BaseException:
+        os.unlink(aside)
+        raise

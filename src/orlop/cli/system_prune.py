@@ -1,0 +1,61 @@
+"""``orlop system prune``."""
+
+from __future__ import annotations
+
+import sys
+
+from orlop.options import Option, Parser
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from orlop.engine.location import Location
+    from orlop.options import Parsed
+
+PARSER = Parser(
+    "orlop system prune",
+    "",
+    "Remove unused data",
+    (
+        Option("-a, --all", "Remove all unused images, not just those without a name"),
+        Option("--filter", "Only those with this until=TIME, label=KEY[=VALUE] or label!=…", value="filter", many=True),
+        Option("-f, --force", "Do not prompt for confirmation"),
+        Option("--volumes", "Remove anonymous volumes that no container has, too"),
+    ),
+    at_most=0,
+)
+
+IN_NAMESPACE = True
+
+
+def run(location: Location, said: Parsed) -> int:
+    """Carry the command out."""
+    from orlop.cli import confirmation, image_prune
+
+    images = "all images without at least one container associated to them" if said["all"] else "all dangling images"
+    lines = ["  - all stopped containers"]
+    if said["volumes"]:
+        lines.append("  - all anonymous volumes not used by at least one container")
+    lines += [f"  - {images}", "  - everything that no image or container needs, interrupted downloads included"]
+    if not said["force"] and not confirmation.confirmed("This will remove:\n" + "\n".join(lines) + "\n"):
+        return 0
+    from orlop.cli import filters
+    from orlop.engine import prune
+
+    known = {
+        "label": filters.label(lambda target: target.record["Config"]["Labels"]),
+        "label!": filters.without_label(lambda target: target.record["Config"]["Labels"]),
+        "until": filters.until(lambda target: target.record["Created"]),
+    }
+    done = prune.containers(location, filters.read(said["filter"], known))
+    if done.names:
+        sys.stdout.write("Deleted Containers:\n" + "".join(f"{each}\n" for each in done.names) + "\n")
+    freed = done.freed
+    if said["volumes"]:
+        done = prune.volumes(location)
+        if done.names:
+            sys.stdout.write("Deleted Volumes:\n" + "".join(f"{each}\n" for each in done.names) + "\n")
+        freed += done.freed
+    removed = image_prune.prune(location, everything=said["all"], words=said["filter"], downloads=True)
+    removed.freed += freed
+    image_prune.report(removed, "Images")
+    return 0

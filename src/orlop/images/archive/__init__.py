@@ -1,0 +1,1 @@
+"""Images as files: Docker's archives and OCI image layouts, as tar files and as directories."""

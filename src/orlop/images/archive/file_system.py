@@ -1,0 +1,110 @@
+"""An image of one layer out of a file system's archive, such as ``tar`` or a bootstrapping tool makes."""
+
+from __future__ import annotations
+
+import os
+
+from orlop import clock
+from orlop.errors import Conflict, InvalidArchive
+from orlop.images import changes, config, install, manifest, media_types, platform
+from orlop.images.archive import contents
+from orlop.storage.layers import apply, compress, decompress
+from orlop.storage.layers.limits import DEFAULT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from orlop.images.platform import Platform
+    from orlop.images.store import Image, ImageStore
+    from orlop.storage.blobs import Blobs
+    from orlop.storage.leases import Lease
+    from orlop.storage.store import Storage
+
+_CHUNK = 1 << 20
+
+
+class Description:
+    """What the image's configuration says: ``changes`` are Dockerfile instructions, ``comment`` and ``created`` go into its history."""
+
+    __slots__ = ("changes", "comment", "created", "platform")
+
+    def __init__(
+        self,
+        *,
+        changes: Sequence[str] = (),
+        comment: str = "",
+        created: str = "",
+        platform: Platform | None = None,
+    ) -> None:
+        self.changes = changes
+        self.comment = comment
+        self.created = created
+        self.platform = platform
+
+
+def image_of(images: ImageStore, source: int, name: str, names: Sequence[str], description: Description) -> Image:
+    """Make an image of the archive that a descriptor gives; ``name`` is what errors call the archive.
+
+    It is plain, or compressed with gzip, zstd, xz or bzip2; the latter two, which layers may not have, are taken off.
+
+    Raises:
+        InvalidArchive: it is no tar archive, or one that must not be unpacked.
+        InvalidArgument: a change cannot be made.
+        Unsupported: it is compressed with something else.
+        OSError: it cannot be read, or the store not written.
+    """
+    made = config.ImageConfig(description.platform or platform.host())
+    changes.apply(description.changes, made.config)
+    storage = images.storage
+    storage.prepare()
+    with storage.leases.take() as lease:
+        layer = _layer(storage.blobs, lease, source, name)
+        made.diff_ids = [_unpack(storage, lease, layer)]
+        made.created = description.created or clock.now()
+        made.history = [config.History(made.created, comment=description.comment)]
+        data = made.to_bytes()
+        descriptor = config.describe(data)
+        lease.hold(descriptor.digest)
+        storage.blobs.write(data)
+        return install.install(images, manifest.make_manifest(descriptor, [layer]), names, lease, name=name)
+
+
+def _unpack(storage: Storage, lease: Lease, layer: manifest.Descriptor) -> str:
+    """Make the snapshot of an only layer, whose name is the layer's DIFF ID, and return that."""
+    key = lease.temporary_key()
+    storage.snapshots.prepare(key)
+    source = storage.blobs.open(layer.digest)
+    try:
+        applied = apply.apply(source, storage.snapshots.unpack_target(key))
+        lease.hold_snapshot(applied.diff_id)
+        storage.snapshots.commit(applied.diff_id, key)
+    except Conflict:
+        storage.snapshots.remove(key)  # it is there already
+    except BaseException:
+        storage.snapshots.remove(key)
+        raise
+    finally:
+        os.close(source)
+    return applied.diff_id
+
+
+def _layer(blobs: Blobs, lease: Lease, source: int, name: str) -> manifest.Descriptor:
+    """Store the archive as a layer's blob."""
+    head = decompress.read_head(source)
+    if not head:
+        raise InvalidArchive(f"{name} is empty: it is no archive of a file system")
+    codec = contents.codec(head)
+    kind = codec.kind if codec is not None else compress.NONE
+    with blobs.writer() as writer:
+        if kind in (compress.NONE, decompress.GZIP, decompress.ZSTD):
+            writer.write(head)
+            while data := os.read(source, _CHUNK):
+                writer.write(data)
+        else:
+            free = os.statvfs(blobs.directory)
+            for piece in decompress.chunks(head, source, codec, DEFAULT, free.f_bavail * free.f_frsize):
+                writer.write(piece)
+            kind = compress.NONE
+        digest, size = writer.commit(lease)
+    return manifest.Descriptor(media_types.layer_type(media_types.OCI_MANIFEST, kind), digest, size)

@@ -1,0 +1,143 @@
+"""Putting an image into a registry: the blobs that it lacks, then the manifest, which makes the image visible there.
+
+Layers that are stored uncompressed, as Docker's archives have them, are compressed first. The image then has a manifest
+of its own for that, and keeps it, so that the next push finds the work done.
+"""
+
+from __future__ import annotations
+
+from orlop.errors import InvalidReference, NotFound
+from orlop.images import compression, install, reference, unpack
+from orlop.images import progress as words
+from orlop.images.progress import Quiet
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from io import FileIO
+
+    from orlop.images.manifest import Descriptor, Manifest
+    from orlop.images.progress import Progress
+    from orlop.images.reference import Reference
+    from orlop.images.registry.client import Registry
+    from orlop.images.store import Image, ImageStore
+    from orlop.storage.blobs import Blobs
+
+#: Layers that are uploaded at the same time, as with Docker.
+UPLOADS = 5
+
+
+def push(images: ImageStore, name: Reference, progress: Progress | None = None) -> str:
+    """Push the image that has a name to the registry of that name; returns the manifest's digest.
+
+    Raises:
+        NotFound: no image has the name.
+        InvalidReference: the name has a digest.
+        Unauthorized, RegistryError: the registry refuses, or cannot be reached.
+        OSError: the file system fails.
+    """
+    from contextlib import closing
+
+    from orlop.images.registry.client import Registry
+
+    progress = progress or Quiet()
+    if name.digest:
+        raise InvalidReference(f"cannot push a digest reference: {name.familiar}; name a tag")
+    name = name.with_default_tag()
+    blobs = images.storage.blobs
+    images.storage.prepare()
+    with images.storage.leases.take() as lease, closing(Registry(name.domain)) as registry:
+        image = images.find(str(name))
+        progress.say(f"The push refers to repository [{name.name}]")
+        given = image.read_manifest()
+        lease.hold(given.digest, given.config.digest, *(layer.digest for layer in given.layers))
+        chosen = compression.compressed(given, blobs, lease, progress)
+        upload = _Upload(registry, blobs, name, _sources(image, name), progress)
+        _layers(upload, chosen, progress)
+        upload.blob(chosen.config, "")
+        digest = registry.put_manifest(name.path, name.tag, chosen.data, chosen.media_type)
+        progress.say(f"{name.tag}: digest: {digest} size: {len(chosen.data)}")
+        install.publish(images, chosen, image.config, [str(name), str(name.pinned(digest))])
+        return digest
+
+
+class _Upload:
+    """Bringing blobs to one repository."""
+
+    __slots__ = ("_blobs", "_name", "_progress", "_registry", "_sources")
+
+    def __init__(
+        self, registry: Registry, blobs: Blobs, name: Reference, sources: Sequence[str], progress: Progress
+    ) -> None:
+        self._registry = registry
+        self._blobs = blobs
+        self._name = name
+        self._sources = sources
+        self._progress = progress
+
+    def stop(self) -> None:
+        """End all transfers that are under way."""
+        self._registry.close()
+
+    def blob(self, descriptor: Descriptor, line: str) -> None:
+        """Have the registry have a blob; what happens is told of ``line``, if it is not empty."""
+        path, digest = self._name.path, descriptor.digest
+
+        def tell(action: str, current: int | None = None) -> None:
+            if line:
+                self._progress.update(line, action, current, None if current is None else descriptor.size)
+
+        if self._registry.has_blob(path, digest):
+            tell(words.LAYER_EXISTS)
+            return
+        for source in self._sources if line else ():
+            if self._registry.mount_blob(path, digest, source):
+                tell(f"{words.MOUNTED} from {source}")
+                return
+
+        def open_at(offset: int) -> FileIO:
+            file = open(self._blobs.open(digest), "rb", buffering=0)
+            file.seek(offset)
+            return file
+
+        self._registry.upload_blob(path, digest, descriptor.size, open_at, lambda sent: tell(words.PUSHING, sent))
+        tell(words.PUSHED)
+
+
+def every_tag(images: ImageStore, name: Reference, progress: Progress | None = None) -> list[str]:
+    """Push all images of a repository; returns the names.
+
+    Raises:
+        NotFound: no image has a name in the repository.
+        OrlopError, OSError: as `push`.
+    """
+    names = [each for image in images.images() for each in image.tags if each.rpartition(":")[0] == name.name]
+    if not names:
+        raise NotFound(f"no image here has a tag in the repository {name.familiar_name}")
+    for each in sorted(names):
+        push(images, reference.parse(each), progress)
+    return sorted(names)
+
+
+def _layers(upload: _Upload, chosen: Manifest, progress: Progress) -> None:
+    """Bring all layers, several at the same time; the first failure ends it."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    layers = {layer.digest: layer for layer in chosen.layers}
+    for layer in layers.values():
+        progress.update(unpack.short(layer), words.PREPARING)
+    with ThreadPoolExecutor(UPLOADS, "orlop-push") as threads:
+        futures = [threads.submit(upload.blob, layer, unpack.short(layer)) for layer in layers.values()]
+        try:
+            for future in futures:
+                future.result()
+        except BaseException:
+            upload.stop()
+            threads.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _sources(image: Image, name: Reference) -> list[str]:
+    """Repositories of the same registry that have the image's layers, from which they can be mounted."""
+    known = (reference.parse(each) for each in image.digests)
+    return sorted({each.path for each in known if each.domain == name.domain and each.path != name.path})
