@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from orlop.engine import id_maps
+from orlop.engine import child, id_maps
 from orlop.errors import OrlopError, Unsupported
 from orlop.linux import credentials, namespace
 
@@ -36,8 +36,8 @@ def enter() -> None:
     go_reader, go_writer = os.pipe()
     answer_reader, answer_writer = os.pipe()
     # The mapping is written from outside, by somebody with our user id in the namespace that we leave.
-    child = os.fork()
-    if child == 0:
+    mapper = os.fork()
+    if mapper == 0:
         os.close(go_writer)
         _map(os.getppid(), go_reader, answer_writer)
     os.close(go_reader)
@@ -49,7 +49,7 @@ def enter() -> None:
     finally:
         os.close(go_writer)
         os.close(answer_reader)
-        _, status = os.waitpid(child, 0)
+        _, status = os.waitpid(mapper, 0)
     if status:
         raise OrlopError(message.decode(errors="replace") or "the ids of a user namespace could not be mapped")
     credentials.set_group(0)
@@ -62,27 +62,12 @@ def run(action: Callable[[], None]) -> None:
     Raises:
         OrlopError: it failed there.
     """
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            os.close(reader)
-            enter()
-            action()
-            status = 0
-        except Exception as error:  # noqa: BLE001 - a forked child must not return into the caller's code
-            os.write(writer, str(error).encode(errors="replace")[:4000])
-        finally:
-            os._exit(status)
-    os.close(writer)
-    try:
-        message = os.read(reader, 4096).decode(errors="replace")
-    finally:
-        os.close(reader)
-        _, status = os.waitpid(child, 0)
-    if status:
-        raise OrlopError(message or "what was to be done in a user namespace ended without a word")
+
+    def act() -> None:
+        enter()
+        action()
+
+    child.run(act)
 
 
 def _unshare() -> None:
