@@ -23,8 +23,8 @@ DEFAULT_TAG = "latest"
 #: The longest path, without its domain, that registries take.
 LONGEST_PATH = 255
 LONGEST_TAG = 128
-#: The longest name in the DNS, with a port.
-_LONGEST_DOMAIN = 255 + len(":65535")
+#: The longest name in the DNS (RFC 1035, section 2.3.4).
+_LONGEST_HOST = 253
 
 _OFFICIAL = "library/"
 _LOWER = frozenset("abcdefghijklmnopqrstuvwxyz")
@@ -85,7 +85,7 @@ class Reference:
             InvalidReference: it cannot be a tag.
         """
         if not is_tag(tag):
-            raise InvalidReference(f'invalid tag "{tag[:160]}": {_TAG_RULE}')
+            raise InvalidReference(f'invalid tag "{_shown(tag)}": {_TAG_RULE}')
         return Reference(self.domain, self.path, tag)
 
     def with_default_tag(self) -> Reference:
@@ -99,7 +99,7 @@ class Reference:
             InvalidReference: it is not a digest.
         """
         if not is_digest(digest):
-            raise InvalidReference(f'invalid digest "{digest[:160]}": {_digest_rule()}')
+            raise InvalidReference(f'invalid digest "{_shown(digest)}": {_digest_rule()}')
         return Reference(self.domain, self.path, "", digest)
 
     def _suffix(self) -> str:
@@ -182,8 +182,8 @@ def _check_domain(text: str, domain: str) -> None:
         )
     if colon and not (port and _DIGITS.issuperset(port) and len(port) <= 5 and int(port) < 1 << 16):
         valid = False
-    if not valid or len(domain) > _LONGEST_DOMAIN:
-        raise _invalid(text, f'"{domain[:160]}" is not a registry\'s host and port')
+    if not valid or len(host) > _LONGEST_HOST:
+        raise _invalid(text, f'"{_shown(domain)}" is not a registry\'s host and port')
 
 
 def _check_path(text: str, path: str) -> None:
@@ -192,13 +192,14 @@ def _check_path(text: str, path: str) -> None:
     if len(path) > LONGEST_PATH:
         raise _invalid(text, f"the repository's name is longer than {LONGEST_PATH} characters")
     if any(character in _LETTERS and character not in _LOWER for character in path):
-        raise InvalidReference(f'invalid reference format: repository name "{path}" must be lowercase')
+        raise InvalidReference(f'invalid reference format: repository name "{_shown(path)}" must be lowercase')
     if not _PATH_CHARACTERS.issuperset(path):
         raise _invalid(text, "a repository's name has lower-case letters, digits and . _ - / only")
     for component in path.split("/"):
         if not _is_component(component):
             raise _invalid(
-                text, f'"{component}" must begin and end with a letter or digit, with . _ __ or dashes between others'
+                text,
+                f'"{_shown(component)}" must begin and end with a letter or digit, with . _ __ or dashes between others',
             )
 
 
@@ -220,5 +221,9 @@ def _is_component(component: str) -> bool:
 
 
 def _invalid(text: str, reason: str) -> InvalidReference:
-    shown = text if text.isprintable() and len(text) <= 512 else ascii(text[:160])[1:-1]
-    return InvalidReference(f'invalid reference format: "{shown}": {reason}')
+    return InvalidReference(f'invalid reference format: "{_shown(text)}": {reason}')
+
+
+def _shown(text: str) -> str:
+    """A text that is safe to show on a terminal."""
+    return text if text.isprintable() and len(text) <= 512 else ascii(text[:160])[1:-1]
