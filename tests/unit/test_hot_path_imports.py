@@ -71,6 +71,11 @@ HOT = [
     "orlop.runtime.start",
     "orlop.storage.blobs",
     "orlop.storage.leases",
+    "orlop.storage.mounts",
+    "orlop.storage.snapshots.choice",
+    "orlop.storage.snapshots.overlay",
+    "orlop.storage.store",
+    "orlop.storage.trees",
 ]
 
 #: What they may load besides orlop's own modules and what a bare `python -I -S` has loaded already.

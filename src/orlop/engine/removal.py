@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-import stat
 
 from orlop.engine import container, monitor_lock, names, volumes
 from orlop.errors import Conflict, NotFound, OrlopError
+from orlop.storage import trees
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from orlop.engine.location import Location
-
-_DEEPEST = 200
 
 
 def remove(target: container.Container, *, force: bool = False, with_volumes: bool = False) -> None:
@@ -99,67 +97,10 @@ def remove_tree(directory: str) -> None:
     Files of ids that only a user namespace of ours may touch are removed from within one.
     """
     try:
-        _remove_tree(directory)
+        trees.remove(directory)
     except PermissionError:
         if os.geteuid() == 0:
             raise
         from orlop.engine import own_namespace
 
-        own_namespace.run(lambda: _remove_tree(directory))
-
-
-def _remove_tree(directory: str) -> None:
-    try:
-        top = os.open(os.path.dirname(directory), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return
-    pending = [os.path.basename(directory)]
-    try:
-        while pending:
-            # What lies too deep is moved up beside it and added; what it was in is empty then.
-            _remove_below(top, pending.pop(), top, pending, 0)
-    finally:
-        os.close(top)
-
-
-def _remove_below(parent: int, name: str, top: int, pending: list[str], depth: int) -> None:
-    try:
-        os.unlink(name, dir_fd=parent)
-        return
-    except FileNotFoundError:
-        return
-    except (IsADirectoryError, PermissionError):
-        if not stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
-            raise
-    if depth == _DEEPEST:
-        # A program can nest directories deeper than we have stack or descriptors for.
-        shallow = f"{container.GONE}{os.urandom(16).hex()}"
-        os.rename(name, shallow, src_dir_fd=parent, dst_dir_fd=top)
-        pending.append(shallow)
-        return
-    directory = _open_directory(parent, name)
-    try:
-        if os.fstat(directory).st_dev != os.fstat(parent).st_dev:
-            raise OrlopError(f"cannot remove {name}: something is mounted there")
-        for each in os.listdir(directory):
-            _remove_below(directory, each, top, pending, depth + 1)
-    finally:
-        os.close(directory)
-    try:
-        os.rmdir(name, dir_fd=parent)
-    except FileNotFoundError:
-        return
-
-
-def _open_directory(parent: int, name: str) -> int:
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        return os.open(name, flags, dir_fd=parent)
-    except PermissionError:
-        # Overlay's work directory has mode 0. fchmodat without following links takes a path in /proc.
-        handle = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
-        try:
-            os.chmod(f"/proc/self/fd/{handle}", 0o700)
-            return os.open(f"/proc/self/fd/{handle}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        finally:
-            os.close(handle)
+        own_namespace.run(lambda: trees.remove(directory))

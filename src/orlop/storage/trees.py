@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: How the names of directories begin that are out of sight and being removed.
+#: How the names of directories begin that are out of sight and being removed, the engine's too.
 GONE = ".gone-"
 
 _DEEPEST = 100
