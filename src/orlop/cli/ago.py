@@ -32,6 +32,11 @@ def seconds(moment: str) -> int:
     return days * 86400 + int(moment[11:13]) * 3600 + int(moment[14:16]) * 60 + int(moment[17:19])
 
 
+def local(moment: str) -> str:
+    """An RFC 3339 moment in UTC as Docker's lists show it: ``2026-01-02 03:04:05 +0100 CET``."""
+    return time.strftime("%Y-%m-%d %H:%M:%S %z %Z", time.localtime(seconds(moment)))
+
+
 def words(seconds: float) -> str:
     """A length of time: ``Less than a second``, ``About a minute``, ``3 hours``."""
     if seconds < 1:

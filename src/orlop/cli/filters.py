@@ -85,7 +85,7 @@ def contains(of: Callable[[Any], Sequence[str]]) -> Filter:
     return lambda text: lambda candidate: text in of(candidate)
 
 
-def number(of: Callable[[Any], int]) -> Filter:
+def number(of: Callable[[Any], int | None]) -> Filter:
     """Objects for which ``of`` is the number."""
 
     def make(text: str) -> Callable[[Any], bool]:

@@ -19,8 +19,10 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
     from typing import Any, TextIO
+
+    from orlop.cli.gotemplate.values import Method
 
 #: What Docker's client gives to Go's text/tabwriter: how wide a cell is at least, and the space after its text.
 _NARROWEST = 10
@@ -32,15 +34,15 @@ def show(
     rows: Iterable[dict[str, Any]],
     columns: Sequence[tuple[str, str]],
     *,
-    headers: Mapping[str, str] | None = None,
+    headers: dict[str, str] | None = None,
     quiet: str = "",
     raw: Sequence[tuple[str, str]] = (),
     out: TextIO | None = None,
 ) -> None:
     """Print the rows in a format, each as soon as it can be: a table when all are there, for its columns' widths.
 
-    ``columns`` are the headers and fields of the table, ``headers`` further fields and the headers that they have in a
-    table of the user's. ``quiet`` is the one field that is shown instead, for ``-q``. ``raw`` are the labels and
+    ``columns`` are the headers and fields of the table, ``headers`` further fields whose
+    header in a table of the user's is not their name in capitals. ``quiet`` is the one field that is shown instead, for ``-q``. ``raw`` are the labels and
     fields of the format ``raw``. ``out`` is standard output if it is not given.
 
     Raises:
@@ -63,16 +65,31 @@ def show(
             lines = [f"{name}: {_text(row[field])}".rstrip(" ") for name, field in raw]
             stream.write("\n".join(lines) + "\n\n")
     else:
-        _by_template(format_, rows, {field: title for title, field in columns} | dict(headers or {}), stream)
+        _by_template(format_, rows, {field: title for title, field in columns} | (headers or {}), stream)
 
 
-def _by_template(format_: str, rows: Iterable[dict[str, Any]], headers: Mapping[str, str], stream: TextIO) -> None:
+class _Headers(dict[str, "str | Method"]):
+    """The header of each field: ``CREATED AT`` of ``CreatedAt``, unless it was given another."""
+
+    __slots__ = ()
+
+    def __missing__(self, field: str) -> str | Method:
+        from orlop.cli.gotemplate.values import Method
+
+        if field == "Label":  # the last part of a label's key
+            return Method(lambda key: key.rpartition(".")[2].replace("-", " ").replace("_", " "))
+        small = [place for place in range(1, len(field)) if field[place].isupper() and field[place - 1].islower()]
+        words = [field[start:end] for start, end in zip([0, *small], [*small, len(field)], strict=True)]
+        return " ".join(words).upper()
+
+
+def _by_template(format_: str, rows: Iterable[dict[str, Any]], headers: dict[str, str], stream: TextIO) -> None:
     from orlop.cli.template import Template
 
     if format_.startswith("table"):
         start = len(format_) - len(format_.removeprefix("table").lstrip(" "))
         template = Template(format_, start=start, escapes=True)
-        lines = [template.header(headers), *map(template.render, rows)]
+        lines = [template.header(_Headers(headers)), *map(template.render, rows)]
         stream.write(aligned([cells.split("\t") for line in lines for cells in line.split("\n")]))
         return
     template = Template("{{json .}}" if format_ == "json" else format_, escapes=True)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-
-from orlop.options import Option, Parser
+from orlop.options import Option, Parser, integer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from orlop.cli.filters import Filter
     from orlop.engine.container import Container
     from orlop.engine.location import Location
     from orlop.options import Parsed
@@ -20,9 +19,12 @@ PARSER = Parser(
     "List containers",
     (
         Option("-a, --all", "Show all containers (default shows just running)"),
-        Option("-q, --quiet", "Only display container IDs"),
+        Option("-f, --filter", "Filter output based on conditions provided", value="filter", many=True),
+        Option("--format", "'table', 'table TEMPLATE', 'json', or a template such as '{{.Names}}'", value="string"),
+        Option("-n, --last", "Show n last created containers (includes all states)", value="int", read=integer),
+        Option("-l, --latest", "Show the latest created container (includes all states)"),
         Option("--no-trunc", "Don't truncate output"),
-        Option("--format", "'table', 'json', or a template such as '{{.Names}}'", value="string", default="table"),
+        Option("-q, --quiet", "Only display container IDs"),
     ),
     at_most=0,
 )
@@ -36,58 +38,105 @@ _COLUMNS = (
     ("PORTS", "Ports"),
     ("NAMES", "Names"),
 )
+_RAW = (
+    ("container_id", "ID"),
+    ("image", "Image"),
+    ("command", "Command"),
+    ("created_at", "CreatedAt"),
+    ("state", "State"),
+    ("status", "Status"),
+    ("names", "Names"),
+    ("labels", "Labels"),
+    ("ports", "Ports"),
+)
+_RUNNING = ("running", "paused", "restarting")
+_STATES = ("created", "dead", "exited", "paused", "removing", "restarting", "running")
+_LONGEST_COMMAND = 20
+_LONGEST_MOUNT = 15
+
+
+class _Listed:
+    """A container, and its state at the time."""
+
+    __slots__ = ("created", "record", "state", "target")
+
+    def __init__(self, target: Container) -> None:
+        self.target = target
+        self.record = target.record
+        self.created = str(target.record["Created"])
+        self.state = target.state()
+
+    def mounts(self) -> list[str]:
+        """The names of its volumes and the sources of its bind mounts."""
+        volumes = [each.get("Name") or each["Source"] for each in self.record.get("Mounts", ())]
+        return volumes + [text.split(":")[0] for text in self.record["HostConfig"]["Binds"]]
+
+    def destinations(self) -> list[str]:
+        """Where they are mounted."""
+        volumes = [each["Destination"] for each in self.record.get("Mounts", ())]
+        return volumes + [text.split(":")[1] for text in self.record["HostConfig"]["Binds"]]
 
 
 def run(location: Location, said: Parsed) -> int:
     """Carry the command out."""
-    from orlop.cli import template
+    from orlop.cli import filters, listing
     from orlop.engine import container, repair
     from orlop.errors import NotFound
 
+    wanted = filters.read(said["filter"], _filters(location))
     repair.everything(location)
-    rows = []
+    last = 1 if said["latest"] else said["last"] or 0
+    everything = said["all"] or last > 0 or "status" in wanted.keys
+    found = []
     for container_id in container.every_id(location):
-        target = container.Container(location, container_id)
         try:
-            state = target.state()
-            if said["all"] or state["Status"] == "running":
-                rows.append((target.record["Created"], _row(target, state, full=said["no-trunc"])))
+            each = _Listed(container.Container(location, container_id))
         except NotFound:
             continue  # removed while we looked
-    rows.sort(key=lambda each: each[0], reverse=True)
-    shown = [row for _, row in rows]
-    if said["quiet"]:
-        lines = [row["ID"] for row in shown]
-    elif said["format"] == "table":
-        lines = _table(shown)
-    else:
-        lines = [template.render(said["format"], row) for row in shown]
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
+        if (everything or each.state["Status"] in _RUNNING) and wanted(each):
+            found.append(each)
+    found.sort(key=lambda each: each.created, reverse=True)
+    listing.show(
+        said["format"] or "table",
+        (_row(each, full=said["no-trunc"]) for each in found[: last if last > 0 else None]),
+        _COLUMNS,
+        quiet="ID" if said["quiet"] else "",
+        raw=_RAW,
+    )
     return 0
 
 
-def _row(target: Container, state: dict[str, Any], *, full: bool) -> dict[str, Any]:
+def _row(each: _Listed, *, full: bool) -> dict[str, Any]:
     from orlop.cli import ago
+    from orlop.cli.gotemplate.values import Method, quote
 
-    record = target.record
+    record = each.record
+    labels = record["Config"]["Labels"]
     command = " ".join([record["Path"], *record["Args"]])
-    if not full and len(command) > 20:
-        command = command[:19] + "…"
-    created = ago.since(record["Created"])
+    mounts = each.mounts()
+    if not full:
+        command = _shortened(command, _LONGEST_COMMAND)
+        mounts = [_shortened(name, _LONGEST_MOUNT) for name in mounts]
     return {
-        "Command": f'"{command}"',
-        "CreatedAt": record["Created"],
-        "ID": target.id if full else target.id[:12],
+        "Command": quote(command),
+        "CreatedAt": ago.local(each.created),
+        "ID": each.target.id if full else each.target.id[:12],
         "Image": record["Config"]["Image"],
-        "Labels": ",".join(f"{key}={value}" for key, value in record["Config"]["Labels"].items()),
-        "Mounts": ",".join(text.split(":")[0] for text in record["HostConfig"]["Binds"]),
-        "Names": target.name,
+        "Label": Method(lambda key: labels.get(key, "")),
+        "Labels": ",".join(f"{key}={value}" for key, value in sorted(labels.items())),
+        "LocalVolumes": str(len(record.get("Mounts", ()))),
+        "Mounts": ",".join(mounts),
+        "Names": each.target.name,
         "Networks": record["HostConfig"]["NetworkMode"],
         "Ports": "",
-        "RunningFor": f"{created} ago",
-        "State": state["Status"],
-        "Status": _status(state),
+        "RunningFor": f"{ago.since(each.created)} ago",
+        "State": each.state["Status"],
+        "Status": _status(each.state),
     }
+
+
+def _shortened(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def _status(state: dict[str, Any]) -> str:
@@ -95,12 +144,43 @@ def _status(state: dict[str, Any]) -> str:
 
     if state["Status"] == "running":
         return f"Up {ago.since(state['StartedAt'])}"
+    if state["Status"] == "paused":
+        return f"Up {ago.since(state['StartedAt'])} (Paused)"
     if state["Status"] == "exited":
         return f"Exited ({state['ExitCode']}) {ago.since(state['FinishedAt'])} ago"
     return str(state["Status"]).capitalize()
 
 
-def _table(rows: list[dict[str, Any]]) -> list[str]:
-    table = [[title for title, _ in _COLUMNS], *[[row[key] for _, key in _COLUMNS] for row in rows]]
-    widths = [max(len(line[place]) for line in table) for place in range(len(_COLUMNS))]
-    return ["   ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip() for line in table]
+def _filters(location: Location) -> dict[str, Filter]:
+    """Docker's, as far as orlop's containers have what they ask for."""
+    from orlop.cli import filters
+    from orlop.engine import container
+
+    def before(name: str) -> Any:
+        moment = container.find(location, name).record["Created"]
+        return lambda each: each.created < moment
+
+    def since(name: str) -> Any:
+        moment = container.find(location, name).record["Created"]
+        return lambda each: each.created > moment
+
+    return {
+        "ancestor": lambda name: lambda each: _is_of(each.record, name),
+        "before": before,
+        "exited": filters.number(lambda each: each.state["ExitCode"] if each.state["Status"] == "exited" else None),
+        "id": filters.prefix(lambda each: each.target.id),
+        "label": filters.label(lambda each: each.record["Config"]["Labels"]),
+        "name": filters.pattern(lambda each: each.target.name),
+        "network": filters.same(lambda each: each.record["HostConfig"]["NetworkMode"]),
+        "since": since,
+        "status": filters.same(lambda each: each.state["Status"], *_STATES),
+        "volume": filters.contains(lambda each: [*each.mounts(), *each.destinations()]),
+    }
+
+
+def _is_of(record: dict[str, Any], image: str) -> bool:
+    """Whether a container was made of an image, which is named as it was then, or by its ID."""
+    name = record["Config"]["Image"]
+    if image in (name, f"{name}:latest") or name == f"{image}:latest":
+        return True
+    return bool(image) and record["Image"].removeprefix("sha256:").startswith(image.removeprefix("sha256:"))

@@ -3,7 +3,8 @@ r"""The templates that people give to ``--format``: Go's, as far as Docker's use
 ``{{.State.Status}}``, ``{{json .Config}}``, ``{{range .Mounts}}{{.Source}} {{end}}``, ``{{index .Config.Labels "a.b"}}``,
 ``{{if .Ports}}…{{else}}…{{end}}``, ``{{$x := .ID}}``, ``{{.Names | upper | printf "%-20s"}}``: actions, functions and what is
 printed are those of text/template and of Docker's client. Named templates (``define``) and the functions ``call`` and
-``js`` are refused. Unlike Go, a field that is not there is a mistake, unless its map has keys of the user's.
+``js`` are refused. A field that is not there is a mistake, as it is for Docker; `orlop.cli.gotemplate.docker_fields` says
+which ones may be absent.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from orlop.cli.gotemplate.expressions import Run
 from orlop.cli.gotemplate.functions import FUNCTIONS, HEADER_FUNCTIONS
 from orlop.cli.gotemplate.mistake import Mistake
 from orlop.cli.gotemplate.parser import parse
-from orlop.cli.gotemplate.values import Method
 from orlop.errors import InvalidArgument
 
 TYPE_CHECKING = False
@@ -52,13 +52,13 @@ class Template:
         """
         return self._run(value, FUNCTIONS)
 
-    def header(self, headers: Mapping[str, str]) -> str:
-        """The line above a table of these templates: each field is the header that it has.
+    def header(self, headers: Mapping[str, Any]) -> str:
+        """The line above a table of these templates, in which each field is its header.
 
         Raises:
-            InvalidArgument: it names a field that is not there.
+            InvalidArgument: it applies a function to a header that it is not for.
         """
-        return self._run({**headers, "Label": Method(_label_header)}, HEADER_FUNCTIONS)
+        return self._run(headers, HEADER_FUNCTIONS)
 
     def _run(self, value: Any, functions: Mapping[str, Function]) -> str:
         run = Run(value, functions)
@@ -79,8 +79,3 @@ def render(format_: str, value: Any) -> str:
         InvalidArgument: the template cannot be read or applied.
     """
     return Template("{{json .}}" if format_ == "json" else format_).render(value)
-
-
-def _label_header(key: str) -> str:
-    """What Docker writes above ``{{.Label "com.example.some-key"}}``: the last part of the key."""
-    return key.rpartition(".")[2].replace("-", " ").replace("_", " ")

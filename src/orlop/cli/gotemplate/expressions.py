@@ -5,6 +5,7 @@ A pipeline is nothing of its own: ``a | f b`` is the call ``f b a``.
 
 from __future__ import annotations
 
+from orlop.cli.gotemplate.docker_fields import OPEN, OPTIONAL
 from orlop.cli.gotemplate.mistake import Mistake, Unfit
 from orlop.cli.gotemplate.values import Method, kind
 
@@ -22,13 +23,6 @@ if TYPE_CHECKING:
 
         def value(self, run: Run, dot: Any) -> Any:
             """What it is when ``dot`` is the value at hand."""
-
-
-#: The fields of Docker's API whose values are maps with keys of the user's: one that is not there is no mistake.
-OPEN = frozenset((
-    "Annotations", "DriverOpts", "ExposedPorts", "Labels", "LogOpts", "Networks", "Options", "PortBindings", "Ports",
-    "StorageOpt", "Sysctls", "Tmpfs", "Volumes",
-))  # fmt: skip
 
 
 class Run:
@@ -112,7 +106,7 @@ class Fields:
             try:
                 value = value[name]
             except (KeyError, TypeError):
-                if before not in OPEN or not isinstance(value, dict):
+                if not isinstance(value, dict) or not (before in OPEN or name in OPTIONAL):
                     raise self._missing(value, name) from None
                 value = None
             before = name
