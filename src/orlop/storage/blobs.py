@@ -23,7 +23,7 @@ from orlop.storage import digest as digests
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from orlop.storage.ingest import Ingest, Writer
     from orlop.storage.leases import Lease
@@ -173,12 +173,13 @@ class Blobs:
 
         return Writer(self)
 
-    def ingest(self, digest: str, size: int = -1) -> Ingest | None:
+    def ingest(self, digest: str, size: int = -1, *, waiting: Callable[[], None] | None = None) -> Ingest | None:
         """Begin to fetch a blob, or go on where an earlier fetch ended; None if the blob is there.
 
         Of all processes and threads one at a time fetches a blob. The others wait here until it has it, and get None,
         or until it gives up, and the next one goes on. So nobody may ask for a second blob while having a first one
-        that another could be waiting for, nor for one blob twice.
+        that another could be waiting for, nor for one blob twice. While another has it ``waiting`` is called again and
+        again; what it raises ends the waiting.
 
         Raises:
             InvalidArgument: it is no digest.
@@ -188,7 +189,7 @@ class Blobs:
         """
         from orlop.storage.ingest import begin
 
-        return begin(self, digest, size)
+        return begin(self, digest, size, waiting)
 
     def walk(self) -> Iterator[tuple[str, int]]:
         """Every blob's digest and size in bytes; blobs that come and go meanwhile may be missing."""

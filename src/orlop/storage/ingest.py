@@ -12,13 +12,14 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import time
 
 from orlop.errors import DigestMismatch, InsufficientSpace, NotFound
 from orlop.storage import digest as digests
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from hashlib import _Hash
     from types import TracebackType
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 _NEW = "new-"
 _CHUNK = 1 << 20
+
+#: How many seconds pass between two looks whether another's fetch has ended, for who wants to be asked meanwhile.
+_PAUSE = 0.1
 
 #: How a disk says that it is full: no blocks, no quota, or (as some network file systems have it) too large.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -243,11 +247,11 @@ class Ingest(_Aside):
             )
 
 
-def begin(blobs: Blobs, digest: str, size: int) -> Ingest | None:
+def begin(blobs: Blobs, digest: str, size: int, waiting: Callable[[], None] | None) -> Ingest | None:
     """See `Blobs.ingest`."""
     path = f"{blobs.ingests}/{digests.check(digest).replace(':', '-')}"
     while not _is_there(blobs, digest, size):
-        descriptor = _claim(blobs, path)
+        descriptor = _claim(blobs, path, waiting)
         if descriptor is None:
             continue
         ingest = Ingest(blobs, descriptor, path, digest, size)
@@ -334,7 +338,7 @@ def _is_there(blobs: Blobs, digest: str, size: int) -> bool:
     raise DigestMismatch(f"the blob {digest} has {found} bytes, not {size} as was declared")
 
 
-def _claim(blobs: Blobs, path: str) -> int | None:
+def _claim(blobs: Blobs, path: str, waiting: Callable[[], None] | None = None) -> int | None:
     """Make or open a file and wait for the lock on it; None if it was renamed or removed meanwhile."""
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
@@ -346,6 +350,10 @@ def _claim(blobs: Blobs, path: str) -> int | None:
     except OSError as error:
         raise failure(error, blobs.directory) from error
     try:
+        if waiting is not None:
+            while not _try_lock(descriptor):
+                waiting()
+                time.sleep(_PAUSE)
         if _lock(descriptor, path, wait=True):
             return descriptor
     except BaseException:
@@ -357,11 +365,22 @@ def _claim(blobs: Blobs, path: str) -> int | None:
 
 def _lock(descriptor: int, path: str, *, wait: bool) -> bool:
     """Lock an open file; False if another has it and we do not wait, or if it is no longer at its path."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return os.fstat(descriptor).st_ino == os.stat(path).st_ino
-    except (BlockingIOError, FileNotFoundError):
+    if wait:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    elif not _try_lock(descriptor):
         return False
+    try:
+        return os.fstat(descriptor).st_ino == os.stat(path).st_ino
+    except FileNotFoundError:
+        return False
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _hash_file(descriptor: int, state: _Hash) -> int:

@@ -163,9 +163,7 @@ class Lease:
                     data = data[os.write(self._descriptor, data) :]
             except OSError as error:
                 os.ftruncate(self._descriptor, start)
-                from orlop.storage.ingest import failure
-
-                raise failure(error, self._leases.directory) from error
+                raise self._failure(error) from error
 
     def _begin(self) -> None:
         """Make the lease's file, if this is its first use. The caller has the lock, so no sweep sees it half made."""
@@ -174,10 +172,18 @@ class Lease:
         if self._descriptor >= 0:
             return
         path = f"{self._leases.directory}/{os.urandom(16).hex()}"
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise self._failure(error) from error
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         self._descriptor = descriptor
         self._path = path
+
+    def _failure(self, error: OSError) -> Exception:
+        from orlop.storage.ingest import failure
+
+        return failure(error, self._leases.directory)
 
 
 class Lock:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orlop.errors import InsufficientSpace
+from orlop.storage import collect
 from orlop.storage.blobs import Blobs
 from orlop.storage.leases import Leases
+from orlop.storage.store import Storage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -146,6 +148,23 @@ def test_a_lease_that_cannot_be_written_says_so_and_keeps_what_it_holds(disk: Pa
         lease.hold("sha256:" + "b" * 64)
         with leases.lock():
             assert leases.held().blobs >= {UNKNOWN, "sha256:" + "b" * 64}
+
+
+def test_a_sweep_makes_room_on_a_full_disk(disk: Path) -> None:
+    storage = Storage(f"{disk}/root", rootless=False, driver="vfs")
+    storage.prepare()
+    storage.blobs.write(CHUNK)
+    storage.snapshots.prepare("unpack")
+    storage.snapshots.commit(UNKNOWN, "unpack")
+    with storage.leases.take() as lease:
+        needed = storage.blobs.write(b"needed", lease)
+        fill(disk)
+        swept = collect.sweep(storage, collect.Marked)
+    assert len(swept.blobs) == 1
+    assert swept.snapshots == [UNKNOWN]
+    assert swept.bytes >= len(CHUNK)
+    assert storage.blobs.read(needed) == b"needed"
+    assert storage.blobs.read(storage.blobs.write(CHUNK[:500_000])) == CHUNK[:500_000]
 
 
 def test_a_disk_without_inodes_is_full_too(tmp_path: Path) -> None:

@@ -252,6 +252,30 @@ def test_a_thread_that_waits_goes_on_where_the_first_gave_up(blobs: Blobs) -> No
     assert offsets == [1000]
 
 
+def test_who_waits_is_asked_whether_to_go_on(blobs: Blobs) -> None:
+    asked = []
+
+    def waiting() -> None:
+        asked.append(1)
+        if len(asked) == 2:
+            raise InterruptedError
+
+    with begin(blobs) as ingest:
+        with pytest.raises(InterruptedError):
+            blobs.ingest(DIGEST, waiting=waiting)
+        ingest.write(DATA)
+        ingest.commit()
+    assert blobs.ingest(DIGEST, waiting=waiting) is None
+    assert len(asked) == 2
+
+
+def test_who_is_asked_while_waiting_gets_the_blob_all_the_same(blobs: Blobs) -> None:
+    ingest = begin(blobs)
+    ingest.write(DATA)
+    assert blobs.ingest(DIGEST, waiting=ingest.commit) is None
+    assert blobs.read(DIGEST) == DATA
+
+
 FETCH_ONCE = """
 content = open(sys.argv[3], "rb").read()
 sys.stdin.readline()
