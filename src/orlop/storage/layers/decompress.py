@@ -245,7 +245,7 @@ def _decompressed(head: bytes, source: int, codec: Codec, limits: Limits, free: 
     always = min(limits.always, free // 4)
     data = memoryview(head)
     consumed = produced = 0
-    while data:
+    while data := _filled(data, source):
         state = codec.open()
         step = _FIRST_STEP
         while not state.eof:
@@ -280,13 +280,19 @@ def _decompressed(head: bytes, source: int, codec: Codec, limits: Limits, free: 
         data = _next_member(data, source, codec.kind, consumed)
 
 
-def _next_member(data: memoryview, source: int, kind: str, at: int) -> memoryview:
-    """What comes after a member's end; empty if nothing does but, after gzip, zeros."""
-    while len(data) < 4:
+def _filled(data: memoryview, source: int) -> memoryview:
+    """The data with as much added that a member's header is complete: isal 2.31 stumbles over one with a checksum that is not."""
+    while len(data) < _FIRST_STEP:
         more = os.read(source, _READ)
         if not more:
             break
         data = memoryview(bytes(data) + more)
+    return data
+
+
+def _next_member(data: memoryview, source: int, kind: str, at: int) -> memoryview:
+    """What comes after a member's end; empty if nothing does but, after gzip, zeros."""
+    data = _filled(data, source)
     start = bytes(data[:4])
     if not start or _is_compressed(start, kind):
         return data

@@ -66,8 +66,6 @@ def version_1(stream: Stream, stored: int) -> tuple[int, Pieces]:
         lines = (rest + stream.read(512)).split(b"\n")
         used += 512
         rest = lines.pop()
-        if len(rest) > _LONGEST_LINE:
-            raise ValueError("a sparse file with a malformed map")
         for line in lines:
             if wanted < 0:
                 wanted = 2 * decimal(line)
@@ -77,6 +75,8 @@ def version_1(stream: Stream, stored: int) -> tuple[int, Pieces]:
                 pieces.append(decimal(line))
             else:
                 break  # the rest fills the block
+        if len(rest) > _LONGEST_LINE and not 0 <= wanted <= len(pieces):
+            raise ValueError("a sparse file with a malformed map")
     return used, pieces
 
 
