@@ -240,7 +240,7 @@ def of_stream(blobs: Blobs, lease: Lease, source: int, name: str) -> Contents:
         raise InvalidArchive(f"{name} is empty: it is no archive of images")
     found = Contents(blobs, lease, name)
     pieces = decompress.chunks(head, source, codec(head), DEFAULT, _free(blobs))
-    stream = Stream(pieces, _NoHash())
+    stream = Stream(pieces, None)
     try:
         _read(found, blobs, lease, stream)
     finally:
@@ -271,13 +271,6 @@ def _free(blobs: Blobs) -> int:
     return system.f_bavail * system.f_frsize
 
 
-class _NoHash:
-    """Stands in for a hash of the whole archive, which nobody wants to know."""
-
-    def update(self, data: bytes) -> None:
-        """Do nothing."""
-
-
 def _read(found: Contents, blobs: Blobs, lease: Lease, stream: Stream) -> None:
     reader = tar_reader.TarReader(stream)
     memory = 0
@@ -285,12 +278,12 @@ def _read(found: Contents, blobs: Blobs, lease: Lease, stream: Stream) -> None:
         name = normal(os.fsdecode(entry.name))
         if entry.kind == tar_reader.FILE:
             if entry.size <= _SMALL and memory < _MEMORY:
-                found.add(name, _File(data=b"".join(reader.pieces())))
+                found.add(name, _File(data=b"".join(reader.views())))
                 memory += entry.size
                 continue
             head = b""
             with blobs.writer() as writer:
-                for piece in reader.pieces():
+                for piece in reader.views():
                     if len(head) < decompress.HEAD:
                         head += bytes(piece[: decompress.HEAD - len(head)])
                     writer.write(piece)

@@ -13,7 +13,7 @@ from orlop.storage.layers.limits import DEFAULT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from orlop.images.platform import Platform
     from orlop.images.store import Image, ImageStore
@@ -43,10 +43,19 @@ class Description:
         self.platform = platform
 
 
-def image_of(images: ImageStore, source: int, name: str, names: Sequence[str], description: Description) -> Image:
+def image_of(
+    images: ImageStore,
+    source: int,
+    name: str,
+    names: Sequence[str],
+    description: Description,
+    *,
+    complete: Callable[[], None] | None = None,
+) -> Image:
     """Make an image of the archive that a descriptor gives; ``name`` is what errors call the archive.
 
     It is plain, or compressed with gzip, zstd, xz or bzip2; the latter two, which layers may not have, are taken off.
+    ``complete`` is called when all of it was read, and raises what went wrong where it comes from.
 
     Raises:
         InvalidArchive: it is no tar archive, or one that must not be unpacked.
@@ -59,7 +68,7 @@ def image_of(images: ImageStore, source: int, name: str, names: Sequence[str], d
     storage = images.storage
     storage.prepare()
     with storage.leases.take() as lease:
-        layer = _layer(storage.blobs, lease, source, name)
+        layer = _layer(storage.blobs, lease, source, name, complete)
         made.diff_ids = [_unpack(storage, lease, layer)]
         made.created = description.created or clock.now()
         made.history = [config.History(made.created, comment=description.comment)]
@@ -89,10 +98,14 @@ def _unpack(storage: Storage, lease: Lease, layer: manifest.Descriptor) -> str:
     return applied.diff_id
 
 
-def _layer(blobs: Blobs, lease: Lease, source: int, name: str) -> manifest.Descriptor:
+def _layer(
+    blobs: Blobs, lease: Lease, source: int, name: str, complete: Callable[[], None] | None
+) -> manifest.Descriptor:
     """Store the archive as a layer's blob."""
     head = decompress.read_head(source)
     if not head:
+        if complete is not None:
+            complete()
         raise InvalidArchive(f"{name} is empty: it is no archive of a file system")
     codec = contents.codec(head)
     kind = codec.kind if codec is not None else compress.NONE
@@ -106,5 +119,7 @@ def _layer(blobs: Blobs, lease: Lease, source: int, name: str) -> manifest.Descr
             for piece in decompress.chunks(head, source, codec, DEFAULT, free.f_bavail * free.f_frsize):
                 writer.write(piece)
             kind = compress.NONE
+        if complete is not None:
+            complete()
         digest, size = writer.commit(lease)
     return manifest.Descriptor(media_types.layer_type(media_types.OCI_MANIFEST, kind), digest, size)

@@ -25,8 +25,8 @@ class Stream:
 
     __slots__ = ("_at", "_credits", "_data", "_ended", "_pieces", "_size", "_thread", "_view", "before")
 
-    def __init__(self, pieces: Iterator[bytes], hasher: _Hash) -> None:
-        """``hasher`` is fed with all of ``pieces``; its result counts after `drain`."""
+    def __init__(self, pieces: Iterator[bytes], hasher: _Hash | None) -> None:
+        """``hasher``, if there is one, is fed with all of ``pieces``; its result counts after `drain`."""
         self._data = b""
         self._view = memoryview(b"")
         self._at = 0
@@ -116,6 +116,18 @@ class Stream:
             self._at += count
             size -= count
 
+    def view(self, size: int) -> memoryview:
+        """Some of the next ``size`` bytes, at least one; it is valid until more is read.
+
+        Raises:
+            InvalidArchive: there are none, or it is damaged.
+        """
+        if self._at == self._size:
+            self._need()
+        view = self._view[self._at : min(self._at + size, self._size)]
+        self._at += len(view)
+        return view
+
     def drain(self) -> int:
         """Read to the end; returns the archive's size.
 
@@ -154,13 +166,14 @@ class Stream:
 
 def _produce(
     pieces: Iterator[bytes],
-    hasher: _Hash,
+    hasher: _Hash | None,
     queue: SimpleQueue[bytes | BaseException | None],
     permissions: SimpleQueue[bool],
 ) -> None:
     try:
         for piece in pieces:
-            hasher.update(piece)
+            if hasher is not None:
+                hasher.update(piece)
             if not permissions.get():
                 return
             queue.put(piece)

@@ -15,6 +15,8 @@ from orlop.storage.layers.tar_number import checksum_matches, decimal, nanosecon
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from orlop.storage.layers.stream import Stream
 
 FILE = 0x30
@@ -163,6 +165,17 @@ class TarReader:
         """
         self._stream.copy(descriptor, self._left)
         self._left = 0
+
+    def views(self) -> Iterator[memoryview]:
+        """The present entry's data, as it is in the archive, in parts that are valid until the next is asked for.
+
+        Raises:
+            InvalidArchive: the archive ends early or is damaged.
+        """
+        while self._left:
+            view = self._stream.view(self._left)
+            self._left -= len(view)
+            yield view
 
     def copy_pieces(self, descriptor: int, pieces: sparse.Pieces, size: int) -> None:
         """Write the present entry's data, a sparse file's, to where it belongs, with holes between.
