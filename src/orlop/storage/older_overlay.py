@@ -2,7 +2,8 @@
 
 There all layers are one string, of 255 bytes for fsconfig(2) and a page together with all other options for mount(2).
 So they are named by descriptors: ``/proc/self/fd/7:/proc/self/fd/8`` if that fits, and otherwise ``7:8`` as seen from
-``/proc/self/fd``, in a child with a mount namespace of its own, whence the mount comes back detached.
+``/proc/self/fd``, where the most layers that the kernel stacks take half a page. The latter happens in a child with a
+mount namespace of its own, whence the mount comes back detached.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 _DIRECTORIES = ("upperdir", "workdir")
 _LONGEST_VALUE = 255
-_LONGEST_OPTIONS = 4095
 _LOWER = "lowerdir+"
 _MS_RDONLY = 1
 
@@ -45,10 +45,10 @@ def new(options: Sequence[str], attributes: int) -> int:
         if len(value) <= _LONGEST_VALUE:
             data = [f"lowerdir={value}", *(_spelled(each, "/proc/self/fd/") for each in others)]
             return mount.new("overlay", "overlay", data=data, attributes=attributes)
-        return _in_child(lower, others, attributes)
     finally:
         for descriptor in opened:
             os.close(descriptor)
+    return _from_child(options, attributes)
 
 
 def _opened(options: Sequence[str], opened: list[int]) -> tuple[list[int], list[tuple[str, int | str]]]:
@@ -77,22 +77,19 @@ def _spelled(option: tuple[str, int | str], prefix: str) -> str:
     return f"{key}={value}" if value else key
 
 
-def _in_child(lower: list[int], others: list[tuple[str, int | str]], attributes: int) -> int:
+def _from_child(options: Sequence[str], attributes: int) -> int:
     """Mount in a child with a mount namespace of its own, and take the mount from there."""
     import _socket
 
-    data = ",".join([f"lowerdir={':'.join(map(str, lower))}", *(_spelled(each, "") for each in others)])
-    if len(data) > _LONGEST_OPTIONS:
-        raise OrlopError(f"{len(lower)} layers are too many for overlay before Linux 6.7")
     ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
     child = os.fork()
     if child == 0:
         try:
-            root = _mounted(data, lower[0], attributes)
-            rights = root.to_bytes(4, "little")
+            rights = _mounted(options, attributes).to_bytes(4, "little")
             theirs.sendmsg([b"."], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)])
         except Exception as error:  # noqa: BLE001 - a forked child must not return into the caller's code
-            theirs.send(str(error).encode(errors="replace")[:4000])
+            text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            theirs.send(text.encode(errors="replace")[:4000])
         finally:
             os._exit(0)
     try:
@@ -106,12 +103,16 @@ def _in_child(lower: list[int], others: list[tuple[str, int | str]], attributes:
     raise OrlopError(f"overlay cannot be mounted: {message.decode(errors='replace') or 'the mounting process died'}")
 
 
-def _mounted(data: str, target: int, attributes: int) -> int:
+def _mounted(options: Sequence[str], attributes: int) -> int:
     """The child's part: the mount, on one of the layers where only this namespace sees it."""
     namespace.unshare(namespace.CLONE_NEWNS)
     syscall(number.MOUNT, "mount private", "/", b"", b"/", 0, mount.MS_REC | mount.MS_PRIVATE, 0)
+    # Only what is opened here is of this namespace's mounts, and overlay takes no other.
+    lower, others = _opened(options, [])
+    data = ",".join([f"lowerdir={':'.join(map(str, lower))}", *(_spelled(each, "") for each in others)])
+    place = f"/proc/self/fd/{lower[0]}"
+    seen = os.readlink(place)
     os.chdir("/proc/self/fd")
     flags = _MS_RDONLY if attributes & mount.MOUNT_ATTR_RDONLY else 0
-    place = str(target).encode()
-    syscall(number.MOUNT, "mount overlay", None, b"overlay", place, b"overlay", flags, data.encode())
-    return mount.clone(mount.AT_FDCWD, os.readlink(str(target)))
+    syscall(number.MOUNT, "mount overlay", seen, b"overlay", place.encode(), b"overlay", flags, data.encode())
+    return mount.clone(mount.AT_FDCWD, seen)

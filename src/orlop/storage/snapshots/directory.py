@@ -244,15 +244,18 @@ class SnapshotDirectory(Snapshots):
             return Usage(0, 0)
         noted = f"{self.directory}/{name}/{USAGE_FILE}"
         if kind == interface.COMMITTED:
-            found = _read_object(noted)
-            if found is not None:
-                return Usage(found["bytes"], found["inodes"])
+            known = _read_usage(noted)
+            if known is not None:
+                return known
         try:
             counted = self._tree_usage(name, record)
             if kind == interface.COMMITTED:
                 _write(noted, {"bytes": counted.bytes, "inodes": counted.inodes})
         except FileNotFoundError:
             raise _not_found(name) from None
+        except OSError as error:
+            if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EROFS}:
+                raise  # else it is counted again the next time: who asks may be about to make room
         return counted
 
     def walk(self) -> Iterator[Info]:
@@ -307,7 +310,7 @@ class SnapshotDirectory(Snapshots):
             if entry[0] == "." and not entry.startswith(NEW):
                 continue
             try:
-                record = _read_object(f"{self.directory}/{entry}/{RECORD_FILE}")
+                record = _read_record(f"{self.directory}/{entry}")
             except OrlopError:
                 found[entry] = ""  # nothing can be done with it any more, so it needs no parent
                 continue
@@ -382,7 +385,7 @@ class SnapshotDirectory(Snapshots):
 
     def _read(self, name: str) -> dict[str, Any]:
         _check_name(name)
-        record = _read_object(f"{self.directory}/{name}/{RECORD_FILE}")
+        record = _read_record(f"{self.directory}/{name}")
         if record is None:
             raise _not_found(name)
         return record
@@ -403,6 +406,47 @@ def _kind(name: str, record: dict[str, Any]) -> str:
 def _check_name(name: str) -> None:
     if not name or name[0] == "." or "/" in name or "\0" in name or len(os.fsencode(name)) > _LONGEST_NAME:
         raise InvalidArgument(f'"{name[:_LONGEST_NAME]}" cannot be the name of a snapshot')
+
+
+def _read_record(directory: str) -> dict[str, Any] | None:
+    """A snapshot's record; None if there is no such snapshot, or it has only been begun.
+
+    Raises:
+        OrlopError: it is damaged, or missing though the snapshot is there.
+    """
+    path = f"{directory}/{RECORD_FILE}"
+    record = _read_object(path)
+    if record is None:
+        if os.path.basename(directory)[0] == "." or not os.path.lexists(directory):
+            return None
+        record = _read_object(path)  # it may have been removed, and made anew, between the two looks
+        if record is None and os.path.lexists(directory):
+            raise OrlopError(f"the record {path} is missing")
+    if record is not None and not _is_record(record):
+        raise OrlopError(f"the record {path} is damaged: it does not say what a snapshot is")
+    return record
+
+
+def _is_record(value: dict[str, Any]) -> bool:
+    parent = value.get("parent")
+    layers = value.get("layers")
+    return (
+        value.get("kind") in {interface.ACTIVE, interface.VIEW}
+        and isinstance(value.get("created"), (int, float))
+        and isinstance(parent, str)
+        and isinstance(layers, list)
+        and layers[:1] == ([parent] if parent else [])
+        and all(isinstance(layer, str) and digest.is_digest(layer) for layer in layers)
+    )
+
+
+def _read_usage(path: str) -> Usage | None:
+    """What was counted before; None if nothing was, or a crash of the machine left it damaged."""
+    try:
+        value = _read_object(path)
+        return Usage(int(value["bytes"]), int(value["inodes"])) if value is not None else None
+    except (OrlopError, KeyError, TypeError, ValueError):
+        return None
 
 
 def _read_object(path: str) -> dict[str, Any] | None:

@@ -55,6 +55,7 @@ class Overlay(SnapshotDirectory):
     @classmethod
     def set_up(cls, directory: str) -> None:
         """Make the directory, and the empty layer in it."""
+        super().set_up(directory)
         os.makedirs(f"{directory}/{_EMPTY}", 0o700, exist_ok=True)
 
     def _tree_made(self, place: str, record: dict[str, Any]) -> None:
