@@ -431,7 +431,7 @@ def _is_record(value: dict[str, Any]) -> bool:
     parent = value.get("parent")
     layers = value.get("layers")
     return (
-        value.get("kind") in {interface.ACTIVE, interface.VIEW}
+        value.get("kind") in (interface.ACTIVE, interface.VIEW)
         and isinstance(value.get("created"), (int, float))
         and isinstance(parent, str)
         and isinstance(layers, list)
