@@ -204,7 +204,7 @@ def test_a_damaged_snapshot_that_a_container_is_made_upon_stays(storage: Storage
     assert_sound(storage)
 
 
-@pytest.mark.parametrize("record", [b"", b"{", b"[]"])
+@pytest.mark.parametrize("record", [b"", b"{", b"[]", b"{}", b'{"kind": []}', None])
 def test_a_snapshot_that_cannot_tell_what_it_is_is_removed(storage: Storage, record: bytes | None) -> None:
     chain(storage, A, B)
     path = f"{place(storage, B)}/record.json"
