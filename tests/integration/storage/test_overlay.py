@@ -82,7 +82,8 @@ def test_paths_may_be_long_and_have_any_character(tmp_path: Path, name: str) -> 
 def test_the_root_directory_is_the_uppermost_layers(tmp_path: Path) -> None:
     snapshots = open_overlay(tmp_path / "snapshots")
     stack(snapshots, 1)
-    target = snapshots.prepare("key", f"sha256:{0:064x}") and snapshots.unpack_target("key").path
+    snapshots.prepare("key", f"sha256:{0:064x}")
+    target = snapshots.unpack_target("key").path
     os.chown(target, 12, 13)
     os.chmod(target, 0o2751)
     os.utime(target, ns=(1, 123_456_789_012))
