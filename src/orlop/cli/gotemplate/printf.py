@@ -154,13 +154,12 @@ def _integer(verb: _Verb, value: int) -> str:
 
 
 def _character(verb: _Verb, value: int) -> str:
+    if not 0 <= value <= 0x10FFFF or 0xD800 <= value < 0xE000:  # these are halves of UTF-16
+        raise Unfit(f"{value} is not a character")
+    character = chr(value)
     if verb.letter == "U":
-        text = f"U+{value:04X}"
-        return verb.padded(f"{text} '{chr(value)}'" if "#" in verb.flags else text)
-    try:
-        character = chr(value)
-    except (ValueError, OverflowError):
-        raise Unfit(f"{value} is not a character") from None
+        shown = f" '{character}'" if "#" in verb.flags and character.isprintable() else ""
+        return verb.padded(f"U+{value:04X}{shown}")
     if verb.letter == "c":
         return verb.padded(character)
     inside = {"'": "\\'", '"': '"'}.get(character) or quote(character)[1:-1]
