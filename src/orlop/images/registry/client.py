@@ -183,6 +183,7 @@ class Registry:
         Raises:
             DigestMismatch: the registry says that the content is not what the digest names.
             Unauthorized, RegistryError: the registry does not take it, or cannot be reached for long enough.
+            OSError: the content cannot be read.
         """
         from orlop.images.registry.upload import upload
 

@@ -43,7 +43,7 @@ def fetch_blob(
 
     It comes from the descriptor itself if that carries it, else from the registry's mirrors, the registry, and the
     URLs of the descriptor; these first if the layer is one that registries may not have. Connections that break are
-    taken up again where they ended. ``name`` is what the progress is told of, by default the digest.
+    taken up again where they ended. ``name`` is what the progress is told of, by default the digest's first 12 digits.
 
     Raises:
         DigestMismatch: nobody had what the descriptor describes, but something else.
@@ -51,8 +51,8 @@ def fetch_blob(
         InsufficientSpace: the disk is full.
         OSError: the store cannot be written to.
     """
-    told = progress if progress is not None else words.Silence()
-    name = name or descriptor.digest
+    told = progress if progress is not None else words.Quiet()
+    name = name or descriptor.digest.partition(":")[2][:12]
     ingest = blobs.ingest(descriptor.digest, descriptor.size)
     if ingest is None:
         told.update(name, words.EXISTS, descriptor.size, descriptor.size)

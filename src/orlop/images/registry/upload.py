@@ -1,7 +1,8 @@
 """Bringing a blob to a registry (distribution-spec, "Pushing Blobs").
 
-A session is opened, and its URL takes all of the blob in one request, which is quickest. If that breaks off, the
-session is asked how much of it has arrived, and gets the rest in a chunk. A session that is lost is replaced by a new one.
+A session is opened, and its URL takes all of the blob in the request that closes it, which is quickest. If that breaks
+off, the session is asked how much of it has arrived, and gets the rest in a chunk. A session that is lost is replaced by
+a new one; the distribution project's own registry forgets every session whose request broke off.
 """
 
 from __future__ import annotations
@@ -75,6 +76,14 @@ def upload(
     _Upload(endpoint, repository, digest, size, f"{domain}/{repository}@{digest}").run(open_at, progress)
 
 
+class _UnreadableError(Exception):
+    """The blob could not be read; ``reason`` says why."""
+
+    def __init__(self, reason: OSError) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
 class _Upload:
     """One blob's way to a registry."""
 
@@ -93,30 +102,27 @@ class _Upload:
     def run(self, open_at: Callable[[int], Reader], progress: Callable[[int], None] | None) -> None:
         """Send all of it, in as many attempts as are allowed."""
         failures = arrived = 0
+        self._open()
         while True:
             began = arrived
             try:
-                if not self._url:
-                    arrived = 0
-                    self._open()
-                elif failures:
+                if failures:
                     arrived = self._arrived()
                 self._send(arrived, open_at, progress)
                 return
+            except _UnreadableError as error:
+                raise error.reason from None
             except (NoConnection, NotTls):
                 raise
-            except NotFound:
-                self._url = ""
-                problem: Exception | None = None
+            except NotFound as error:  # the session is gone
+                problem: Exception = error
             except RegistryError as error:
                 if not isinstance(error, Unreachable) and error.status not in (*_LOST, *_AGAIN):
                     raise _refined(error, self._what) from None
-                if error.status in _LOST:
-                    self._url = ""
                 problem = error
             failures = 1 if arrived - began >= _WORTH_WHILE else failures + 1
             if failures >= self._endpoint.options.attempts:
-                raise problem or RegistryError(f"{self._what}: the registry loses the upload again and again")
+                raise problem
             self._endpoint.connections.pause(delay(failures - 1))
 
     def cancel(self, answer: Answer) -> None:
@@ -128,22 +134,30 @@ class _Upload:
             return
 
     def _open(self) -> None:
+        self._url = ""
         url = self._endpoint.url("blobs/uploads/", self._repository)
         answer = self._ask("POST", url, headers={"Content-Length": "0"}, expected=(202,))
         answer.discard()
         self._moved(answer)
 
     def _arrived(self) -> int:
-        """How many bytes of a session that broke off have arrived."""
-        answer = self._ask("GET", self._url, expected=(204, 202, 200))
+        """How many bytes of a session that broke off have arrived; 0 in a new one if it is gone."""
+        try:
+            answer = self._ask("GET", self._url, expected=(204, 202, 200))
+        except NotFound:
+            self._open()
+            return 0
+        except RegistryError as error:
+            if error.status not in _LOST:
+                raise
+            self._open()
+            return 0
         answer.discard()
         self._moved(answer)
         _, _, last = answer.headers.get("range", "").rpartition("-")
         arrived = int(last) + 1 if last.isdecimal() and len(last) < 20 else 0
-        # The specification has no way to say that nothing has arrived, so "0-0" means either: one byte cannot be told
-        # from none.
+        # The specification has no way to say that nothing has arrived: "0-0" means nothing, or one byte.
         if arrived <= 1 or arrived > self._size:
-            self._url = ""
             self._open()
             return 0
         return arrived
@@ -154,7 +168,10 @@ class _Upload:
             sent = offset
             try:
                 while sent < self._size:
-                    piece = reader.read(min(_CHUNK, self._size - sent))
+                    try:
+                        piece = reader.read(min(_CHUNK, self._size - sent))
+                    except OSError as error:
+                        raise _UnreadableError(error) from error  # not the connection's
                     if not piece:
                         raise DigestMismatch(f"{self._what}: there are {sent} bytes where {self._size} were declared")
                     yield piece
@@ -165,26 +182,22 @@ class _Upload:
                 reader.close()
 
         length = {"Content-Length": str(self._size - offset)}
-        if offset:
-            if offset < self._size:
-                part = {"Content-Range": f"{offset}-{self._size - 1}"}
-                answer = self._ask(
-                    "PATCH", self._url, headers=_OCTETS | length | part, body=pieces, expected=(202, 204, 201),
-                    attempts=False,
-                )  # fmt: skip
-                answer.discard()
-                self._moved(answer)
+        if offset == 0:
+            self._finish(_OCTETS | length, pieces)
+            return
+        if offset < self._size:
+            part = {"Content-Range": f"{offset}-{self._size - 1}"}
             answer = self._ask(
-                "PUT", self._finishing_url(), headers={"Content-Length": "0"}, expected=(201, 204), attempts=False
-            )
-        else:
-            answer = self._ask(
-                "PUT", self._finishing_url(), headers=_OCTETS | length, body=pieces, expected=(201, 204), attempts=False
-            )
-        answer.discard()
+                "PATCH", self._url, headers=_OCTETS | length | part, body=pieces, expected=(202, 204, 201),
+                attempts=False,
+            )  # fmt: skip
+            answer.discard()
+            self._moved(answer)
+        self._finish({"Content-Length": "0"})
 
-    def _finishing_url(self) -> str:
-        return f"{self._url}{'&' if '?' in self._url else '?'}{urlencode({'digest': self._digest})}"
+    def _finish(self, headers: dict[str, str], body: Callable[[], Iterator[bytes]] | None = None) -> None:
+        url = f"{self._url}{'&' if '?' in self._url else '?'}{urlencode({'digest': self._digest})}"
+        self._ask("PUT", url, headers=headers, body=body, expected=(201, 204), attempts=False).discard()
 
     def _moved(self, answer: Answer) -> None:
         """Note where the session is now: each answer may say so anew."""
