@@ -39,27 +39,28 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 class _Aside:
     """A locked file in ``ingest/`` and the hash of what is in it."""
 
-    __slots__ = ("_blobs", "_descriptor", "_hash", "_path", "offset")
+    __slots__ = ("_blobs", "_descriptor", "_hash", "_owner", "_path", "offset")
 
     def __init__(self, blobs: Blobs, descriptor: int, path: str, algorithm: str) -> None:
         self._blobs = blobs
         self._descriptor = descriptor
         self._path = path
+        self._owner = os.getpid()
         self._hash = digests.hasher(algorithm)
         #: How many bytes are in the file. A fetch that was interrupted goes on from here.
         self.offset = 0
 
     def close(self) -> None:
-        """Stop; a file with nothing in it is removed. Closing twice is all right."""
+        """Stop; a file with nothing in it is removed. Closing twice is all right, and so is a forked child's closing."""
         if self._descriptor < 0:
             return
-        if self._path and not self.offset:
-            try:
-                os.unlink(self._path)
-            except FileNotFoundError:
-                pass  # somebody cleared the directory by hand
-        # Explicitly: a child that was forked meanwhile has the descriptor too.
-        fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+        if self._owner == os.getpid():
+            if self._path and not self.offset:
+                try:
+                    os.unlink(self._path)
+                except FileNotFoundError:
+                    pass  # somebody cleared the directory by hand
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)  # a child that was forked has the descriptor too
         os.close(self._descriptor)
         self._descriptor = -1
 

@@ -85,13 +85,14 @@ class Held:
 class Lease:
     """What one operation holds on to. Several threads may use one lease."""
 
-    __slots__ = ("_count", "_descriptor", "_leases", "_path", "_released")
+    __slots__ = ("_count", "_descriptor", "_leases", "_owner", "_path", "_released")
 
     def __init__(self, leases: Leases) -> None:
         self._leases = leases
         self._descriptor = -1
         self._path = ""
         self._count = 0
+        self._owner = os.getpid()
         self._released = False
 
     def hold(self, *blobs: str) -> None:
@@ -130,16 +131,16 @@ class Lease:
             return f"{_TEMPORARY}{os.path.basename(self._path)}-{self._count}"
 
     def release(self) -> None:
-        """End the lease. Ending it twice is all right."""
+        """End the lease. Ending it twice is all right; a child that was forked meanwhile does not end its parent's."""
         self._released = True
         if self._descriptor < 0:
             return
-        try:
-            os.unlink(self._path)
-        except FileNotFoundError:
-            pass  # somebody cleared the directory by hand
-        # Explicitly: a child that was forked meanwhile has the descriptor too.
-        fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+        if self._owner == os.getpid():
+            try:
+                os.unlink(self._path)
+            except FileNotFoundError:
+                pass  # somebody cleared the directory by hand
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)  # a child that was forked has the descriptor too
         os.close(self._descriptor)
         self._descriptor = -1
 

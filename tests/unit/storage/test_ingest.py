@@ -384,6 +384,22 @@ def test_a_child_forked_meanwhile_does_not_keep_others_waiting(blobs: Blobs) -> 
         os.waitpid(child, 0)
 
 
+def test_a_child_that_leaves_the_context_does_not_end_its_parents_fetch(blobs: Blobs) -> None:
+    with begin(blobs) as ingest, blobs.writer() as writer:
+        child = os.fork()
+        if child == 0:
+            ingest.close()
+            writer.close()
+            os._exit(0)
+        os.waitpid(child, 0)
+        assert ingests.sweep(blobs, time.time() + 1) == 0
+        ingest.write(DATA)
+        ingest.commit()
+        writer.write(b"hello")
+        assert writer.commit()[1] == 5
+    assert blobs.read(DIGEST) == DATA
+
+
 def test_a_sweep_takes_new_blobs_that_nobody_writes_and_fetches_that_are_old(blobs: Blobs) -> None:
     interrupted_after(blobs, DATA[:1000])
     killed = python("w = blobs.writer(); w.write(b'x' * 9999); os.kill(os.getpid(), 9)", blobs.directory)

@@ -140,6 +140,18 @@ def test_a_child_that_outlives_the_operation_does_not_prolong_its_lease(leases: 
         os.waitpid(child, 0)
 
 
+def test_a_child_that_leaves_the_context_does_not_end_its_parents_lease(leases: Leases) -> None:
+    with leases.take() as lease:
+        lease.hold(ONE)
+        child = os.fork()
+        if child == 0:
+            lease.release()
+            os._exit(0)
+        os.waitpid(child, 0)
+        assert held_now(leases).blobs == {ONE}
+    assert files(leases) == []
+
+
 def test_temporary_keys_are_unique_and_belong_to_their_lease(leases: Leases) -> None:
     with leases.take() as first, leases.take() as second:
         keys = {lease.temporary_key() for lease in (first, second) for _ in range(3)}
