@@ -60,7 +60,7 @@ def verify(
     finally:
         threads.shutdown(cancel_futures=True)
     for digest, user in needed.items():
-        if digest not in there and not blobs.has(digest):
+        if digest not in there and digests.is_digest(digest) and not blobs.has(digest):
             yield Problem(f"blob {digest}", blobs.path(digest), "is missing", AGAIN, user=user, repaired=False)
 
 

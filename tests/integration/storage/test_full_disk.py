@@ -167,6 +167,17 @@ def test_a_sweep_makes_room_on_a_full_disk(disk: Path) -> None:
     assert storage.blobs.read(storage.blobs.write(CHUNK[:500_000])) == CHUNK[:500_000]
 
 
+def test_a_sweep_makes_room_though_the_trash_itself_cannot_grow(disk: Path) -> None:
+    storage = Storage(f"{disk}/root", rootless=False, driver="vfs")
+    storage.prepare()
+    written = {storage.blobs.write(b"%d" % number) for number in range(60)}
+    assert storage.snapshots.has(UNKNOWN) is False
+    fill(disk)
+    assert set(collect.sweep(storage, collect.Marked).blobs) == written
+    assert list(storage.blobs.walk()) == []
+    assert os.listdir(storage.blobs.trash) == []
+
+
 def test_a_disk_without_inodes_is_full_too(tmp_path: Path) -> None:
     place = tmp_path / "disk"
     place.mkdir()

@@ -435,7 +435,7 @@ def test_sweeps_and_writers_do_not_disturb_each_other(blobs: Blobs) -> None:
     for sweeper in sweepers:
         sweeper.start()
     try:
-        for number in range(300):
+        for number in range(60):
             data = b"%d" % number
             assert blobs.read(blobs.write(data)) == data
             wanted = b"ingest %d" % number
