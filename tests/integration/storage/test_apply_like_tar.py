@@ -64,6 +64,19 @@ def source(tmp_path: Path) -> Path:
     os.link(top / "file", top / "zz-hard")
     os.link(top / "file", top / "directory/hard")
     os.link(top / "link", top / "zz-hard-to-link", follow_symlinks=False)
+    _special(top)
+    for number, (path, directories, files) in enumerate(os.walk(top, topdown=False)):
+        for name in (*files, *directories):
+            time = NANOSECONDS + number * 1001
+            os.utime(f"{path}/{name}", ns=(time, time), follow_symlinks=False)
+    os.utime(top / "empty", ns=(0, 0))
+    os.utime(top / "block", ns=(-1_500_000_000, -1_500_000_000))
+    os.utime(top, ns=(NANOSECONDS, NANOSECONDS))
+    return top
+
+
+def _special(top: Path) -> None:
+    """Devices, owners, modes and attributes."""
     os.mkfifo(top / "fifo", 0o640)
     os.mknod(top / "character", stat.S_IFCHR | 0o666, os.makedev(1, 3))
     os.mknod(top / "disk", stat.S_IFBLK | 0o660, os.makedev(259, 70_000))
@@ -90,14 +103,6 @@ def source(tmp_path: Path) -> Path:
     os.setxattr(top / "directory", "user.of-directory", b"yes")
     os.setxattr(top / "empty", "security.capability", bytes.fromhex("0100000200200000000000000000000000000000"))
     acl(top / "block", "u:6 U:4:1000 g:4 m:4 o:0")
-    for number, (path, directories, files) in enumerate(os.walk(top, topdown=False)):
-        for name in (*files, *directories):
-            time = NANOSECONDS + number * 1001
-            os.utime(f"{path}/{name}", ns=(time, time), follow_symlinks=False)
-    os.utime(top / "empty", ns=(0, 0))
-    os.utime(top / "block", ns=(-1_500_000_000, -1_500_000_000))
-    os.utime(top, ns=(NANOSECONDS, NANOSECONDS))
-    return top
 
 
 def without(found: dict[str, dict[str, Any]], *fields: str) -> dict[str, dict[str, Any]]:
@@ -108,7 +113,7 @@ def without(found: dict[str, dict[str, Any]], *fields: str) -> dict[str, dict[st
 def test_everything_that_gnu_tar_archives(form: str, source: Path, tmp_path: Path) -> None:
     options = ["--xattrs", "--xattrs-include=*"] if form == "posix" else []
     archive = subprocess.run(
-        ["tar", f"--format={form}", *options, "--sparse", "--numeric-owner", "-C", source, "-c", "."],
+        ["tar", f"--format={form}", *options, "--sparse", "--numeric-owner", "-C", str(source), "-c", "."],
         check=True, stdout=subprocess.PIPE,
     ).stdout  # fmt: skip
     theirs = tmp_path / "theirs"
@@ -152,7 +157,7 @@ def test_sparse_files_in_the_forms_of_gnu_tar(form: str, source: Path, tmp_path:
 def test_old_formats_with_what_they_can_hold(form: str, source: Path, tmp_path: Path) -> None:
     names = ["empty", "file", "directory", "link", "zz-hard", "setuid", "group"]
     names += ["fifo", "character"] if form == "ustar" else []
-    command = ["tar", f"--format={form}", "--numeric-owner", "-C", source, "-c", *names]
+    command = ["tar", f"--format={form}", "--numeric-owner", "-C", str(source), "-c", *names]
     archive = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
     theirs = tmp_path / "theirs"
     theirs.mkdir()
@@ -176,7 +181,17 @@ def test_everything_that_bsdtar_archives(form: str, source: Path, tmp_path: Path
         if form == "v7":
             for name in ("fifo", "character"):
                 (source / name).unlink()
-    command = ["bsdtar", f"--format={form}", "--numeric-owner", "--no-acls", "--no-fflags", "-C", source, "-c", "."]
+    command = [
+        "bsdtar",
+        f"--format={form}",
+        "--numeric-owner",
+        "--no-acls",
+        "--no-fflags",
+        "-C",
+        str(source),
+        "-c",
+        ".",
+    ]
     archive = subprocess.run(command, check=True, stdout=subprocess.PIPE, env={"LC_ALL": "C.UTF-8"}).stdout
     unpack(archive, tmp_path / "ours")
     ignored = () if form == "pax" else ("mtime", "xattrs", "data")
@@ -204,14 +219,14 @@ def test_everything_that_python_archives(form: int, source: Path, tmp_path: Path
 def test_sockets_are_not_archived_and_nothing_is_missed(source: Path, tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(source / "socket"))
-        command = ["tar", "--format=posix", "-C", source, "-c", "socket", "file"]
+        command = ["tar", "--format=posix", "-C", str(source), "-c", "socket", "file"]
         archive = subprocess.run(command, check=False, capture_output=True).stdout
     unpack(archive, tmp_path / "ours")
     assert set(described(tmp_path / "ours")) == {".", "file"}
 
 
 def test_a_list_of_what_a_directory_had_is_passed_over(source: Path, tmp_path: Path) -> None:
-    command = ["tar", "--format=gnu", f"--listed-incremental={tmp_path}/list", "-C", source, "-c", "directory"]
+    command = ["tar", "--format=gnu", f"--listed-incremental={tmp_path}/list", "-C", str(source), "-c", "directory"]
     archive = subprocess.run(command, check=True, capture_output=True).stdout
     unpack(archive, tmp_path / "ours")
     assert (tmp_path / "ours/directory/deep/er/file").read_text() == "below"
