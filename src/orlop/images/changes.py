@@ -36,9 +36,7 @@ def apply(texts: Iterable[str], config: Execution) -> None:
         name, _, rest = text.strip().partition(" ")
         carry_out = work.instructions().get(name.upper())
         if carry_out is None:
-            raise InvalidArgument(
-                f"{name or text!r} is not a valid change command: use CMD, ENTRYPOINT, ENV and the like"
-            )
+            raise InvalidArgument(f"'{name}' is not a valid change command: use CMD, ENTRYPOINT, ENV and the like")
         rest = rest.strip()
         if not rest:
             raise InvalidArgument(f"{name.upper()} requires at least one argument")

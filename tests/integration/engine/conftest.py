@@ -115,6 +115,21 @@ class Engine:
         except FileNotFoundError:
             return []
 
+    def snapshots(self) -> list[str]:
+        """The keys of the containers' snapshots."""
+        try:
+            found = os.listdir(self.root / "snapshots/overlay")
+        except FileNotFoundError:
+            return []
+        return [each for each in found if not each.startswith(("sha256:", "."))]
+
+    def volumes(self) -> list[str]:
+        """The names of all volumes."""
+        try:
+            return os.listdir(self.root / "volumes")
+        except FileNotFoundError:
+            return []
+
     def monitor(self, container_id: str) -> int:
         """The pid of a container's monitor: the process that holds its lock, once its starter has handed it over."""
         identity = os.stat(self.run_root / "monitors" / container_id)
@@ -175,6 +190,7 @@ class Engine:
                 continue
         wait_until(lambda: not self.processes(), "the end of the launcher")
         assert self.containers() == []
+        assert self.snapshots() == []
         assert os.listdir(self.root / "names") in ([], [".lock"])
         for directory in ("monitors", "runtime"):
             path = self.run_root / directory
@@ -213,3 +229,20 @@ def shared(tmp_path_factory: pytest.TempPathFactory, rootfs: Path) -> Iterator[E
     made.launcher()
     yield made
     made.close()
+
+
+@pytest.fixture(scope="module", params=["root", "user"])
+def owner(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, rootfs: Path) -> Iterator[Engine]:
+    """An engine of root's, and one of an ordinary user, both with an image ``plain``."""
+    from tests.integration.engine.image_maker import make
+    from tests.integration.engine.ordinary_user import make_engine
+
+    if request.param == "root":
+        engine = Engine(tmp_path_factory.mktemp("engine"), rootfs)
+        make(engine, "plain:latest")
+        yield engine
+        engine.close()
+        return
+    with make_engine(request.module.__name__.rpartition(".")[2], ranges=True) as engine:
+        make(engine, "plain:latest")
+        yield engine
