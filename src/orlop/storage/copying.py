@@ -15,6 +15,7 @@ from orlop.storage import trees
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FICLONE = 0x40049409  # _IOW(0x94, 9, int), linux/fs.h
 _CHUNK = 64 << 20
+_SMALL = 256 << 10
 
 #: What one call or the other answers where it does not work between these files.
 _NOT_HERE = {errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.ENOSYS, errno.EBADF, errno.EPERM}
@@ -49,7 +50,7 @@ def copy_tree(source: str, target: str, *, links: str) -> None:
 class _Copy:
     """A copy in progress. It goes down with the walk, and each directory gets its times when it is left."""
 
-    __slots__ = ("_attributes", "_known", "_links", "_target")
+    __slots__ = ("_attributes", "_can_share", "_known", "_links", "_target")
 
     def __init__(self, links: str, target: int) -> None:
         self._target = target  # the directory that is being filled
@@ -57,6 +58,7 @@ class _Copy:
         self._attributes: list[tuple[os.stat_result, list[tuple[str, bytes]]]] = []
         self._links = os.open(links, _DIRECTORY)
         self._known: set[str] = set()
+        self._can_share = True
 
     def close(self) -> None:
         os.close(self._target)
@@ -80,7 +82,7 @@ class _Copy:
         """Go up until ``depth`` directories are left that are being filled."""
         while len(self._attributes) > depth:
             status, extended = self._attributes.pop()
-            _set_attributes(self._target, f"/proc/self/fd/{self._target}", status, extended)
+            _set_attributes(self._target, self._target, status, extended)
             if not self._attributes:
                 return
             above = os.open("..", _DIRECTORY, dir_fd=self._target)
@@ -109,12 +111,37 @@ class _Copy:
             target = os.open(name, flags, 0o600, dir_fd=self._target)
             try:
                 if status.st_size:
-                    _copy_data(source, target, status.st_size)
-                _set_attributes(target, f"/proc/self/fd/{target}", status, _extended_attributes(source))
+                    self._copy_data(source, target, status)
+                _set_attributes(target, target, status, _extended_attributes(source))
             finally:
                 os.close(target)
         finally:
             os.close(source)
+
+    def _copy_data(self, source: int, target: int, status: os.stat_result) -> None:
+        if self._can_share:
+            try:
+                fcntl.ioctl(target, _FICLONE, source)
+                return
+            except OSError as error:
+                if error.errno not in _NOT_HERE:
+                    raise
+                self._can_share = error.errno == errno.EINVAL  # that may be this file's fault
+        size = status.st_size
+        if size <= _SMALL and status.st_blocks * 512 >= size:
+            _write(target, os.read(source, size), 0)
+            return
+        os.ftruncate(target, size)  # what is not copied remains a hole
+        end = 0
+        while True:
+            try:
+                start = os.lseek(source, end, os.SEEK_DATA)
+            except OSError as error:
+                if error.errno == errno.ENXIO:
+                    return  # a hole up to the end
+                raise
+            end = os.lseek(source, start, os.SEEK_HOLE)
+            _copy_range(source, target, start, end)
 
     def _copy_special(self, directory: int, name: str, status: os.stat_result) -> None:
         """A link, device, fifo or socket: not opened, but reached by its name in a directory that is."""
@@ -137,7 +164,9 @@ def _extended_attributes(what: int | str) -> list[tuple[str, bytes]]:
         raise
 
 
-def _set_attributes(what: int | str, path: str, status: os.stat_result, extended: list[tuple[str, bytes]]) -> None:
+def _set_attributes(
+    what: int | str, path: int | str, status: os.stat_result, extended: list[tuple[str, bytes]]
+) -> None:
     """Give a file its owner, mode, extended attributes and times: in this order, for each undoes what comes later."""
     opened = isinstance(what, int)
     os.chown(what, status.st_uid, status.st_gid, follow_symlinks=opened)
@@ -146,26 +175,6 @@ def _set_attributes(what: int | str, path: str, status: os.stat_result, extended
     for name, value in extended:
         os.setxattr(what, name, value, follow_symlinks=opened)
     os.utime(what, ns=(status.st_atime_ns, status.st_mtime_ns), follow_symlinks=opened)
-
-
-def _copy_data(source: int, target: int, size: int) -> None:
-    try:
-        fcntl.ioctl(target, _FICLONE, source)
-        return
-    except OSError as error:
-        if error.errno not in _NOT_HERE:
-            raise
-    os.ftruncate(target, size)  # what is not copied remains a hole
-    end = 0
-    while True:
-        try:
-            start = os.lseek(source, end, os.SEEK_DATA)
-        except OSError as error:
-            if error.errno == errno.ENXIO:
-                return  # a hole up to the end
-            raise
-        end = os.lseek(source, start, os.SEEK_HOLE)
-        _copy_range(source, target, start, end)
 
 
 def _copy_range(source: int, target: int, start: int, end: int) -> None:
@@ -183,4 +192,12 @@ def _copy_range(source: int, target: int, start: int, end: int) -> None:
         data = os.pread(source, min(end - start, 1 << 20), start)
         if not data:
             return
-        start += os.pwrite(target, data, start)
+        _write(target, data, start)
+        start += len(data)
+
+
+def _write(target: int, data: bytes, start: int) -> None:
+    """Write everything, however many calls it takes."""
+    done = 0
+    while done < len(data):
+        done += os.pwrite(target, data[done:] if done else data, start + done)
