@@ -55,13 +55,13 @@ class _Layer:
 class Bars(progress.Shown):
     """For a terminal. It must be closed, which leaves every layer's last line readable, and the cursor below."""
 
-    __slots__ = ("_changed", "_dirty", "_drawn", "_layers", "_over", "_painter", "_stream", "_texts")
+    __slots__ = ("_above", "_changed", "_dirty", "_drawn", "_layers", "_over", "_painter", "_stream")
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._changed = threading.Condition()
         self._layers: dict[str, _Layer] = {}
-        self._texts: list[str] = []
+        self._above: list[str | _Layer] = []  # what is written above the block, and then left alone
         self._drawn = 0
         self._dirty = False
         self._over = False
@@ -79,9 +79,12 @@ class Bars(progress.Shown):
             self._touch()
 
     def say(self, text: str) -> None:
-        """Write the line above the layers."""
+        """Write the line: below the layers if all of them are done, else above."""
         with self._changed:
-            self._texts.append(text)
+            if all(is_final(layer.action) for layer in self._layers.values()):
+                self._above += self._layers.values()
+                self._layers.clear()
+            self._above.append(text)
             self._touch()
 
     def close(self) -> None:
@@ -123,23 +126,22 @@ class Bars(progress.Shown):
             self._drawn = 0  # what was drawn is no longer above the cursor: the shell writes there
             return ""
         rows, columns = self._size()
-        above = "\r"
+        start = "\r"
         if self._drawn and rows > 1:
-            above += f"\x1b[{min(self._drawn, rows - 1)}A"
-        lines = self._lines(rows - 1, columns - 1)
-        texts = "".join(f"{text}\x1b[K\n" for text in self._texts)
-        self._texts.clear()
-        self._drawn = len(lines)
-        if texts:
-            above += "\x1b[J"  # they may be longer than a line
-        return above + texts + "".join(f"{line}\x1b[K\n" for line in lines) + "\x1b[J"
+            start += f"\x1b[{min(self._drawn, rows - 1)}A"
+        block = self._block(rows - 1, columns - 1)
+        above = [each if isinstance(each, str) else each.line(columns - 1) for each in self._above]
+        self._above.clear()
+        self._drawn = len(block)
+        if above:
+            start += "\x1b[J"  # they may be longer than a line
+        return start + "".join(f"{line}\x1b[K\n" for line in above + block) + "\x1b[J"
 
-    def _lines(self, room: int, width: int) -> list[str]:
-        """The block of layers; what is moved out of it is appended to the texts."""
+    def _block(self, room: int, width: int) -> list[str]:
+        """The lines of the layers; those that there is no room for, and that are done, are moved above."""
         excess = 0 if self._over else len(self._layers) - max(room, 1)
         for layer in [each for each in self._layers.values() if is_final(each.action)][: max(excess, 0)]:
-            self._texts.append(layer.line(width))
-            del self._layers[layer.identifier]
+            self._above.append(self._layers.pop(layer.identifier))
             excess -= 1
         layers = list(self._layers.values())
         if excess <= 0:
