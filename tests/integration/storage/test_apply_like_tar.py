@@ -118,7 +118,7 @@ def test_everything_that_gnu_tar_archives(form: str, source: Path, tmp_path: Pat
     ).stdout  # fmt: skip
     theirs = tmp_path / "theirs"
     theirs.mkdir()
-    subprocess.run(["tar", *options, "--numeric-owner", "-p", "-C", theirs, "-x"], input=archive, check=True)
+    subprocess.run(["tar", *options, "--numeric-owner", "-p", "-C", str(theirs), "-x"], input=archive, check=True)
     applied = unpack(archive, tmp_path / "ours")
     ours = described(tmp_path / "ours")
     assert ours == described(theirs)
@@ -138,7 +138,7 @@ def test_sparse_files_in_the_forms_of_gnu_tar(form: str, source: Path, tmp_path:
         "--sparse",
         f"--sparse-version={form}",
         "-C",
-        source,
+        str(source),
         "-c",
         "sparse",
         "hole",
@@ -161,7 +161,7 @@ def test_old_formats_with_what_they_can_hold(form: str, source: Path, tmp_path: 
     archive = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
     theirs = tmp_path / "theirs"
     theirs.mkdir()
-    subprocess.run(["tar", "--numeric-owner", "-p", "-C", theirs, "-x"], input=archive, check=True)
+    subprocess.run(["tar", "--numeric-owner", "-p", "-C", str(theirs), "-x"], input=archive, check=True)
     applied = unpack(archive, tmp_path / "ours")
     assert applied.implicit_directories == [b""]
     ours, others = described(tmp_path / "ours"), described(theirs)

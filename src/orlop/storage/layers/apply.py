@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from orlop.storage.layers.decompress import Codec
     from orlop.storage.layers.limits import Limits
+    from orlop.storage.layers.tree import Tree
     from orlop.storage.snapshots.interface import Target
 
 _OVERLAY = "overlay"
@@ -157,6 +158,7 @@ def extract(
         if overlay:
             unpacker = unpack.Unpacker(reader, directory, limits)
             unpacker.run()
+            _remove_useless_whiteouts(unpacker.tree, directory)
         else:
             unpacker = _extract_merged(reader, directory, limits)
         size = stream.drain()
@@ -175,6 +177,19 @@ def extract(
         "opaque": [os.fsdecode(name) for name in unpacker.tree.opaque] if overlay else [],
         "warnings": unpacker.warnings,
     }
+
+
+def _remove_useless_whiteouts(tree: Tree, directory: int) -> None:
+    """Remove the whiteouts below opaque directories: overlayfs, which does not merge those, would list their names."""
+    if not tree.opaque:
+        return
+    for name in tree.whited_out:
+        end = len(name)
+        while end >= 0:
+            if name[:end] in tree.opaque:
+                merge.remove_whiteouts(directory, name)
+                break
+            end = name.rfind(b"/", 0, end)
 
 
 def _extract_merged(reader: tar_reader.TarReader, directory: int, limits: Limits) -> unpack.Unpacker:

@@ -61,7 +61,7 @@ def merge(
             os.close(source)
         waiting.extend(b"/".join((name, last)) if name else last for last in below)
     for name in whited_out:
-        _remove_whiteouts(tree, name)
+        remove_whiteouts(tree, name)
 
 
 def _open(root: int, name: bytes) -> int:
@@ -92,8 +92,12 @@ def _move_all(source: int, target: int) -> list[bytes]:
     return shared
 
 
-def _remove_whiteouts(tree: int, name: bytes) -> None:
-    """Remove the whiteouts in a directory that was moved as it is: there was nothing for them to hide."""
+def remove_whiteouts(tree: int, name: bytes) -> None:
+    """Remove the whiteouts in a directory, where there is nothing for them to hide.
+
+    Raises:
+        OSError: the kernel refuses.
+    """
     try:
         directory = _open(tree, name)
     except OSError as error:
