@@ -3,6 +3,7 @@
 #   PYTHON=/path/to/python3         the interpreter to make .venv with (default: scripts/find-python)
 #   ORLOP_TEST_ROOTFS=/path         a Debian root file system to use instead of building build/rootfs/debian
 #   BENCH='--rounds 100'            options of the benchmark (python -m bench --help)
+#   BENCH_IMAGES='--rounds 5'       options of its second half (python -m bench.images --help)
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -17,7 +18,7 @@ help:
 	@echo 'make unit    the tests that need no privileges'
 	@echo 'make lint    ruff, mypy and the direction of imports'
 	@echo 'make vm      the cgroup tests where version 2 is alone, in a virtual machine (root)'
-	@echo 'make bench   compare with runc, crun, docker and podman (root)'
+	@echo 'make bench   compare with runc, crun, docker and podman: bench-containers, bench-images (root)'
 	@echo 'make clean   remove what was built here'
 
 .PHONY: setup
@@ -65,8 +66,15 @@ $(ROOTFS): scripts/build-rootfs | packages
 	@scripts/build-rootfs $@
 
 .PHONY: bench
-bench: root setup
+bench: bench-containers bench-images
+
+.PHONY: bench-containers
+bench-containers: root setup
 	@$(BIN)/python3 -m bench $(BENCH)
+
+.PHONY: bench-images
+bench-images: root setup $(ROOTFS)
+	@ORLOP_TEST_ROOTFS='$(abspath $(ROOTFS))' $(BIN)/python3 -m bench.images $(BENCH_IMAGES)
 
 .PHONY: demo
 demo: root setup $(ROOTFS)

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
-import shlex
-import shutil
-import subprocess
 import sys
 import tempfile
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import processes
+from bench import machine, processes
 from bench.contestants import CONTESTANTS, IDLERS
 from bench.memory import take_footprints
 from bench.report import memory_table, targets_table, times_table
@@ -24,9 +19,6 @@ from bench.workspace import Workspace
 
 if TYPE_CHECKING:
     from bench.memory import Footprint
-
-_BEGIN = "<!-- results: written by `make bench` -->"
-_END = "<!-- end of results -->"
 
 
 def _options() -> argparse.Namespace:
@@ -42,37 +34,15 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr)
 
 
-def _version(name: str) -> str:
-    path = shutil.which(name)
-    if path is None:
-        return ""
-    result = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
-    return (result.stdout.strip().splitlines() or [""])[0]
-
-
-def _machine() -> str:
-    python = _version("/usr/bin/python3")
-    peers = [_version(name) for name in ("runc", "crun", "dockerd", "podman")]
-    facts = [
-        f"{datetime.now(UTC):%Y-%m-%d}",
-        f"Linux {platform.release()}",
-        f"{os.cpu_count()} cores",
-        python,
-        *filter(None, peers),
-    ]
-    return ", ".join(facts)
-
-
 def _measure(options: argparse.Namespace, workspace: Workspace) -> str:
     wanted = [name.strip() for name in options.only.split(";") if name.strip()]
     chosen = {name: run for name, run in CONTESTANTS.items() if not wanted or name in wanted}
     idlers = {name: run for name, run in IDLERS.items() if not wanted or name in wanted}
     before = os.getloadavg()[0]
     times, absent = take_times(chosen, workspace, options.rounds, _say)
-    command = shlex.join(["python", "-m", "bench", *sys.argv[1:]])
     parts = [
-        f"{_machine()}. {options.rounds} rounds, contestants taking turns; load average before: {before:.2f}.",
-        f"Reproduce with `make bench` or, as root: `{command}`.",
+        f"{machine.facts()}. {options.rounds} rounds, contestants taking turns; load average before: {before:.2f}.",
+        f"Reproduce with `make bench` or, as root: `{machine.command('bench')}`.",
         times_table(times, absent, ["floor", "runc run", "docker run"]),
     ]
     footprints: dict[str, Footprint] = {}
@@ -81,15 +51,6 @@ def _measure(options: argparse.Namespace, workspace: Workspace) -> str:
         parts += [f"{options.containers} idle containers:", memory_table(footprints, absent)]
     parts.append(targets_table(TARGETS, times, footprints))
     return "\n\n".join(parts)
-
-
-def _write(path: Path, results: str) -> None:
-    text = path.read_text()
-    if text.count(_BEGIN) != 1 or text.count(_END) != 1:
-        sys.exit(f"{path} needs the lines {_BEGIN} and {_END}, once each")
-    head, _, rest = text.partition(_BEGIN)
-    tail = rest.partition(_END)[2]
-    path.write_text(f"{head}{_BEGIN}\n\n{results}\n\n{_END}{tail}")
 
 
 def main() -> int:
@@ -109,7 +70,7 @@ def main() -> int:
             return 1
     print(results)
     if options.write:
-        _write(Path(options.write), results)
+        machine.write(Path(options.write), results, "results")
     return 0
 
 
