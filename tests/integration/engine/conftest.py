@@ -123,6 +123,13 @@ class Engine:
             return []
         return [each for each in found if not each.startswith(("sha256:", "."))]
 
+    def runtime_state(self) -> list[str]:
+        """The containers that the runtime knows."""
+        try:
+            return os.listdir(self.run_root / "runtime")
+        except FileNotFoundError:
+            return []
+
     def volumes(self) -> list[str]:
         """The names of all volumes."""
         try:

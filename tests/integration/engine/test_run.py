@@ -48,7 +48,7 @@ def test_a_program_that_cannot_be_run_is_126(shared: Engine) -> None:
     [
         (["run", "--bogus", "host", "true"], "unknown flag"),
         (["run", "--rootfs", "/no/such/dir", "true"], "/no/such/dir"),
-        (["run", "no-such-image", "true"], "no-such-image"),
+        (["run", "--pull", "never", "no-such-image", "true"], "no-such-image"),
         (["run", "--rootfs", "ROOTFS"], "argument"),
         (["run", "--rootfs", "ROOTFS", "-v", "relative:/x", "true"], "absolute"),
         (["run", "--rootfs", "ROOTFS", "--network", "bridge", "true"], "none, host"),
