@@ -59,8 +59,9 @@ def image_of(location: Location) -> Description:
 def show(format_: str | None, names: Sequence[str], kinds: Sequence[Description]) -> int:
     """Print what the names mean, each the first kind that has it; 1 if one was not found."""
     from orlop import json_text
-    from orlop.cli import template
+    from orlop.cli.template import Template
 
+    template = Template(format_) if format_ else None
     found: list[dict[str, Any]] = []
     status = 0
     for name in names:
@@ -69,9 +70,8 @@ def show(format_: str | None, names: Sequence[str], kinds: Sequence[Description]
         except NotFound as error:
             sys.stderr.write(f"Error: {error}\n")
             status = 1
-    if format_:
-        for each in found:
-            sys.stdout.write(template.render(format_, each) + "\n")
+    if template is not None:
+        sys.stdout.writelines(template.render(each) + "\n" for each in found)
     else:
         sys.stdout.write(json_text.pretty(found, 4) + "\n")
     return status

@@ -92,7 +92,7 @@ def _by_template(format_: str, rows: Iterable[dict[str, Any]], headers: dict[str
         lines = [template.header(_Headers(headers)), *map(template.render, rows)]
         stream.write(aligned([cells.split("\t") for line in lines for cells in line.split("\n")]))
         return
-    template = Template("{{json .}}" if format_ == "json" else format_, escapes=True)
+    template = Template(format_, escapes=True)
     stream.writelines(template.render(row) + "\n" for row in rows)
 
 

@@ -38,7 +38,7 @@ class Template:
     def __init__(self, format_: str, *, start: int = 0, escapes: bool = False) -> None:
         self._format = format_
         try:
-            self._block = parse(format_, start, escapes=escapes)
+            self._block = parse("{{json .}}" if format_ == "json" else format_, start, escapes=escapes)
         except Mistake as mistake:
             raise self._invalid(mistake) from None
         except RecursionError:
@@ -78,4 +78,4 @@ def render(format_: str, value: Any) -> str:
     Raises:
         InvalidArgument: the template cannot be read or applied.
     """
-    return Template("{{json .}}" if format_ == "json" else format_).render(value)
+    return Template(format_).render(value)

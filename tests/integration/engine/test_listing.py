@@ -98,6 +98,8 @@ def test_inspect_formats_each_container(three: Engine) -> None:
     template = "{{.Name}} {{range .Mounts}}{{.Destination}}{{else}}none{{end}} {{index .Config.Labels `kind`}}"
     assert three.ok("inspect", "-f", template, "one", "two").splitlines() == ["/one none test", "/two /host other"]
     assert three.ok("inspect", "-f", "{{if .State.Health}}checked{{else}}unchecked{{end}}", "one") == "unchecked\n"
+    assert three.ok("inspect", "-f", "{{.Config.Entrypoint}} {{.Config.Volumes}}", "one") == "[] map[]\n"
+    assert 'without "}}"' in three("inspect", "-f", "{{.Id", "nobody").err
     refused = three("inspect", "-f", "{{.State.Statsu}}", "one")
     assert refused.code != 0
     assert "did you mean .Status" in refused.err

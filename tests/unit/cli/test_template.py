@@ -14,7 +14,7 @@ from tests.unit.cli.template_examples import EXAMPLES, REFUSED
 
 VALUE: dict[str, Any] = {
     "Id": "abc",
-    "State": {"Status": "exited", "Running": False, "ExitCode": 3, "Share": 0.25},
+    "State": {"Status": "exited", "Running": False, "ExitCode": 3, "Share": 0.25, "Nothing": None},
     "Entrypoint": None,
     "Binds": ["/a", "/b"],
     "Empty": [],
@@ -36,7 +36,7 @@ def test_a_template_prints_what_docker_prints(format_: str, text: str) -> None:
         ("{{ .State.Status }}/{{.State.ExitCode}}", "exited/3"),
         ("{{.State.Running}} {{.State.Share}}", "false 0.25"),
         ("{{json .Binds}}", '["/a","/b"]'),
-        ("{{.Entrypoint}}", "<no value>"),
+        ("{{.Entrypoint}} {{json .Entrypoint}} {{.State.Nothing}} {{.State.Health}}", "[] null <no value> <nil>"),
         ("{{.Binds}} {{.Empty}} {{.Config.Labels}}", "[/a /b] [] map[a.b:2 z:1]"),
         ("{{print .Entrypoint}} {{len .Entrypoint}} {{join .Entrypoint `,`}}", "<nil> 0 "),
         ("{{range .Mounts}}{{.Source}}={{.RW}} {{end}}", "/s=true /t=false "),
@@ -56,7 +56,7 @@ def test_a_template_prints_what_docker_prints(format_: str, text: str) -> None:
         (r"id\t{{.Id}}\n", r"id\tabc\n"),
         (
             "{{json .State}} {{json .Config.Labels}}",
-            '{"Status":"exited","Running":false,"ExitCode":3,"Share":0.25} {"z":"1","a.b":"2"}',
+            '{"Status":"exited","Running":false,"ExitCode":3,"Share":0.25,"Nothing":null} {"z":"1","a.b":"2"}',
         ),
         ("{{if .State.Health}}{{.State.Health.Status}}{{else}}unchecked{{end}}", "unchecked"),
     ],
@@ -88,7 +88,7 @@ def test_what_docker_refuses_is_refused(format_: str) -> None:
         ("ab{{Id}}", "column 5: there is no function Id; a field begins with a dot"),
         ("{{.Idd}}", "column 3: there is no field .Idd; did you mean .Id"),
         ("{{.state.Status}}", "did you mean .State"),
-        ("{{.State.Nope}}", "column 3: there is no field .Nope; there are Status, Running, ExitCode, Share"),
+        ("{{.State.Xyz}}", "column 3: there is no field .Xyz; there are Status, Running, ExitCode, Share, Nothing"),
         ("{{.Id.Deeper}}", ".Deeper cannot be a field of a value of type string"),
         ("{{.Entrypoint.X}}", ".X cannot be a field of a value of type nil"),
         ("{{}}", 'column 3: expected a value or a function, found "}}"'),

@@ -94,6 +94,11 @@ class Fields:
         self._names = names
         self._arguments = arguments
 
+    @property
+    def last(self) -> str:
+        """The name of the field itself."""
+        return self._names[-1]
+
     def value(self, run: Run, dot: Any) -> Any:
         """The field's value.
 
@@ -125,7 +130,7 @@ class Fields:
         return Mistake(self.position, f"there is no field .{name}; {hint}")
 
     def _call(self, method: Any, arguments: list[Any]) -> Any:
-        name = f".{self._names[-1]}"
+        name = f".{self.last}"
         if not isinstance(method, Method):
             raise Mistake(self.position, f"{name} takes no arguments")
         try:

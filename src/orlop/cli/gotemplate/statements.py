@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from orlop.cli.gotemplate.docker_fields import NOTHING
+from orlop.cli.gotemplate.expressions import Fields
 from orlop.cli.gotemplate.mistake import Mistake
-from orlop.cli.gotemplate.values import kind, text_of
+from orlop.cli.gotemplate.values import NO_VALUE, kind, plain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,15 +63,17 @@ class Text:
 class Print:
     """``{{pipeline}}``."""
 
-    __slots__ = ("_expression",)
+    __slots__ = ("_expression", "_nothing")
 
     def __init__(self, expression: Expression) -> None:
         self._expression = expression
+        field = expression.last if isinstance(expression, Fields) else ""
+        self._nothing = NOTHING.get(field, NO_VALUE)
 
     def run(self, run: Run, dot: Any) -> None:
         """Print the value."""
         value = self._expression.value(run, dot)
-        run.parts.append(value if isinstance(value, str) else text_of(value))
+        run.parts.append(self._nothing if value is None else plain(value))
 
 
 class Declare:

@@ -17,6 +17,10 @@ _ESCAPES = {
 }  # fmt: skip
 
 
+#: What is printed for a value that is not there.
+NO_VALUE = "<no value>"
+
+
 class Method:
     """A field that takes arguments: ``{{.Label "key"}}``. JSON leaves it out."""
 
@@ -45,7 +49,7 @@ def kind(value: object) -> str:
 
 def text_of(value: object) -> str:
     """What ``{{.}}`` prints: ``%v``, and ``<no value>`` where there is none."""
-    return "<no value>" if value is None else plain(value)
+    return NO_VALUE if value is None else plain(value)
 
 
 def plain(value: object) -> str:
