@@ -15,7 +15,7 @@ import time
 from orlop import json_text
 from orlop.cli.units import human_size
 from orlop.errors import InvalidArgument
-from orlop.images.progress import Progress
+from orlop.images.progress import COMPRESSING, DOWNLOADING, EXTRACTING, PUSHING, Progress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 #: What `choose` takes: a terminal's bars or else lines; lines; Docker's JSON; nothing.
 HOW = ("auto", "plain", "json", "quiet")
 
+#: What is told again and again, with ever larger numbers.
+_COUNTED = (DOWNLOADING, EXTRACTING, PUSHING, COMPRESSING)
 _BAR = 50
 _INTERVAL = 0.1  # seconds
 
@@ -64,7 +66,7 @@ class Lines(Shown):
 
     def update(self, identifier: str, action: str, current: int | None = None, total: int | None = None) -> None:
         """Write a line if this is news."""
-        if current or total:
+        if action in _COUNTED and (current or total):
             return
         with self._lock:
             if self._last.get(identifier) != action:

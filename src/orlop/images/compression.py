@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from orlop.images import manifest, media_types, unpack
+from orlop.images import progress as words
 from orlop.storage.layers import compress
 
 TYPE_CHECKING = False
@@ -50,7 +51,7 @@ def _gzipped(layer: Descriptor, family: str, blobs: Blobs, lease: Lease, progres
             while count := os.readv(source, [buffer]):
                 compressor.write(buffer[:count])
                 done += count
-                progress.update(name, "Compressing", done, layer.size)
+                progress.update(name, words.COMPRESSING, done, layer.size)
             compressor.finish()
             digest, size = writer.commit(lease)
     finally:

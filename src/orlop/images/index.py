@@ -174,13 +174,15 @@ def write(directory: str, entries: Iterable[Entry]) -> None:
         "mediaType": INDEX_TYPE,
         "manifests": [each.descriptor() for each in entries],
     }
-    aside = f"{directory}/{INDEX_FILE}.{os.getpid()}"
+    # Always the same: one that was left by a killed process is replaced by the next.
+    aside = f"{directory}/{INDEX_FILE}.new"
     try:
         with open(aside, "wb") as file:
             file.write(json_text.dumps(value).encode())
             file.flush()
             os.fdatasync(file.fileno())
         os.rename(aside, f"{directory}/{INDEX_FILE}")
-    except OSError:
-        os.unlink(aside)
-        raise
+    except OSError as error:
+        from orlop.storage.ingest import failure
+
+        raise failure(error, directory) from error

@@ -34,11 +34,13 @@ def install(
     done: str = words.PULLED,
     name: str = "the image",
     check: Callable[[ImageConfig], None] | None = None,
+    stop: Callable[[], None] | None = None,
 ) -> Image:
     """Make an image of a manifest, and give it names.
 
     ``fetch`` makes sure that the blob of a descriptor is there; without it all of them are, held by the lease. It is
-    called from several threads. ``name`` is what errors call the image. ``check`` may refuse its configuration.
+    called from several threads; ``stop`` ends what it waits for when the work is given up. ``name`` is what errors call
+    the image. ``check`` may refuse its configuration.
 
     Raises:
         InvalidImage: manifest and configuration do not belong together.
@@ -64,7 +66,7 @@ def install(
             manifest.layers, config.diff_ids, config.chain_ids, ["", *config.chain_ids[:-1]], strict=True
         )
     ]
-    unpack.unpack(storage, layers, lease, fetch or _is_there, progress, done=done)
+    unpack.unpack(storage, layers, lease, fetch, progress, done=done, stop=stop)
     return publish(images, manifest, config, names)
 
 
@@ -89,10 +91,6 @@ def publish(images: ImageStore, manifest: Manifest, config: ImageConfig, names: 
         ),
         names,
     )
-
-
-def _is_there(descriptor: Descriptor, progress: Progress) -> None:
-    """What stands for fetching where there is nothing to fetch."""
 
 
 def _check(config: ImageConfig, manifest: Manifest, name: str) -> None:

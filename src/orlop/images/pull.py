@@ -44,7 +44,7 @@ def pull(images: ImageStore, name: Reference, *, wanted: str = "", progress: Pro
     target = platform.parse(wanted) if wanted else platform.host()
     images.storage.prepare()
     with images.storage.leases.take() as lease, closing(Registry(name.domain)) as registry:
-        progress.say(f"{name.digest or name.tag}: Pulling from {_path(name)}")
+        progress.say(f"{name.digest or name.tag}: Pulling from {name.path}")
         top, chosen = _manifest(registry, name, target)
         lease.hold(chosen.digest)
         names = [f"{name.name}@{top}"]
@@ -68,6 +68,7 @@ def pull(images: ImageStore, name: Reference, *, wanted: str = "", progress: Pro
             progress=progress,
             name=f"the image {name.familiar}",
             check=check,
+            stop=registry.close,
         )
         progress.say(f"Digest: {top}")
         news = "Image is up to date" if before == image.id else "Downloaded newer image"
@@ -93,10 +94,6 @@ def every_tag(images: ImageStore, name: Reference, *, wanted: str = "", progress
     for tag in tags:
         pull(images, name.tagged(tag), wanted=wanted, progress=progress)
     return [str(name.tagged(tag)) for tag in tags]
-
-
-def _path(name: Reference) -> str:
-    return name.path if name.domain == "docker.io" else name.familiar_name
 
 
 def _manifest(registry: Registry, name: Reference, target: Platform) -> tuple[str, Manifest]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from orlop.errors import Conflict, OrlopError
+from orlop.errors import Conflict, NotFound, OrlopError
 from orlop.images import progress as words
 from orlop.images.progress import Progress
 from orlop.storage.layers import apply
@@ -89,16 +89,17 @@ def unpack(
     storage: Storage,
     layers: Sequence[Layer],
     lease: Lease,
-    fetch: Callable[[Descriptor, Progress], None],
+    fetch: Callable[[Descriptor, Progress], None] | None,
     progress: Progress,
     *,
     done: str = words.PULLED,
+    stop: Callable[[], None] | None = None,
 ) -> None:
     """Have a snapshot of every layer.
 
     ``fetch`` makes sure that a layer's blob is there; it is called from several threads, and ends when it tells of its
-    progress and nobody waits for it any more. The lease holds the blobs and
-    the snapshots already. ``done`` is what is told of a layer that is finished.
+    progress and nobody waits for it any more, or when ``stop`` ends what it waits for. Without it all blobs are there.
+    The lease holds the blobs and the snapshots already. ``done`` is what is told of a layer that is finished.
 
     Raises:
         InvalidArchive: a layer cannot be unpacked.
@@ -108,6 +109,11 @@ def unpack(
     from concurrent.futures import ThreadPoolExecutor
 
     unpacking = _Unpacking(storage, lease, fetch, progress)
+    for layer in layers:
+        if unpacking.is_there(layer):
+            progress.update(layer.short, words.EXISTS)
+        elif fetch is not None:
+            progress.update(layer.short, words.PULLING)
     with ThreadPoolExecutor(FETCHES + unpacking.at_once, "orlop-layer") as threads:
         futures = [threads.submit(unpacking.begin, layer) for layer in layers]
         try:
@@ -115,15 +121,18 @@ def unpack(
                 unpacked = future.result()
                 if unpacked is None:
                     progress.update(layer.short, words.EXISTS)
-                else:
-                    unpacking.finish(layer, unpacked)
-                    progress.update(layer.short, done)
-        finally:
+                    continue
+                unpacking.finish(layer, unpacked)
+                progress.update(layer.short, done)
+        except BaseException:
             for future in futures:
                 future.cancel()
             unpacking.stop()
+            if stop is not None:
+                stop()
             for future in futures:
                 _let_go(unpacking, future)
+            raise
 
 
 def _let_go(unpacking: _Unpacking, future: Future[_Unpacked | None]) -> None:
@@ -144,7 +153,7 @@ class _Unpacking:
         self,
         storage: Storage,
         lease: Lease,
-        fetch: Callable[[Descriptor, Progress], None],
+        fetch: Callable[[Descriptor, Progress], None] | None,
         progress: Progress,
     ) -> None:
         import threading
@@ -165,14 +174,19 @@ class _Unpacking:
 
     def begin(self, layer: Layer) -> _Unpacked | None:
         """Fetch a layer, and unpack it if that can be done before the layers below; None if its snapshot is there."""
-        if self._is_there(layer):
+        if self.is_there(layer):
             return None
-        unpacked = _Unpacked(NamedLock(f"{self._storage.directory}/locks", f"unpack-{layer.chain_id[7:]}").acquire())
+
+        def waiting() -> None:
+            self._progress.update(layer.short, words.WAITING)
+
+        lock = NamedLock(f"{self._storage.directory}/locks", f"unpack-{layer.chain_id.replace(':', '-')}")
+        unpacked = _Unpacked(lock.acquire(waiting))
         try:
             with self._fetching:
-                if not self._progress.stopped:
+                if self._fetch is not None and not self._progress.stopped:
                     self._fetch(layer.descriptor, self._progress)
-            if self._progress.stopped or self._is_there(layer):
+            if self._progress.stopped or self.is_there(layer):
                 unpacked.lock.release()
                 return None
             if self._snapshots.independent_layers:
@@ -182,7 +196,8 @@ class _Unpacking:
             raise
         return unpacked
 
-    def _is_there(self, layer: Layer) -> bool:
+    def is_there(self, layer: Layer) -> bool:
+        """Whether nothing has to be done for a layer."""
         return self._snapshots.has(layer.chain_id) and self._storage.blobs.has(layer.descriptor.digest)
 
     def _extract(self, layer: Layer, unpacked: _Unpacked, parent: str) -> None:
@@ -235,6 +250,9 @@ class _Unpacking:
     def discard(self, unpacked: _Unpacked) -> None:
         """Throw away what was unpacked; what was committed stays."""
         if unpacked.key:
-            self._snapshots.remove(unpacked.key)
+            try:
+                self._snapshots.remove(unpacked.key)
+            except NotFound:
+                pass  # committed just before whatever made us give up
             unpacked.key = ""
         unpacked.lock.release()

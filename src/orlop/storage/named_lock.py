@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
+
+#: How many seconds pass between two looks whether another has let go, for who wants to be asked meanwhile.
+_PAUSE = 0.02
 
 
 class NamedLock:
@@ -22,8 +27,8 @@ class NamedLock:
         self._path = f"{directory}/{name}"
         self._descriptor = -1
 
-    def acquire(self) -> NamedLock:
-        """Wait until nobody else has the lock.
+    def acquire(self, waiting: Callable[[], None] | None = None) -> NamedLock:
+        """Wait until nobody else has the lock. Meanwhile ``waiting`` is called again and again; what it raises ends it.
 
         Raises:
             OSError: the file cannot be made.
@@ -35,7 +40,12 @@ class NamedLock:
                 os.makedirs(os.path.dirname(self._path), 0o700, exist_ok=True)
                 continue
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                if waiting is None:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX)
+                else:
+                    while not _try(descriptor):
+                        waiting()
+                        time.sleep(_PAUSE)
                 if os.fstat(descriptor).st_ino == os.stat(self._path).st_ino:
                     self._descriptor = descriptor
                     return self
@@ -65,3 +75,11 @@ class NamedLock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.release()
+
+
+def _try(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
