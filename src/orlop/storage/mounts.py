@@ -7,7 +7,6 @@ descriptor (``dir_fd=``), or by a program through ``/proc/self/fd``. A runtime a
 
 from __future__ import annotations
 
-import errno
 import os
 
 from orlop.errors import InvalidArgument
@@ -89,22 +88,31 @@ def attach(mounts: Sequence[Mount]) -> int:
 
 
 def _overlay(what: Mount, attributes: int) -> int:
+    if is_older_kernel(os.uname().release):
+        from orlop.storage import older_overlay
+
+        return older_overlay.new(what.options, attributes)
     opened: list[int] = []
     try:
         options = [_spelled(option, opened) for option in what.options if option not in {"ro", "rw"}]
-        try:
-            return mount.new("overlay", what.source, data=options, attributes=attributes)
-        except OSError as error:
-            if error.errno != errno.EINVAL:
-                raise
-            from orlop.storage import older_overlay
-
-            if not older_overlay.is_needed():
-                raise
-            return older_overlay.new(what.options, attributes)
+        return mount.new("overlay", what.source, data=options, attributes=attributes)
     finally:
         for descriptor in opened:
             os.close(descriptor)
+
+
+def is_older_kernel(release: str) -> bool:
+    """Whether a kernel of this release (uname(2)) is one before 6.7, where overlay knows no ``lowerdir+``.
+
+    It is not tried instead, because each trial leaves a complaint in the kernel's log.
+    """
+    major, _, rest = release.partition(".")
+    minor = ""
+    for character in rest:
+        if not character.isdigit():
+            break
+        minor += character
+    return (int(major), int(minor or "0")) < (6, 7)
 
 
 def _spelled(option: str, opened: list[int]) -> str:

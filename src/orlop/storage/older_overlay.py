@@ -24,13 +24,6 @@ _LOWER = "lowerdir+"
 _MS_RDONLY = 1
 
 
-def is_needed() -> bool:
-    """Whether this kernel is one that does not know ``lowerdir+``."""
-    major, _, rest = os.uname().release.partition(".")
-    minor = rest.partition(".")[0]
-    return (int(major), int("".join(filter(str.isdigit, minor[:3])) or 0)) < (6, 7)
-
-
 def new(options: Sequence[str], attributes: int) -> int:
     """A detached overlay mount, as `orlop.linux.mount.new` makes it.
 
