@@ -61,7 +61,7 @@ def show(format_: str | None, names: Sequence[str], kinds: Sequence[Description]
     from orlop import json_text
     from orlop.cli.template import Template
 
-    template = Template(format_) if format_ else None
+    template = Template(format_) if format_ not in (None, "", "json") else None
     found: list[dict[str, Any]] = []
     status = 0
     for name in names:
@@ -73,7 +73,7 @@ def show(format_: str | None, names: Sequence[str], kinds: Sequence[Description]
     if template is not None:
         sys.stdout.writelines(template.render(each) + "\n" for each in found)
     else:
-        sys.stdout.write(json_text.pretty(found, 4) + "\n")
+        sys.stdout.write((json_text.dumps(found) if format_ == "json" else json_text.pretty(found, 4)) + "\n")
     return status
 
 

@@ -105,6 +105,11 @@ def test_inspect_formats_each_container(three: Engine) -> None:
     assert "did you mean .Status" in refused.err
 
 
+def test_inspect_as_json_is_one_list_on_one_line(three: Engine) -> None:
+    (line,) = three.ok("inspect", "--format", "json", "one", "two").splitlines()
+    assert [each["Name"] for each in json.loads(line)] == ["/one", "/two"]
+
+
 def test_version_takes_a_template(three: Engine) -> None:
     assert three.ok("version", "--format", '{{.Os | upper | printf "%-6s|"}}') == "LINUX |\n"
     assert json.loads(three.ok("version", "--format", "json"))["Os"] == "linux"
