@@ -15,7 +15,7 @@ import time
 from orlop import json_text
 from orlop.cli.units import human_size
 from orlop.errors import InvalidArgument
-from orlop.images.progress import COMPRESSING, DOWNLOADING, EXTRACTING, PUSHING, Progress
+from orlop.images.progress import COUNTED, Progress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 #: What `choose` takes: a terminal's bars or else lines; lines; Docker's JSON; nothing.
 HOW = ("auto", "plain", "json", "quiet")
 
-#: What is told again and again, with ever larger numbers.
-_COUNTED = (DOWNLOADING, EXTRACTING, PUSHING, COMPRESSING)
 _BAR = 50
 _INTERVAL = 0.1  # seconds
 
@@ -66,7 +64,7 @@ class Lines(Shown):
 
     def update(self, identifier: str, action: str, current: int | None = None, total: int | None = None) -> None:
         """Write a line if this is news."""
-        if action in _COUNTED and (current or total):
+        if action in COUNTED and (current or total):
             return
         with self._lock:
             if self._last.get(identifier) != action:
@@ -95,7 +93,8 @@ class JsonLines(Shown):
         """Write a message if it is a new action, the end of one, or some time after the last."""
         now = time.monotonic()
         message: dict[str, Any] = {"status": action, "progressDetail": {}}
-        if current or total:
+        counted = action in COUNTED and bool(current or total)
+        if counted:
             detail = {"current": current or 0}
             if total:
                 detail["total"] = total
@@ -104,7 +103,7 @@ class JsonLines(Shown):
         message["id"] = identifier
         with self._lock:
             last, then = self._last.get(identifier, ("", 0.0))
-            if last == action and now - then < _INTERVAL and not (total and current == total):
+            if last == action and not (counted and (now - then >= _INTERVAL or current == total)):
                 return
             self._last[identifier] = (action, now)
             self._write(message)

@@ -17,7 +17,7 @@ import os
 import threading
 
 from orlop.cli import progress
-from orlop.images.progress import DOWNLOADED, PREPARING, PULLING, WAITING, is_final
+from orlop.images.progress import COUNTED, DOWNLOADED, PREPARING, PULLING, WAITING, is_final
 from orlop.linux import terminal
 
 TYPE_CHECKING = False
@@ -44,7 +44,7 @@ class _Layer:
     def line(self, width: int) -> str:
         """At most ``width`` characters; the bar takes what the rest leaves."""
         text = f"{self.identifier}: {self.action}"
-        if self.current or self.total:
+        if self.action in COUNTED and (self.current or self.total):
             text = f"{text:<{len(self.identifier) + 14}}"  # "Downloading" and "Extracting" have bars below each other
             numbers = progress.bar(self.current, self.total, 0)
             room = min(width - len(text) - len(numbers) - 3, _WIDEST)

@@ -24,11 +24,8 @@ MOUNTED = "Mounted"
 LAYER_EXISTS = "Layer already exists"
 LOADED = "Loaded"
 
-ACTIONS = (
-    PULLING, WAITING, DOWNLOADING, VERIFYING, DOWNLOADED, EXTRACTING, PULLED, EXISTS, RETRYING, PREPARING, COMPRESSING,
-    PUSHING, PUSHED, MOUNTED, LAYER_EXISTS, LOADED,
-)  # fmt: skip
-
+#: What is told again and again, with numbers that grow.
+COUNTED = (DOWNLOADING, EXTRACTING, COMPRESSING, PUSHING)
 _FINAL = (PULLED, EXISTS, PUSHED, LAYER_EXISTS, LOADED)
 
 
@@ -40,7 +37,7 @@ class Progress:
     def update(self, identifier: str, action: str, current: int | None = None, total: int | None = None) -> None:
         """Tell what happens to one layer, whose ``identifier`` is the first 12 digits of its digest.
 
-        ``action`` begins with one of `ACTIONS`, which may be followed by more, as in ``Mounted from library/debian`` and
+        ``action`` begins with one of the words above, and more may follow, as in ``Mounted from library/debian`` and
         ``Retrying in 2 seconds``. ``current`` bytes of ``total`` are done, where there is something to count; a number
         that is not known is 0 or left out.
         """
@@ -53,9 +50,6 @@ class Quiet(Progress):
     """Progress that nobody looks at."""
 
     __slots__ = ()
-
-
-Silence = Quiet
 
 
 def is_final(action: str) -> bool:

@@ -17,7 +17,7 @@ def tell(shown: progress.Shown) -> None:
         shown.update("a" * 12, "Pulling fs layer")
         for count in range(0, 1001, 10):
             shown.update("a" * 12, "Downloading", count, 1000)
-        shown.update("a" * 12, "Verifying Checksum")
+        shown.update("a" * 12, "Verifying Checksum", 1000, 1000)
         shown.update("a" * 12, "Pull complete")
         shown.update("a" * 12, "Pull complete")
 
@@ -46,7 +46,9 @@ def test_a_program_gets_docker_s_messages() -> None:
         "progress": f"[{'=' * 50}]      1kB/1kB",
         "id": "a" * 12,
     }
-    assert messages[-1]["status"] == "Pull complete"
+    assert [each for each in messages if each["status"] != "Downloading"][2:] == [
+        {"status": action, "progressDetail": {}, "id": "a" * 12} for action in ("Verifying Checksum", "Pull complete")
+    ]
     assert len(messages) < 100
 
 

@@ -109,7 +109,7 @@ def test_each_layer_has_one_line_that_is_drawn_anew(wide: Terminal) -> None:
     bars.update(layer(1), "Extracting", 10_000_000, 10_000_000)
     assert wide.wait(lambda text: "Extracting" in text[2])[2].endswith(f"[{'=' * 50}]     10MB/10MB")
     for number in (1, 2):
-        bars.update(layer(number), "Pull complete")
+        bars.update(layer(number), "Pull complete", 10, 10)
     bars.say("Digest: sha256:abc")
     assert wide.close() == [
         "latest: Pulling from library/debian",
