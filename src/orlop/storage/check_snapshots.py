@@ -14,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from orlop.storage.leases import Held
     from orlop.storage.snapshots.interface import Info, Snapshots
     from orlop.storage.store import Storage
 
@@ -27,36 +28,61 @@ def verify(storage: Storage, needed: Mapping[str, str], *, repair: bool) -> Iter
     infos = {info.name: info for info in snapshots.walk()}
     with storage.leases.lock():
         held = storage.leases.held()  # after the walk: a key that was made since is not in it
-    damaged: dict[str, str] = {}
-    missing: dict[str, str] = {}
-    for name, info in infos.items():
-        if held.abandoned(name):
-            damaged[name] = "was left by an operation that was killed"
-        elif info.kind == DAMAGED:
-            damaged[name] = "has a record that cannot be read"
-        elif info.parent and info.parent not in infos:
-            missing[info.parent] = name
-        elif info.kind == COMMITTED and _is_whole(infos, info):
-            what = _unmountable(snapshots, name)
-            if what:
-                damaged[name] = what
-    damaged = {name: what for name, what in damaged.items() if snapshots.has(name)}
-    yield from _damaged(storage, damaged, infos, needed, repair=repair)
-    for name, child in missing.items():
-        if snapshots.has(child) and not snapshots.has(name):
-            user = needed.get(name) or needed.get(child, "")
-            yield _missing(storage, name, f"is missing, {child} is made upon it", user)
+    suspects = [name for name in infos if _look(snapshots, infos, name, held)]
+    found: dict[str, _Damage] = {}
+    gone: set[str] = set()
+    if suspects:
+        # What a sweep takes away while we look at it, and somebody then makes again, seems to be damaged as well. So look
+        # again while nothing is taken away.
+        with storage.leases.lock():
+            held = storage.leases.held()
+            infos = {info.name: info for info in snapshots.walk()}
+            for name in infos.keys() & suspects:
+                damage = _look(snapshots, infos, name, held)
+                if damage:
+                    found[name] = damage
+            if repair:
+                gone.update(snapshots.discard(name for name, damage in found.items() if not damage.keep))
+    place = f"{storage.directory}/snapshots"
+    for name, damage in sorted(found.items()):
+        subject = f"snapshot {name}"
+        user = needed.get(name, "")
+        if damage.keep:
+            yield Problem(subject, place, damage.what, damage.keep, user=user, repaired=False)
+        elif repair and name not in gone:
+            above = ", ".join(sorted(info.name for info in infos.values() if info.parent == name))
+            remedy = f"remove what is made upon it ({above}), and repair again"
+            yield Problem(subject, place, damage.what, remedy, user=user, repaired=False)
+        else:
+            yield Problem.of(subject, place, damage.what, "removed", user=user, repaired=repair)
     for name, user in needed.items():
-        if name not in infos and name not in missing and not snapshots.has(name):
-            yield _missing(storage, name, "is missing", user)
+        if name not in infos and not snapshots.has(name):
+            yield Problem(f"snapshot {name}", place, "is missing", AGAIN, user=user, repaired=False)
 
 
-def _missing(storage: Storage, name: str, what: str, user: str) -> Problem:
-    return Problem(f"snapshot {name}", _place(storage), what, AGAIN, user=user, repaired=False)
+class _Damage:
+    """What is wrong with a snapshot; if it is not to be removed, ``keep`` says what to do instead."""
+
+    __slots__ = ("keep", "what")
+
+    def __init__(self, what: str, keep: str = "") -> None:
+        self.what = what
+        self.keep = keep
 
 
-def _place(storage: Storage) -> str:
-    return f"{storage.directory}/snapshots"
+def _look(snapshots: Snapshots, infos: Mapping[str, Info], name: str, held: Held) -> _Damage | None:
+    info = infos[name]
+    if held.abandoned(name):
+        return _Damage("was left by an operation that was killed")
+    if info.kind == DAMAGED:
+        own = not digests.is_digest(name)
+        keep = "save from there what is needed of it, and remove its container" if own else ""
+        return _Damage("has a record that cannot be read", keep)
+    if info.parent and info.parent not in infos:
+        return _Damage(f"is made upon {info.parent}, which is missing", AGAIN)  # it is whole when that is back
+    if info.kind == COMMITTED and _is_whole(infos, info):
+        return _unmountable(snapshots, name)
+    return None
 
 
 def _is_whole(infos: Mapping[str, Info], info: Info) -> bool:
@@ -70,34 +96,13 @@ def _is_whole(infos: Mapping[str, Info], info: Info) -> bool:
     return True
 
 
-def _unmountable(snapshots: Snapshots, name: str) -> str:
-    """What is wrong with a snapshot's tree; empty if it can be mounted."""
+def _unmountable(snapshots: Snapshots, name: str) -> _Damage | None:
     try:
         with mounts.attached(snapshots.mounts(name)):
-            return ""
+            return None
     except NotFound:
-        return ""  # removed meanwhile
+        return None  # removed meanwhile
     except OSError as error:
         if error.errno not in _TREE_DAMAGED:
             raise
-        return f"cannot be mounted ({reason(error)})"
-
-
-def _damaged(
-    storage: Storage, damaged: Mapping[str, str], infos: Mapping[str, Info], needed: Mapping[str, str], *, repair: bool
-) -> Iterator[Problem]:
-    """Damaged snapshots. A repair removes them, but for what holds a container's own files or is still made upon."""
-    own = {name for name in damaged if infos[name].kind == DAMAGED and not digests.is_digest(name)}
-    gone = set(storage.snapshots.discard(damaged.keys() - own)) if repair else set()
-    for name, what in damaged.items():
-        subject = f"snapshot {name}"
-        user = needed.get(name, "")
-        if name in own:
-            remedy = "save from there what is needed of it, and remove its container"
-            yield Problem(subject, _place(storage), what, remedy, user=user, repaired=False)
-        elif repair and name not in gone:
-            above = ", ".join(sorted(info.name for info in infos.values() if info.parent == name))
-            remedy = f"remove what is made upon it ({above}), and repair again"
-            yield Problem(subject, _place(storage), what, remedy, user=user, repaired=False)
-        else:
-            yield Problem.of(subject, _place(storage), what, "removed", user=user, repaired=repair)
+        return _Damage(f"cannot be mounted ({reason(error)})")

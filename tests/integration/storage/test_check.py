@@ -170,7 +170,8 @@ def test_a_missing_snapshot_is_found_by_who_needs_it_and_by_what_is_made_upon_it
     chain(storage, A, B)
     os.rename(place(storage, A), f"{storage.directory}/elsewhere")
     assert texts(check(storage, Needed({}, {A: "image x", B: "image x", C: "image z"}), repair=True)) == [
-        f"snapshot {A} is missing, {B} is made upon it, and image x needs it: pull or load it again",
+        f"snapshot {B} is made upon {A}, which is missing, and image x needs it: pull or load it again",
+        f"snapshot {A} is missing, and image x needs it: pull or load it again",
         f"snapshot {C} is missing, and image z needs it: pull or load it again",
     ]
     assert storage.snapshots.has(B)
@@ -237,11 +238,21 @@ def test_what_a_killed_operation_was_unpacking_is_removed_and_what_a_living_one_
 ) -> None:
     living, killed = storage.leases.take(), storage.leases.take()
     left = killed.temporary_key()
-    storage.snapshots.prepare(left)
+    chain(storage, A)
+    storage.snapshots.prepare(left, A)
     storage.snapshots.prepare(living.temporary_key())
     assert_sound(storage)
     killed.release()
     (problem,) = check(storage, NOTHING, repair=True)
     assert str(problem) == f"snapshot {left} was left by an operation that was killed: removed"
-    assert len(list(storage.snapshots.walk())) == 1
+    assert len(list(storage.snapshots.walk())) == 2
     living.release()
+
+
+def test_what_a_killed_operation_left_is_removed_though_its_parent_is_gone(storage: Storage) -> None:
+    chain(storage, A)
+    with storage.leases.take() as lease:
+        storage.snapshots.prepare(lease.temporary_key(), A)
+    os.rename(place(storage, A), f"{storage.directory}/elsewhere")
+    assert [problem.repaired for problem in check(storage, NOTHING, repair=True)] == [True]
+    assert list(storage.snapshots.walk()) == []
