@@ -9,6 +9,7 @@ import pytest
 from orlop.cli import listing
 from orlop.cli.gotemplate.values import Method
 from orlop.errors import InvalidArgument
+from tests.unit.test_hot_path_imports import ALLOWED, loaded_by_importing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,3 +113,8 @@ def test_an_unknown_field_is_refused_before_anything_is_printed(format_: str) ->
     with pytest.raises(InvalidArgument, match=f"column {column}: there is no field .Nme; did you mean .Name"):
         listing.show(format_, ROWS, COLUMNS, out=out)
     assert out.getvalue() == ""
+
+
+@pytest.mark.parametrize("module", ["orlop.cli.filters", "orlop.cli.listing", "orlop.cli.ps", "orlop.cli.template"])
+def test_listing_imports_no_more_than_starting_a_container_does(module: str) -> None:
+    assert {name for name in loaded_by_importing(module) if name.partition(".")[0] != "orlop"} <= ALLOWED
