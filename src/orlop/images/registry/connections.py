@@ -12,7 +12,7 @@ import socket
 import ssl
 import threading
 import time
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from orlop import third_party
 from orlop.errors import RegistryError, Unsupported
@@ -286,7 +286,7 @@ class Connections:
                 raise Unsupported(f'the proxy of {origin.authority} is of the kind "{plain(parts.scheme)}": use http')
             headers = None
             if parts.username:
-                secret = f"{parts.username}:{parts.password or ''}"
+                secret = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
                 headers = urllib3.make_headers(proxy_basic_auth=secret)
             made = urllib3.ProxyManager(proxy, num_pools=1, proxy_headers=headers, **settings)
         made.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
@@ -318,18 +318,25 @@ class _Hurry:
     """
 
     sock: socket.socket | None
+    timeout: float | None
 
     def getresponse(self) -> Any:
-        timeout = self.sock.gettimeout() if self.sock is not None else None
-        timer = threading.Timer(2 * timeout if timeout else 120, self._give_up)
+        late = threading.Event()
+        timer = threading.Timer(2 * self.timeout if self.timeout else 120, self._give_up, (late,))
         timer.daemon = True
         timer.start()
         try:
-            return super().getresponse()  # type: ignore[misc]  # the class beside this one has it
+            response = super().getresponse()  # type: ignore[misc]  # the class beside this one has it
         finally:
             timer.cancel()
+        if late.is_set():
+            # What had come until then looks like a complete answer.
+            response.close()
+            raise TimeoutError("the headers do not end")
+        return response
 
-    def _give_up(self) -> None:
+    def _give_up(self, late: threading.Event) -> None:
+        late.set()
         if self.sock is not None:
             try:
                 socket.socket.shutdown(self.sock, socket.SHUT_RDWR)

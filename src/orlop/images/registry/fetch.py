@@ -53,7 +53,7 @@ def fetch_blob(
     """
     told = progress if progress is not None else words.Quiet()
     name = name or descriptor.digest.partition(":")[2][:12]
-    ingest = blobs.ingest(descriptor.digest, descriptor.size)
+    ingest = blobs.ingest(descriptor.digest, descriptor.size, waiting=lambda: told.update(name, words.WAITING))
     if ingest is None:
         told.update(name, words.EXISTS, descriptor.size, descriptor.size)
         return False
