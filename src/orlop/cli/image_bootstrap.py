@@ -53,7 +53,7 @@ def run(location: Location, said: Parsed) -> int:
         description = file_system.Description(
             changes=['CMD ["bash"]'], comment=f"orlop image bootstrap {name.familiar}", platform=wanted
         )
-        with sweep.after_failure(location, images):
+        with sweep.after_change(location, images):
             image = file_system.image_of(
                 images, at_work.output, "mmdebstrap's archive", [str(tag)], description, complete=at_work.finish
             )

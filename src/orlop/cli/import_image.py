@@ -48,7 +48,7 @@ def run(location: Location, said: Parsed) -> int:
         platform=platform.parse(said["platform"]) if said["platform"] else None,
     )
     images = image_store.open_store(location)
-    with sweep.after_failure(location, images):
+    with sweep.after_change(location, images):
         if source == "-":
             if os.isatty(0):
                 raise InvalidArgument("requested import from stdin, but stdin is a terminal: redirect an archive")

@@ -52,8 +52,10 @@ def run(location: Location, said: Parsed) -> int:
     storage = images.storage
     storage.prepare()
     how = "quiet" if said["quiet"] else said["progress"]
+    if how == "auto" and not sys.stdout.isatty():
+        how = "quiet"  # scripts read the names from what is printed
     with (
-        sweep.after_failure(location, images),
+        sweep.after_change(location, images),
         storage.leases.take() as lease,
         progress.choose(sys.stdout, how) as shown,
     ):

@@ -45,7 +45,7 @@ def run(location: Location, said: Parsed) -> int:
     images = image_store.open_store(location)
     wanted = said["platform"] or ""
     how = "quiet" if said["quiet"] else said["progress"]
-    with sweep.after_failure(location, images), progress.choose(sys.stdout, how) as shown:
+    with sweep.after_change(location, images, resumable=True), progress.choose(sys.stdout, how) as shown:
         if said["all-tags"]:
             if not name.is_name_only:
                 raise InvalidReference("tag can't be used with --all-tags/-a")

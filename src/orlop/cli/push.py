@@ -36,13 +36,14 @@ IN_NAMESPACE = True
 def run(location: Location, said: Parsed) -> int:
     """Carry the command out."""
     from orlop.cli import progress
-    from orlop.engine import image_store
+    from orlop.engine import image_store, sweep
     from orlop.errors import InvalidReference
     from orlop.images import push, reference
 
     name = reference.parse(said.arguments[0])
     images = image_store.open_store(location)
-    with progress.choose(sys.stdout, "quiet" if said["quiet"] else said["progress"]) as shown:
+    how = "quiet" if said["quiet"] else said["progress"]
+    with sweep.after_change(location, images, resumable=True), progress.choose(sys.stdout, how) as shown:
         if said["all-tags"]:
             if not name.is_name_only:
                 raise InvalidReference("tag can't be used with --all-tags/-a")

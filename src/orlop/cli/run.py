@@ -110,11 +110,13 @@ def _pull(location: Location, settings: Settings, said: Parsed, *, is_missing: b
 
     def pull() -> None:
         from orlop.cli import progress
-        from orlop.engine import image_store
+        from orlop.engine import image_store, sweep
         from orlop.images import pull
 
-        with progress.choose(sys.stderr, "quiet" if said["quiet"] else "auto") as shown:
-            pull.pull(image_store.open_store(location), name, wanted=settings.platform, progress=shown)
+        images = image_store.open_store(location)
+        how = "quiet" if said["quiet"] else "auto"
+        with sweep.after_change(location, images, resumable=True), progress.choose(sys.stderr, how) as shown:
+            pull.pull(images, name, wanted=settings.platform, progress=shown)
 
     own_namespace.run(pull)
 

@@ -1,14 +1,14 @@
 """Taking images away: their names, and then what nothing else needs of them.
 
 Docker's rules: a name is only a name while the image has others; with the last one the image goes, unless a container
-uses it. ``force`` takes it from stopped containers too, whose files stay, and never from running ones.
+uses it. ``force`` takes it from stopped containers too, whose files stay. From running ones it takes only the name.
 """
 
 from __future__ import annotations
 
 from orlop.engine import image_use, sweep
 from orlop.errors import Conflict, NotFound
-from orlop.images import reference
+from orlop.images import reachable, reference
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,28 +36,55 @@ def remove(location: Location, images: ImageStore, wanted: str, *, force: bool =
 
     Raises:
         NotFound: there is no such image.
-        Conflict: a container uses it, or it has names in several repositories and was named by its ID.
+        Conflict: a container uses it, or it has several tags and was named by its ID.
     """
     image = images.find(wanted)
     name = _name_meant(image, wanted)
     going = _names_going(image, name) if name else image.names
     if set(image.names) - set(going):
-        for each in going:
-            images.untag(each, keep=True)
-        return Removed(going)
-    if not name and not force:
-        repositories = {reference.parse(each).name for each in image.names}
-        if len(image.tags) > 1 and len(repositories) > 1:
-            raise Conflict(
-                f"cannot remove image {image.id[7:19]}: it is referenced in several repositories; "
-                "remove it by its names or use --force"
-            )
-    _check_use(location, image, wanted, force=force)
+        return _untag(location, images, going, prune=prune)
+    if not name and not force and _has_several_names(image):
+        raise Conflict(
+            f"cannot remove image {wanted}: it is referenced by several names ({_spoken(image)}); "
+            "remove it by its names or use --force"
+        )
+    is_running = _check_use(location, image, wanted, force=force, named=bool(name))
+    if is_running:
+        return _untag(location, images, going, prune=prune)
     names = images.forget(image.id)
     if not prune:
         return Removed(names, [image.id])
     swept = sweep.after(location, images, image)
     return Removed(names, [image.id, *swept.snapshots], swept.bytes)
+
+
+def _untag(location: Location, images: ImageStore, names: Sequence[str], *, prune: bool) -> Removed:
+    """Take names away from an image that stays, and what only these names needed."""
+    before = images.manifests()
+    gone = []
+    for name in names:
+        try:
+            images.untag(name, keep=True)
+        except NotFound:
+            continue  # somebody else was quicker
+        gone.append(name)
+    replaced = before - images.manifests()
+    if not (prune and replaced):
+        return Removed(gone)
+    swept = sweep.blobs(location, images, reachable.blobs_of(images.storage.blobs, replaced))
+    return Removed(gone, freed=swept.bytes)
+
+
+def _has_several_names(image: Image) -> bool:
+    """Whether the image has more than one tag, or comes from other repositories than that of its tag."""
+    repositories = {name.rpartition("@")[0] for name in image.digests}
+    if not image.tags:
+        return len(repositories) > 1
+    return len(image.tags) > 1 or not repositories <= {image.tags[0].rpartition(":")[0]}
+
+
+def _spoken(image: Image) -> str:
+    return ", ".join(reference.parse(name).familiar for name in image.names)
 
 
 def _names_going(image: Image, name: str) -> list[str]:
@@ -78,18 +105,24 @@ def _name_meant(image: Image, wanted: str) -> str:
     return f"{meant.name}@{meant.digest}" if meant.digest else str(meant)
 
 
-def _check_use(location: Location, image: Image, wanted: str, *, force: bool) -> None:
-    for container_id, name, running in image_use.containers_of(location, image.id):
-        if running:
-            raise Conflict(
-                f"cannot remove image {wanted}: it is being used by the running container {name or container_id[:12]}; "
-                "stop and remove that first"
-            )
+def _check_use(location: Location, image: Image, wanted: str, *, force: bool, named: bool) -> bool:
+    """Whether a running container uses the image, so that only its name may go.
+
+    Raises:
+        Conflict: nothing of it may go.
+    """
+    containers = image_use.containers_of(location, image.id)
+    # The running ones first: they say more.
+    for container_id, name, running in sorted(containers, key=lambda each: not each[2]):
+        user = f"{'running' if running else 'stopped'} container {name or container_id[:12]}"
+        if running and not named:
+            raise Conflict(f"cannot remove image {wanted}: the {user} uses it; stop and remove that first")
         if not force:
-            raise Conflict(
-                f"cannot remove image {wanted}: it is being used by the stopped container {name or container_id[:12]}; "
-                "remove that first or use --force"
-            )
+            what = f"the name {wanted}, the image's last" if named else f"image {wanted}"
+            raise Conflict(f"cannot remove {what}: the {user} uses it; remove that first or use --force")
+        if running:
+            return True
+    return False
 
 
 def prune(location: Location, images: ImageStore, chosen: Sequence[Image], *, downloads: bool = False) -> Removed:

@@ -46,11 +46,14 @@ def containers_of(location: Location, image_id: str) -> list[tuple[str, str, boo
     Raises:
         OrlopError: a container's record is damaged, so that what it uses is not known.
     """
-    return [
-        (target.id, str(record["Name"]), target.state()["Running"])
-        for target, record in _records(location)
-        if record["Image"] == image_id
-    ]
+    found = []
+    for target, record in _records(location):
+        if record["Image"] == image_id:
+            try:
+                found.append((target.id, str(record["Name"]), bool(target.state()["Running"])))
+            except NotFound:
+                continue  # removed meanwhile
+    return found
 
 
 def _records(location: Location) -> Iterator[tuple[container.Container, dict[str, Any]]]:

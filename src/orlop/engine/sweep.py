@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orlop.engine import image_use
-from orlop.errors import DigestMismatch, InvalidArchive, InvalidImage, OrlopError, Unsupported
+from orlop.errors import DigestMismatch, InsufficientSpace, InvalidArchive, InvalidImage, OrlopError, Unsupported
 from orlop.images import index, reachable
 from orlop.storage import collect
 
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from orlop.engine.location import Location
     from orlop.images.store import Image, ImageStore
     from orlop.storage.collect import Marked, Swept
+
+
+#: Errors after which trying again brings the same.
+_FINAL = (DigestMismatch, InsufficientSpace, InvalidArchive, InvalidImage, Unsupported)
 
 
 def everything(location: Location, images: ImageStore, *, downloads: bool = False) -> Swept:
@@ -53,26 +57,40 @@ def blobs(location: Location, images: ImageStore, digests: Collection[str]) -> S
     return collect.sweep(images.storage, lambda: _marked(location, images), blobs=digests, snapshots=())
 
 
-class after_failure:  # noqa: N801 - used like a function, as contextlib's are
-    """``with after_failure(location, images):`` what was refused leaves nothing behind.
+class after_change:  # noqa: N801 - used like a function, as contextlib's are
+    """``with after_change(location, images):`` what fails leaves nothing behind, and what was replaced goes.
 
-    What was merely interrupted stays for a day, so that the next attempt goes on from there.
+    With ``resumable`` only what was refused, or had no space, leaves nothing behind: where it was merely interrupted the
+    next attempt goes on from there. Replaced are manifests: an image gets another one when it is pushed or loaded with
+    its layers compressed otherwise.
+
+    Raises:
+        OrlopError: the index of images is damaged.
     """
 
-    __slots__ = ("_images", "_location")
+    __slots__ = ("_before", "_images", "_location", "_resumable")
 
-    def __init__(self, location: Location, images: ImageStore) -> None:
+    def __init__(self, location: Location, images: ImageStore, *, resumable: bool = False) -> None:
         self._location = location
+        self._resumable = resumable
         self._images = images
+        self._before: set[str] = set()
 
     def __enter__(self) -> None:
-        return
+        self._before = self._images.manifests()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(error, (DigestMismatch, InvalidArchive, InvalidImage, Unsupported)):
-            everything(self._location, self._images)
+        if error is None:
+            gone = self._before - self._images.manifests()
+            if gone:
+                blobs(self._location, self._images, reachable.blobs_of(self._images.storage.blobs, gone))
+        elif isinstance(error, _FINAL) or not self._resumable:
+            try:
+                everything(self._location, self._images)
+            except (OrlopError, OSError):
+                pass  # what went wrong first is what the user has to know; the next sweep tells of this
 
 
 def _marked(location: Location, images: ImageStore) -> Marked:

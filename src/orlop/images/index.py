@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
+    from orlop.images.manifest import Manifest
+
 INDEX_FILE = "index.json"
 LOCK_FILE = "index.lock"
 INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
@@ -88,6 +90,14 @@ class Entry:
             layers=self.layers,
             added=self.added,
         )
+
+    def with_manifest(self, manifest: Manifest) -> Entry:
+        """The same image under the same name, by another manifest of it."""
+        made = self.named(self.name)
+        made.digest = manifest.digest
+        made.size = len(manifest.data)
+        made.media_type = manifest.media_type
+        return made
 
     def descriptor(self) -> dict[str, Any]:
         """The entry as it stands in the file."""

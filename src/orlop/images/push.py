@@ -7,7 +7,7 @@ of its own for that, and keeps it, so that the next push finds the work done.
 from __future__ import annotations
 
 from orlop.errors import InvalidReference, NotFound
-from orlop.images import compression, install, reference, unpack
+from orlop.images import compression, reference, unpack
 from orlop.images import progress as words
 from orlop.images.progress import Quiet
 
@@ -57,7 +57,7 @@ def push(images: ImageStore, name: Reference, progress: Progress | None = None) 
         upload.blob(chosen.config, "")
         digest = registry.put_manifest(name.path, name.tag, chosen.data, chosen.media_type)
         progress.say(f"{name.tag}: digest: {digest} size: {len(chosen.data)}")
-        install.publish(images, chosen, image.config, [str(name), str(name.pinned(digest))])
+        images.pushed(image, chosen, str(name.pinned(digest)))
         return digest
 
 

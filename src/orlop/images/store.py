@@ -156,6 +156,29 @@ class ImageStore:
             chosen = next(each for each in reversed(change.entries) if each.id == entry.id)
             return self._whole(change.entries, chosen)
 
+    def manifests(self) -> set[str]:
+        """The digests of all images' manifests."""
+        return {each.digest for each in index.read(self._directory)}
+
+    def pushed(self, image: Image, manifest: Manifest, name: str) -> None:
+        """Note that an image is in a registry: by a manifest, under a ``name`` that has its digest.
+
+        If it was pushed by another manifest than it has here, since its layers had to be compressed, then that is its
+        manifest here too from now on. An image that was removed meanwhile stays so.
+        """
+        with index.Change(self._directory) as change:
+            known = [each for each in change.entries if each.id == image.id]
+            if not known:
+                return
+            change.entries = [
+                each.with_manifest(manifest)
+                if each.id == image.id and each.digest == image.manifest and "@" not in each.name
+                else each
+                for each in change.entries
+            ]
+            _put(change, known[0].with_manifest(manifest).named(name))
+            change.save()
+
     def tag(self, image: Image, name: str) -> None:
         """Give an image a further name, taking it from the image that has it.
 
@@ -200,7 +223,7 @@ class ImageStore:
                 raise NotFound(f"no such image: {image_id}")
             change.entries = [each for each in change.entries if each.id != image_id]
             change.save()
-            return [each.name for each in gone if each.name]
+            return Image(self.storage, gone).names
 
 
 def _put(change: index.Change, entry: Entry) -> None:

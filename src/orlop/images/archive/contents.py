@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import posixpath
 
-from orlop.errors import InvalidArchive
+from orlop.errors import InvalidArchive, Unsupported
 from orlop.storage import digest as digests
 from orlop.storage.layers import compress, decompress, tar_reader
 from orlop.storage.layers.limits import DEFAULT
@@ -239,17 +239,26 @@ def of_stream(blobs: Blobs, lease: Lease, source: int, name: str) -> Contents:
     if not head:
         raise InvalidArchive(f"{name} is empty: it is no archive of images")
     found = Contents(blobs, lease, name)
-    pieces = decompress.chunks(head, source, codec(head), DEFAULT, _free(blobs))
+    pieces = decompress.chunks(head, source, codec(head, name), DEFAULT, _free(blobs))
     stream = Stream(pieces, None)
     try:
         _read(found, blobs, lease, stream)
+    except InvalidArchive as error:
+        raise about(error, name) from None
     finally:
         stream.close()
     return found
 
 
-def codec(head: bytes) -> decompress.Codec | None:
+def about(error: InvalidArchive, name: str) -> InvalidArchive:
+    """The same error of an archive that is no layer."""
+    return InvalidArchive(str(error).replace("the layer", name, 1))
+
+
+def codec(head: bytes, name: str) -> decompress.Codec | None:
     """How to read data that begins like this: as layers, and also xz and bzip2, which file systems' archives often are.
+
+    ``name`` is what errors call the archive.
 
     Raises:
         Unsupported: it is compressed with something else.
@@ -263,7 +272,11 @@ def codec(head: bytes) -> decompress.Codec | None:
             import bz2
 
             return decompress.Codec(kind, bz2.BZ2Decompressor, OSError)
-    return decompress.codec(decompress.detect(head))
+    try:
+        return decompress.codec(decompress.detect(head))
+    except Unsupported as error:
+        reason = str(error).replace("the layer", name, 1).replace("use gzip or zstd", "use gzip, zstd, xz or bzip2")
+        raise Unsupported(reason) from None
 
 
 def _free(blobs: Blobs) -> int:

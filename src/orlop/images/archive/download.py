@@ -6,7 +6,7 @@ import os
 import threading
 
 from orlop import third_party
-from orlop.errors import NotFound, RegistryError
+from orlop.errors import InvalidArgument, NotFound, RegistryError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ class opened:  # noqa: N801 - used like a function, as contextlib's are
     """``with opened(source) as descriptor:``, where ``source`` is a path or an ``http://`` or ``https://`` URL.
 
     Raises:
+        InvalidArgument: it is a directory.
         NotFound: there is no such file, or the server has nothing there.
         RegistryError: the server refuses, cannot be reached, or ends the connection early.
         OSError: the file cannot be read.
@@ -37,6 +38,8 @@ class opened:  # noqa: N801 - used like a function, as contextlib's are
         if self._source.startswith(("http://", "https://")):
             self._descriptor = self._begin()
         else:
+            if os.path.isdir(self._source):
+                raise InvalidArgument(f"{self._source} is a directory: import its archive, made with 'tar -C DIR -c .'")
             try:
                 self._descriptor = os.open(self._source, os.O_RDONLY | os.O_CLOEXEC)
             except FileNotFoundError:

@@ -69,7 +69,7 @@ def image_of(
     storage.prepare()
     with storage.leases.take() as lease:
         layer = _layer(storage.blobs, lease, source, name, complete)
-        made.diff_ids = [_unpack(storage, lease, layer)]
+        made.diff_ids = [_unpack(storage, lease, layer, name)]
         made.created = description.created or clock.now()
         made.history = [config.History(made.created, comment=description.comment)]
         data = made.to_bytes()
@@ -79,13 +79,16 @@ def image_of(
         return install.install(images, manifest.make_manifest(descriptor, [layer]), names, lease, name=name)
 
 
-def _unpack(storage: Storage, lease: Lease, layer: manifest.Descriptor) -> str:
+def _unpack(storage: Storage, lease: Lease, layer: manifest.Descriptor, name: str) -> str:
     """Make the snapshot of an only layer, whose name is the layer's DIFF ID, and return that."""
     key = lease.temporary_key()
     storage.snapshots.prepare(key)
     source = storage.blobs.open(layer.digest)
     try:
-        applied = apply.apply(source, storage.snapshots.unpack_target(key))
+        try:
+            applied = apply.apply(source, storage.snapshots.unpack_target(key))
+        except InvalidArchive as error:
+            raise contents.about(error, name) from None
         lease.hold_snapshot(applied.diff_id)
         storage.snapshots.commit(applied.diff_id, key)
     except Conflict:
@@ -107,7 +110,7 @@ def _layer(
         if complete is not None:
             complete()
         raise InvalidArchive(f"{name} is empty: it is no archive of a file system")
-    codec = contents.codec(head)
+    codec = contents.codec(head, name)
     kind = codec.kind if codec is not None else compress.NONE
     with blobs.writer() as writer:
         if kind in (compress.NONE, decompress.GZIP, decompress.ZSTD):
@@ -116,8 +119,11 @@ def _layer(
                 writer.write(data)
         else:
             free = os.statvfs(blobs.directory)
-            for piece in decompress.chunks(head, source, codec, DEFAULT, free.f_bavail * free.f_frsize):
-                writer.write(piece)
+            try:
+                for piece in decompress.chunks(head, source, codec, DEFAULT, free.f_bavail * free.f_frsize):
+                    writer.write(piece)
+            except InvalidArchive as error:
+                raise contents.about(error, name) from None
             kind = compress.NONE
         if complete is not None:
             complete()

@@ -87,6 +87,11 @@ def _images(contents: Contents, lease: Lease, wanted: Platform) -> list[_Found]:
         if docker is not None:
             _give_docker_s_names(contents, found, docker)
         return found
+    if isinstance(docker, dict) and "layers" in docker:
+        raise InvalidArchive(
+            f"{contents.name} is an image in the form of 'skopeo copy … dir:' or 'podman save --format docker-dir', "
+            "which has no names: save it as oci-dir, oci-archive or docker-archive"
+        )
     if docker is None:
         raise InvalidArchive(
             f"{contents.name} is no archive of images: it has neither index.json nor manifest.json; "
