@@ -279,9 +279,9 @@ class _Walk:
         differs = self._links.differs(about)
         if differs is None:
             differs = not self._comparison.same(about, level.descriptor, before, level.parent, name)
-            if not differs and before.st_nlink > 1:
-                # Copying a file up, overlay parts it from its other names, of which an upper directory knows nothing.
-                differs = bool(self._source.marks) or self._links.is_split(before)
+            # Copying a file up, overlay parts it from its other names. Where that is all that has happened to it, a
+            # layer leaves it with them, as it would be on any other file system.
+            differs = differs or (not self._source.marks and self._links.is_split(before))
         return MODIFIED if differs else ""
 
     def _is_nothing(self, about: os.stat_result) -> bool:
