@@ -91,7 +91,7 @@ def read_config(path: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise InvalidArgument(f"the credentials in {path} cannot be read: it is not a JSON object")
     for key in ("auths", "credHelpers"):
-        if not isinstance(document.get(key) or {}, dict):
+        if document.get(key) is not None and not isinstance(document[key], dict):
             raise InvalidArgument(f"{key} in {path} is not a JSON object")
     return document
 

@@ -226,4 +226,7 @@ def _check_mirror(url: str, where: str) -> None:
     scheme, separator, rest = url.rpartition("://")
     if separator and scheme not in ("https", "http"):
         raise InvalidArgument(f'the mirror "{url}" of {where} must be of http or https')
-    host_and_port(rest.partition("/")[0], scheme)
+    try:
+        host_and_port(rest.partition("/")[0], scheme)
+    except InvalidArgument as error:
+        raise InvalidArgument(f'the mirror "{url}" of {where} cannot be used: {error}') from None
