@@ -62,9 +62,15 @@ def test_hundreds_of_layers_are_one_tree_that_can_be_written_to(tmp_path: Path) 
 def test_more_layers_than_the_kernel_stacks_are_refused(tmp_path: Path) -> None:
     snapshots = open_overlay(tmp_path / "snapshots")
     top = stack(snapshots, 500)
-    with pytest.raises(Unsupported, match="500 layers are too many for overlay: the kernel stacks at most 500"):
+    with mounts.attached(snapshots.mounts(top)) as root:
+        assert len(os.listdir(root)) == 500
+    with pytest.raises(Unsupported, match=f"nothing can be made upon {top}: it has 500 layers, and overlay takes 499"):
         snapshots.prepare("key", top)
     assert not snapshots.has("key")
+    snapshots.prepare("independent")
+    with pytest.raises(Unsupported, match="it has 500 layers"):
+        snapshots.commit(FIRST, "independent", parent=top)
+    snapshots.remove("independent")
     assert set(os.listdir(snapshots.directory)) == {".empty", *(info.name for info in snapshots.walk())}
 
 

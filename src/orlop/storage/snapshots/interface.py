@@ -151,6 +151,7 @@ class Snapshots:
         Raises:
             Conflict: the key exists.
             NotFound: the parent does not exist.
+            Unsupported: the parent consists of more layers than the driver can have.
         """
         raise NotImplementedError
 
@@ -186,6 +187,7 @@ class Snapshots:
             Conflict: the name exists; the active snapshot is as it was (but may have got its ``parent``).
             NotFound: the key or the parent does not exist.
             InvalidArgument: the key is a view, the name is no digest, or ``parent`` is given where it cannot be.
+            Unsupported: ``parent`` consists of more layers than the driver can have.
         """
         raise NotImplementedError
 

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from orlop.storage.snapshots.interface import Usage
 
-#: OVL_MAX_STACK of fs/overlayfs/params.h.
-_MOST_LAYERS = 500
+#: OVL_MAX_STACK of fs/overlayfs/params.h is 500; one of them is what is made upon these.
+_MOST_LAYERS = 499
 
 _OPTIONS = ["redirect_dir=nofollow", "metacopy=off", "index=off"]
 _OWN_ATTRIBUTES = ("trusted.overlay.", "user.overlay.")
@@ -58,12 +58,16 @@ class Overlay(SnapshotDirectory):
         super().set_up(directory)
         os.makedirs(f"{directory}/{_EMPTY}", 0o700, exist_ok=True)
 
+    def _layers_on(self, parent: str) -> list[str]:
+        layers = super()._layers_on(parent)
+        if len(layers) > _MOST_LAYERS:
+            raise Unsupported(
+                f"nothing can be made upon {parent}: it has {len(layers)} layers, and overlay takes {_MOST_LAYERS}"
+            )
+        return layers
+
     def _tree_made(self, place: str, record: dict[str, Any]) -> None:
         layers = record["layers"]
-        if len(layers) >= _MOST_LAYERS:
-            raise Unsupported(
-                f"{len(layers)} layers are too many for overlay: the kernel stacks at most {_MOST_LAYERS}"
-            )
         if record["kind"] == interface.VIEW:
             return
         own = f"{place}/fs"
