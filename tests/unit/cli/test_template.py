@@ -101,6 +101,7 @@ def test_what_docker_refuses_is_refused(format_: str) -> None:
         ("{{.Id .Binds}}", "column 3: .Id takes no arguments"),
         ("{{.Id | 3}}", 'column 9: expected a function after "|", found "3"'),
         ("{{$x}}", "column 3: variable $x was not declared"),
+        ("{{range $x := .Empty}}{{else}}{{$x}}{{end}}", "column 33: variable $x was not declared"),
         ("{{split .Id}}", "column 3: split takes 2 arguments, not 1"),
         ('{{define "x"}}{{end}}', "define is not one of the actions that orlop has"),
         ("{{call .Id}}", "function call is not one of those that orlop has"),

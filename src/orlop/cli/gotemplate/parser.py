@@ -96,6 +96,8 @@ class _Parser:
         self._ranges += is_range
         body, end = self.block()
         self._ranges -= is_range
+        if is_range:
+            del self._variables[known:]  # without an element they have no value
         otherwise = self._otherwise(keyword, end)
         del self._variables[known:]
         if is_range:
