@@ -12,7 +12,7 @@ from orlop.storage.collect import Marked
 from orlop.storage.store import Storage
 
 SOURCE = Path(__file__).parents[3] / "src"
-ROUNDS = 120
+ROUNDS = 80
 
 #: What all of these processes know: an image is some blobs and a chain of snapshots, shared with other images; a file in
 #: ``references`` names them, and appears by one rename.
