@@ -109,8 +109,11 @@ def unpack(
     from concurrent.futures import ThreadPoolExecutor
 
     unpacking = _Unpacking(storage, lease, fetch, progress)
-    for layer in layers:
-        if unpacking.is_there(layer):
+    there = [unpacking.is_there(layer) for layer in layers]
+    if all(there):
+        return
+    for layer, is_there in zip(layers, there, strict=True):
+        if is_there:
             progress.update(layer.short, words.EXISTS)
         elif fetch is not None:
             progress.update(layer.short, words.PULLING)
