@@ -13,10 +13,13 @@ from orlop.errors import InvalidArchive
 _CHARSETS = (b"ISO-IR 10646 2000 UTF-8", b"BINARY", b"")
 #: In these no NUL can be, since no system call could be given the rest.
 _TEXTS = (b"path", b"linkpath", b"GNU.sparse.name")
+_ATTRIBUTE = b"SCHILY.xattr."
 
 
 def parse(data: bytes, records: dict[bytes, bytes]) -> None:
-    """Add the records in an extended header's data to ``records``; an empty value takes one away.
+    """Add the records in an extended header's data to ``records``; an empty value takes one away, but an attribute's.
+
+    Extended attributes can be empty, and programs that write them so mean just that.
 
     GNU's first form of sparse files repeats two keys for each piece (``GNU.sparse.offset`` and ``.numbytes``); they are
     returned as the second form has them, as ``GNU.sparse.map``.
@@ -50,7 +53,7 @@ def parse(data: bytes, records: dict[bytes, bytes]) -> None:
             if key != wanted or b"," in value:
                 raise InvalidArchive("an extended header has a malformed map of a sparse file")
             pieces.append(value)
-        elif value:
+        elif value or key.startswith(_ATTRIBUTE):
             records[key] = value
         else:
             records.pop(key, None)
@@ -69,8 +72,8 @@ def extended_attributes(records: dict[bytes, bytes]) -> list[tuple[str, bytes]]:
         if key.startswith(b"LIBARCHIVE.xattr."):
             name, content = _libarchive(key[17:], value)
             found.setdefault(name, content)
-        elif key.startswith(b"SCHILY.xattr."):
-            found[key[13:]] = value
+        elif key.startswith(_ATTRIBUTE):
+            found[key[len(_ATTRIBUTE) :]] = value
     return [(name.decode("utf-8", "surrogateescape"), value) for name, value in found.items()]
 
 
