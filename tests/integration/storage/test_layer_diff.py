@@ -1,0 +1,212 @@
+"""A layer says all that differs between two trees, whichever driver keeps them, and always in the same bytes."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
+from orlop.linux import mount
+from orlop.storage import mounts
+from orlop.storage.blobs import Blobs
+from orlop.storage.layers import apply, diff, inherit, tar_writer
+from orlop.storage.layers.changes import Source, walk
+
+from . import random_trees
+from .conftest import ROOTLESS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from orlop.storage.mounts import Mount
+    from orlop.storage.snapshots.directory import SnapshotDirectory
+
+    from .random_trees import Operation
+
+pytestmark = pytest.mark.skipif(
+    os.geteuid() != 0, reason="needs root: mounts an overlay, and makes files of all owners"
+)
+
+MARKS = "user.overlay." if ROOTLESS else "trusted.overlay."
+#: ORLOP_TEST_EXAMPLES multiplies what a quick run tries.
+MORE = int(os.environ.get("ORLOP_TEST_EXAMPLES", "1"))
+
+
+@contextlib.contextmanager
+def opened(path: str) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def layer(source: Source) -> bytes:
+    content = io.BytesIO()
+    archive = tar_writer.TarWriter(content)
+    diff.write(walk(source), archive)
+    archive.finish()
+    return content.getvalue()
+
+
+def layer_of_trees(tree: str, parent: str) -> bytes:
+    with opened(tree) as directory, opened(parent) as other:
+        return layer(Source(directory, other))
+
+
+def names(content: bytes) -> list[str]:
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        return archive.getnames()
+
+
+class Overlay:
+    """A tree that is mounted over a parent's, and a plain copy of that parent beside it."""
+
+    def __init__(self, place: str) -> None:
+        self.place = place
+        self.lower, self.upper, self.plain = (f"{place}/{name}" for name in ("lower", "upper", "plain"))
+        for path in (self.lower, self.upper, self.plain, f"{place}/work"):
+            os.mkdir(path)
+
+    @contextlib.contextmanager
+    def mounted(self) -> Iterator[str]:
+        """The merged tree's path."""
+        shutil.copystat(self.lower, self.upper)
+        about = os.stat(self.lower)
+        os.chown(self.upper, about.st_uid, about.st_gid)
+        options = [f"lowerdir={self.lower}", f"upperdir={self.upper}", f"workdir={self.place}/work"]
+        options += ["redirect_dir=off", "metacopy=off", *(["userxattr"] if ROOTLESS else [])]
+        root = mount.new("overlay", "overlay", data=options)
+        try:
+            yield f"/proc/self/fd/{root}/."
+        finally:
+            os.close(root)
+
+    def layer(self) -> bytes:
+        with opened(self.upper) as upper, opened(self.lower) as lower:
+            return layer(Source(upper, lower, marks=MARKS))
+
+
+@contextlib.contextmanager
+def overlay() -> Iterator[Overlay]:
+    with tempfile.TemporaryDirectory(prefix="orlop-diff-") as place:
+        yield Overlay(place)
+
+
+@settings(max_examples=60 * MORE, deadline=None)
+@given(random_trees.operations, random_trees.operations)
+def test_an_overlay_and_two_trees_give_the_same_layer_and_it_says_everything(
+    first: list[Operation], then: list[Operation]
+) -> None:
+    with overlay() as place:
+        random_trees.change([place.lower, place.plain], first)
+        for root in (place.lower, place.plain):
+            random_trees.settle(root, "first")
+        before = random_trees.describe(place.lower)
+        assert random_trees.describe(place.plain) == before
+        with place.mounted() as merged:
+            random_trees.change([merged, place.plain], then)
+            for root in (merged, place.plain):
+                random_trees.settle(root, "then")
+            after = random_trees.describe(merged)
+            assert random_trees.describe(place.plain) == after
+        made = place.layer()
+        assert made == layer_of_trees(place.plain, place.lower)
+        assert random_trees.apply_on_paper(before, made) == after
+
+
+class Drawn:
+    """One snapshot after the other, of a driver, and what plain directories say that its layers should be."""
+
+    def __init__(self, snapshots: SnapshotDirectory, place: str) -> None:
+        self.snapshots = snapshots
+        self.place = place
+        self.blobs = Blobs(f"{place}/images")
+        self.blobs.prepare()
+        self.plain = f"{place}/plain"
+        self.before = f"{place}/before"
+        os.mkdir(self.plain, 0o755)
+        os.mkdir(self.before)
+        self.parent = ""
+        self.made = 0
+
+    def next(self, operations: Sequence[Operation]) -> bytes:
+        """Change the tree, make its layer, unpack that on the parent, and commit the result; returns the layer."""
+        key, again = f"changed-{self.made}", f"again-{self.made}"
+        writable = self.snapshots.prepare(key, self.parent)
+        with mounts.attached(writable) as root:
+            merged = f"/proc/self/fd/{root}/."
+            if not self.parent:
+                os.utime(merged, (1, 1))
+                os.utime(self.plain, (1, 1))
+            random_trees.change([merged, self.plain], list(operations))
+            for tree in (merged, self.plain):
+                random_trees.settle(tree, key)
+            after = random_trees.describe(merged)
+        assert random_trees.describe(self.plain) == after
+        made = diff.create(self.snapshots.diff_base(key), self.blobs, "")
+        mounted = self.unpack(made.digest, again)
+        assert self.described(mounted) == after
+        assert diff.create(self.snapshots.diff_base(again), self.blobs, "").digest == made.digest
+        self.snapshots.remove(key)
+        self.parent = "sha256:" + f"{self.made:064x}"
+        self.snapshots.commit(self.parent, again)
+        self.made += 1
+        return self.blobs.read(made.digest, 1 << 26)
+
+    def unpack(self, blob: str, key: str) -> list[Mount]:
+        mounted = self.snapshots.prepare(key, self.parent)
+        target = self.snapshots.unpack_target(key)
+        source = self.blobs.open(blob)
+        try:
+            applied = apply.apply(source, target)
+        finally:
+            os.close(source)
+        if target.form == "overlay":
+            # All parents are in a layer, but an empty one does not even name the root.
+            assert applied.implicit_directories == ([] if applied.entries else [b""])
+        if self.parent and target.form == "overlay":
+            inherit.metadata(self.snapshots.mounts(self.parent), target.path, applied.implicit_directories)
+        assert applied.warnings == []
+        return mounted
+
+    def described(self, mounted: list[Mount]) -> random_trees.Description:
+        with mounts.attached(mounted) as root:
+            return random_trees.describe(f"/proc/self/fd/{root}/.")
+
+    def forget(self) -> None:
+        self.snapshots.discard(info.name for info in self.snapshots.walk())
+        self.snapshots.cleanup()
+
+
+@settings(
+    max_examples=10 * MORE,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    phases=[Phase.generate],  # to shrink what fails takes minutes
+)
+@given(random_trees.operations, random_trees.operations, random_trees.operations)
+def test_layers_of_every_driver_unpack_to_the_same_tree_and_are_the_same_again(
+    snapshots: SnapshotDirectory, first: list[Operation], second: list[Operation], third: list[Operation]
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="orlop-diff-") as place:
+        drawn = Drawn(snapshots, place)
+        try:
+            for operations in (first, second, third):
+                made = drawn.next(operations)
+                if drawn.made > 1:
+                    assert made == layer_of_trees(drawn.plain, drawn.before)
+                random_trees.remove_sockets(drawn.plain)
+                shutil.rmtree(drawn.before)
+                subprocess.run(["cp", "-a", drawn.plain, drawn.before], check=True)
+        finally:
+            drawn.forget()
