@@ -84,24 +84,26 @@ def prepare(
     if not volumes:
         return
     os.mkdir(f"{aside}/{_ASIDE}", 0o700)
-    targets = []
+    places = {}
     for each in volumes:
-        os.mkdir(f"{aside}/{_ASIDE}/{each['Name']}", 0o700)
-        target = f"{aside}/{_ASIDE}/{each['Name']}/_data"
-        os.mkdir(target)
-        os.chmod(target, 0o755)
-        targets.append((each["Destination"], target))
+        place = f"{aside}/{_ASIDE}/{each['Name']}"
+        os.mkdir(place, 0o700)
+        places[each["Destination"]] = place
     if root_mounts and location.rootless:
         from orlop.engine import own_namespace
 
-        own_namespace.run(lambda: _fill(targets, root_mounts, ""))
+        own_namespace.run(lambda: _fill(places, root_mounts, ""))
     elif root_mounts or directory:
-        _fill(targets, root_mounts, directory)
+        _fill(places, root_mounts, directory)
+    for place in places.values():
+        if not os.path.isdir(f"{place}/_data"):
+            os.mkdir(f"{place}/_data")
+            os.chmod(f"{place}/_data", 0o755)
 
 
-def _fill(targets: list[tuple[str, str]], root_mounts: Sequence[Mount], directory: str) -> None:
+def _fill(places: dict[str, str], root_mounts: Sequence[Mount], directory: str) -> None:
     from orlop.linux import path
-    from orlop.runtime import copy_up
+    from orlop.storage import copying
     from orlop.storage import mounts as snapshots
 
     if root_mounts:
@@ -109,20 +111,19 @@ def _fill(targets: list[tuple[str, str]], root_mounts: Sequence[Mount], director
     else:
         root = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        for destination, target in targets:
+        for destination, place in places.items():
             try:
                 source = path.open_in_root(root, destination, os.O_PATH | os.O_DIRECTORY)
             except (FileNotFoundError, NotADirectoryError):
                 continue  # the image has nothing there, or what starting the container will refuse to mount on
-            into = os.open(target, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
-                copy_up.copy(source, into)
+                copying.copy_tree(f"/proc/self/fd/{source}/.", f"{place}/_data", links=f"{place}/links")
             finally:
                 os.close(source)
-                os.close(into)
-    except (OSError, RecursionError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise OrlopError(f"cannot copy what the image has at {destination} into a volume: {reason}") from None
+    except OSError as error:
+        raise OrlopError(
+            f"cannot copy what the image has at {destination} into a volume: {error.strerror or error}"
+        ) from None
     finally:
         os.close(root)
 
