@@ -34,6 +34,7 @@ class HostileServer:
     ) -> None:
         self.answer: Callable[[Request, Any], Any] = answer or (lambda _request, _handler: (404, {}, b""))
         self.requests: list[Request] = []
+        self.arrived = threading.Event()
         self.ending = threading.Event()
         outer = self
 
@@ -43,6 +44,7 @@ class HostileServer:
             def _serve(self) -> None:
                 request = Request(self)
                 outer.requests.append(request)
+                outer.arrived.set()
                 try:
                     made = outer.answer(request, self)
                     if made is not None:

@@ -6,6 +6,7 @@ import gzip
 import io
 import os
 import ssl
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -380,6 +381,25 @@ def test_a_server_that_says_nothing_is_given_up(serve: Serve, connect: Connect) 
     server: HostileServer = serve(lambda _r, _h: server.ending.wait(60) and None)
     with pytest.raises(Unreachable, match="does not answer in time"):
         connect(server, attempts=1).manifest("a/b", "1")
+
+
+def test_closing_a_registry_wakes_who_waits_for_a_silent_server(serve: Serve, connect: Connect) -> None:
+    server: HostileServer = serve(lambda _r, _h: server.ending.wait(60) and None)
+    registry = connect(server, read_timeout=60)
+    errors: list[str] = []
+
+    def ask() -> None:
+        try:
+            registry.manifest("a/b", "1")
+        except RegistryError as error:
+            errors.append(str(error))
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    assert server.arrived.wait(30)
+    registry.close()
+    thread.join(30)
+    assert errors == ["the transfer was given up"]
 
 
 def test_a_server_that_dribbles_its_headers_is_given_up(serve: Serve, connect: Connect) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from orlop.errors import DigestMismatch, InvalidReference, NotFound, Unauthorized, Unsupported
+from orlop.errors import DigestMismatch, InvalidReference, NotFound, RegistryError, Unauthorized, Unsupported
 from orlop.images import media_types
 from orlop.images.manifest import Descriptor, Manifest, make_index, make_manifest, parse
 from orlop.images.platform import Platform, choose
@@ -306,7 +306,7 @@ def test_credentials_of_the_configuration_open_a_registry_with_passwords(
 ) -> None:
     from tests.integration.images.servers import PASSWORD, USER
 
-    with pytest.raises(Unauthorized, match="wants other credentials, or some"):
+    with pytest.raises(Unauthorized, match="wants credentials for it"):
         connect(password_server.authority).manifest("a", "1")
     auth = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
     os.mkdir(f"{home['HOME']}/.docker")
@@ -314,3 +314,49 @@ def test_credentials_of_the_configuration_open_a_registry_with_passwords(
         json.dump({"auths": {password_server.authority: {"auth": auth}}}, file)
     image = push_image(connect(password_server.authority), "test/private", "1")
     assert connect(password_server.authority).manifest("test/private", "1")[2] == image.digest
+
+
+def test_requests_share_a_connection(plain_server: Server, registry: Registry) -> None:
+    image = push_image(registry, "test/shared", "1")
+    manager = registry.endpoint.connections._pool(registry.endpoint.origin)
+    made: list[Any] = [manager.pools[key] for key in manager.pools.keys()]  # noqa: SIM118 - it cannot be iterated over
+    before = [each.num_connections for each in made]
+    for _ in range(3):
+        registry.manifest("test/shared", image.digest)
+        registry.resolve(parse_reference(f"{registry.domain}/test/shared:1"))
+        with registry.blob("test/shared", image.layers[0].digest) as stream:
+            assert b"".join(stream)
+        assert not registry.has_manifest("test/shared", "2")
+    assert [each.num_connections for each in made] == before == [1]
+
+
+def test_closing_a_registry_ends_what_other_threads_wait_for(registry: Registry, blobs: Blobs) -> None:
+    data = os.urandom(32 << 20)
+    descriptor = Descriptor("x/y", push_bytes(registry, "test/close", data), len(data))
+    begun, errors = threading.Event(), []
+
+    class Waiting(Progress):
+        def update(self, identifier: str, action: str, current: int | None = None, total: int | None = None) -> None:
+            assert identifier
+            assert total == len(data)
+            if action.startswith("Downloading") and current:
+                begun.set()
+                closed.wait(30)
+
+    closed = threading.Event()
+
+    def fetch() -> None:
+        try:
+            fetch_blob(registry, "test/close", descriptor, blobs, Waiting())
+        except RegistryError as error:
+            errors.append(str(error))
+
+    thread = threading.Thread(target=fetch)
+    thread.start()
+    assert begun.wait(30)
+    registry.close()
+    closed.set()
+    thread.join(30)
+    assert errors == ["the transfer was given up"]
+    with blobs.ingest(descriptor.digest, len(data)) or pytest.fail("it is there") as ingest:
+        assert ingest.offset > 0

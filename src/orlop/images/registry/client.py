@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 
 from orlop.errors import DigestMismatch, InvalidArgument, InvalidReference, NotFound, RegistryError
 from orlop.images import media_types
-from orlop.images.manifest import LARGEST, Descriptor
+from orlop.images.manifest import LARGEST, Descriptor, parse
 from orlop.images.reference import is_path, is_tag
 from orlop.images.registry.endpoint import Endpoint
 from orlop.images.registry.hosts import RegistryOptions
@@ -91,7 +91,7 @@ class Registry:
 
     def _resolve_whole(self, endpoint: Endpoint, repository: str, wanted: str) -> Descriptor:
         data, media_type, digest = self._manifest(endpoint, repository, wanted)
-        return Descriptor(media_type, digest, len(data))
+        return Descriptor(parse(data, media_type, self._name(repository, wanted)).media_type, digest, len(data))
 
     def manifest(self, repository: str, wanted: str) -> tuple[bytes, str, str]:
         """A manifest or an index by its tag or digest: its bytes, the media type that it came with, and its digest.
@@ -161,7 +161,7 @@ class Registry:
         """Have a blob of another repository of the same registry in this one too; False if that was not possible.
 
         Raises:
-            Unauthorized, RegistryError: the registry does not allow uploads.
+            RegistryError: the registry cannot be reached, or fails.
         """
         from orlop.images.registry.upload import mount
 

@@ -12,6 +12,7 @@ import socket
 import ssl
 import threading
 import time
+import weakref
 from urllib.parse import unquote, urlsplit
 
 from orlop import third_party
@@ -38,6 +39,8 @@ else:
 CHUNK = 256 << 10
 #: The largest document that is read, but for manifests, which have a limit of their own.
 LARGEST_ANSWER = 8 << 20
+#: What is read to the end although nobody wants it: more than that is dearer than a new connection.
+_LITTLE = 64 << 10
 GIVEN_UP = "the transfer was given up"
 _LONGEST_URL = 16 << 10
 #: Less than this many bytes in the time of the read timeout is as good as silence.
@@ -178,12 +181,15 @@ class Answer:
 
     def discard(self) -> None:
         """Read what is left if it is little, so that the connection can be used again."""
-        if 0 <= self.length <= CHUNK or self._response.length_remaining == 0:
-            try:
-                for _ in self.chunks():
-                    continue
-            except RegistryError:
-                return  # the connection is closed then
+        deadline = time.monotonic() + self._connections.options.read_timeout
+        received = 0
+        try:
+            for piece in self.chunks():
+                received += len(piece)
+                if received > _LITTLE or time.monotonic() > deadline:
+                    break
+        except RegistryError:
+            pass  # the connection is closed then
         self.close()
 
     def close(self) -> None:
@@ -245,11 +251,15 @@ class Connections:
         return Answer(self, response, url, origin)
 
     def close(self) -> None:
-        """Close all connections; transfers in other threads end with an error at their next piece."""
+        """Close all connections; what other threads transfer over them ends with an error."""
         self._closed.set()
         with self._lock:
-            for pool in self._pools.values():
-                pool.clear()
+            for manager in self._pools.values():
+                for key in manager.pools.keys():  # noqa: SIM118 - it cannot be iterated over
+                    pool = manager.pools.get(key)
+                    if isinstance(pool, (_PlainPool, _TlsPool)):
+                        pool.abandon()
+                manager.clear()
             self._pools.clear()
 
     @property
@@ -337,8 +347,13 @@ class _Hurry:
 
     def _give_up(self, late: threading.Event) -> None:
         late.set()
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Wake whoever waits for this connection."""
         if self.sock is not None:
             try:
+                # Not the method of a TLS socket, which would take the reader's state away under its hands.
                 socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
             except OSError:
                 return  # it is gone already
@@ -355,11 +370,32 @@ class _TlsConnection(_Hurry, HTTPSConnection):
         self.is_verified = True
 
 
-class _PlainPool(urllib3.HTTPConnectionPool):
+class _Known:
+    """What the pools of both kinds do in addition: know the connections that are in use, to be able to break them."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        self._live: weakref.WeakSet[_Hurry] = weakref.WeakSet()
+        self._live_lock = threading.Lock()
+        super().__init__(*arguments, **settings)
+
+    def _new_conn(self) -> Any:
+        connection = super()._new_conn()  # type: ignore[misc]  # the class beside this one has it
+        with self._live_lock:
+            self._live.add(connection)
+        return connection
+
+    def abandon(self) -> None:
+        """Break all connections."""
+        with self._live_lock:
+            for connection in self._live:
+                connection.abandon()
+
+
+class _PlainPool(_Known, urllib3.HTTPConnectionPool):
     ConnectionCls = _PlainConnection
 
 
-class _TlsPool(urllib3.HTTPSConnectionPool):
+class _TlsPool(_Known, urllib3.HTTPSConnectionPool):
     ConnectionCls = _TlsConnection
 
 
@@ -380,8 +416,10 @@ class _errors:  # noqa: N801 - used as a statement
             if self.connections.is_closed:
                 raise RegistryError(GIVEN_UP) from None
             raise _meaning(error, self.origin) from None
-        if isinstance(error, (ValueError, AttributeError)):  # a header or a URL that cannot be sent; closed meanwhile
-            raise RegistryError(f"the request to {self.origin.authority} failed: {plain(error)}") from error
+        if isinstance(error, (ValueError, AttributeError)) and self.connections.is_closed:
+            raise RegistryError(GIVEN_UP) from None  # its parts went away under its hands
+        if isinstance(error, ValueError):
+            raise RegistryError(f"the request to {self.origin.authority} cannot be sent: {plain(error)}") from error
 
 
 def _meaning(error: Exception, origin: Origin) -> RegistryError:

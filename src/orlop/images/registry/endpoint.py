@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from orlop.errors import InvalidArgument, RegistryError, Unauthorized
+from orlop.errors import InvalidArgument, RegistryError
 from orlop.images.registry import challenge as challenges
 from orlop.images.registry import credentials
 from orlop.images.registry.connections import Connections, Origin, origin_of
@@ -89,35 +89,39 @@ class Endpoint:
             NotFound, Unauthorized, RegistryError: the answer is not of an ``expected`` status, or there is none.
         """
         own = origin_of(url, what) == self.origin
-        refused = ""
-        for round_ in range(3):
-            authorization = self._authorization(repository, scopes, refused) if own else ""
+        authorization = self._authorization(repository, scopes) if own else ""
+        answer = self._send(method, url, headers or {}, body, authorization, attempts=attempts)
+        if answer.status == 401 and own and answer.origin == self.origin and self._learn(answer):
+            # The token has ended before its time, or nothing was known about what to show.
+            again = self._authorization(repository, scopes, refused=authorization)
+            if again not in ("", authorization):
+                answer.discard()
+                answer = self._send(method, url, headers or {}, body, again, attempts=attempts)
+        if answer.status not in expected:
+            raise self.refused(answer, what, repository)
+        return answer
 
-            def once(authorization: str = authorization) -> Answer:
-                return follow(self.connections, method, url, headers or {}, body, authorization)
+    def _send(
+        self, method: str, url: str, headers: Mapping[str, str], body: Body, authorization: str, *, attempts: bool
+    ) -> Answer:
+        def once() -> Answer:
+            return follow(self.connections, method, url, headers, body, authorization)
 
-            answer = persist(self.connections, once, insist=self._has_answered) if attempts else once()
-            self._has_answered = True
-            if answer.status in expected:
-                return answer
-            if answer.status != 401 or not own or answer.origin != self.origin or round_ == 2:
-                break
-            if not self._learn(answer) or self._authorization(repository, scopes, authorization) in ("", authorization):
-                break  # nothing else could be shown
-            refused = authorization
-            answer.discard()
-        raise self.refused(answer, what)
+        answer = persist(self.connections, once, insist=self._has_answered) if attempts else once()
+        self._has_answered = True
+        return answer
 
-    def refused(self, answer: Answer, what: str) -> Exception:
+    def refused(self, answer: Answer, what: str, repository: str = "") -> Exception:
         """The error that an answer means."""
         try:
-            body = answer.body(_LARGEST_REFUSAL, what) if answer.status != 204 else b""
+            body = answer.body(_LARGEST_REFUSAL, what)
         except RegistryError:
             body = b""  # the status says enough
-        error = refusal(answer.status, answer.headers, body, answer.origin.authority, what)
-        if isinstance(error, Unauthorized) and self._challenge is None and answer.status == 401:
-            return Unauthorized(f"{error}; it does not say by which means", status=401, code=error.code)
-        return error
+        help_ = ""
+        if answer.origin == self.origin:
+            name = "" if self.domain == "docker.io" else f" {self.domain}"
+            help_ = "" if self.credential(repository) is not None else f"try 'orlop login{name}'"
+        return refusal(answer.status, answer.headers, body, answer.origin.authority, what, help_)
 
     def close(self) -> None:
         """Close the connections."""
@@ -174,8 +178,8 @@ class Endpoint:
                 return True
         return False
 
-    def _authorization(self, repository: str, scopes: Iterable[str], refused: str) -> str:
-        """The header's value for a request, or an empty text."""
+    def _authorization(self, repository: str, scopes: Iterable[str], refused: str = "") -> str:
+        """The header's value for a request, or an empty text; not the one that was ``refused`` if there is another."""
         challenge = self._challenge
         if challenge is None:
             return ""

@@ -40,15 +40,24 @@ def plain(text: object) -> str:
     return " ".join("".join(each if each.isprintable() else " " for each in words).split())[:_LONGEST]
 
 
-def refusal(status: int, headers: Mapping[str, str], body: bytes, server: str, what: str) -> OrlopError:
-    """The error that an answer means; ``what`` was wanted of the ``server`` begins its sentence."""
+def refusal(
+    status: int, headers: Mapping[str, str], body: bytes, server: str, what: str, help_: str = ""
+) -> OrlopError:
+    """The error that an answer means.
+
+    ``what`` was wanted of the ``server`` begins its sentence; ``help_`` says what whoever showed no credentials can do.
+    """
     code, said = _spoken(body)
     reason = ": ".join(part for part in (code, said) if part)
     detail = f" ({reason})" if reason else ""
     if status == 401:
-        return Unauthorized(f"{what}: {server} wants other credentials, or some{detail}", status=status, code=code)
+        # Many registries answer like this for what they do not have, so that nobody learns what there is.
+        wish = "wants credentials for it" if help_ else "does not accept the credentials for it"
+        advice = f", {help_}" if help_ else ""
+        return Unauthorized(f"{what}: {server} {wish}, or does not have it{detail}{advice}", status=status, code=code)
     if status == 403 or code == "DENIED":
-        return Unauthorized(f"{what}: {server} does not allow it{detail}", status=status, code=code)
+        advice = f", {help_}" if help_ else ""
+        return Unauthorized(f"{what}: {server} does not allow it{detail}{advice}", status=status, code=code)
     if status == 404:
         return NotFound(f"{what}: not found on {server}{detail}")
     if status == 429 or code == "TOOMANYREQUESTS":

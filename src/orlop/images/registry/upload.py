@@ -31,20 +31,23 @@ if TYPE_CHECKING:
             """Let go of it."""
 
 
-_CHUNK = 1 << 20
+#: A piece has to be sent within the connection's timeout, which has to do for slow lines too.
+_CHUNK = 128 << 10
 _OCTETS = {"Content-Type": "application/octet-stream"}
 #: What a server may say when the session is gone, or does not fit what was sent.
 _LOST = (404, 409, 416)
+#: What servers say that do not mount, or not from there.
+_NOT_MOUNTED = (400, 401, 403, 405, 409, 501)
 _AGAIN = (408, 429, 500, 502, 503, 504)
 #: An attempt that brought this much is not counted against the number of attempts.
 _WORTH_WHILE = 1 << 20
 
 
 def mount(endpoint: Endpoint, repository: str, digest: str, from_repository: str, domain: str) -> bool:
-    """Have a blob of another repository in this one too; False if that was not possible.
+    """Have a blob of another repository in this one too; False if that was not possible, for whichever reason.
 
     Raises:
-        Unauthorized, RegistryError: the registry does not allow uploads.
+        RegistryError: the registry cannot be reached, or fails.
     """
     prefix = endpoint.server.prefix
     query = urlencode({"mount": digest, "from": f"{prefix}{from_repository}"})
@@ -52,9 +55,16 @@ def mount(endpoint: Endpoint, repository: str, digest: str, from_repository: str
     scopes = [endpoint.scope(repository, "pull,push"), endpoint.scope(from_repository)]
     url = f"{endpoint.url('blobs/uploads/', repository)}?{query}"
     headers = {"Content-Length": "0"}
-    answer = endpoint.request(
-        "POST", url, what, repository=repository, scopes=scopes, headers=headers, expected=(201, 202)
-    )
+    try:
+        answer = endpoint.request(
+            "POST", url, what, repository=repository, scopes=scopes, headers=headers, expected=(201, 202)
+        )
+    except NotFound:
+        return False
+    except RegistryError as error:
+        if error.status in _NOT_MOUNTED:
+            return False  # an upload will tell whether it is this repository that is not open to us
+        raise
     answer.discard()
     if answer.status == 201:
         return True
