@@ -33,26 +33,13 @@ _ATTRIBUTES = [
 ]
 _TARGETS = ["a", "../outside", "/etc/passwd", "é" * 60]
 
+_WORDS = ["directory", "file", "symlink", "fifo", "device", "socket", "link", "rename", "remove", "empty", "recreate"]
+_WORDS += ["chmod", "chown", "utime", "xattr", "no_xattr", "write", "touch", "same_again"]
 _number = st.integers(0, 1 << 16)
 #: Operations on a tree: what, on which of the things that are there, and how.
 operations = st.lists(
     st.tuples(
-        st.sampled_from(
-            [
-                "directory",
-                "file",
-                "symlink",
-                "fifo",
-                "device",
-                "socket",
-                "link",
-                "rename",
-                "remove",
-                "empty",
-                "recreate",
-            ]
-            + ["chmod", "chown", "utime", "xattr", "no_xattr", "write", "touch", "same_again"]
-        ),
+        st.sampled_from(_WORDS),
         _number,
         _number,
         _number,

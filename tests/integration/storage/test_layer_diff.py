@@ -6,6 +6,7 @@ import contextlib
 import io
 import os
 import shutil
+import stat
 import subprocess
 import tarfile
 import tempfile
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from orlop.linux import mount
-from orlop.storage import mounts
+from orlop.storage import digest, mounts
 from orlop.storage.blobs import Blobs
 from orlop.storage.layers import apply, diff, inherit, tar_writer
 from orlop.storage.layers.changes import Source, walk
@@ -122,6 +123,115 @@ def test_an_overlay_and_two_trees_give_the_same_layer_and_it_says_everything(
         made = place.layer()
         assert made == layer_of_trees(place.plain, place.lower)
         assert random_trees.apply_on_paper(before, made) == after
+
+
+def fill(root: str, *paths: str) -> None:
+    for path in paths:
+        os.makedirs(os.path.dirname(f"{root}/{path}"), exist_ok=True)
+        if not path.endswith("/"):
+            with open(f"{root}/{path}", "x") as file:
+                file.write(path)
+
+
+def test_what_overlay_copies_up_and_does_not_change_is_left_out() -> None:
+    with overlay() as place:
+        fill(place.lower, "directory/file", "directory/other", "gone-again")
+        with place.mounted() as merged:
+            os.chmod(f"{merged}/directory/file", stat.S_IMODE(os.lstat(f"{merged}/directory/file").st_mode))
+        assert os.listdir(f"{place.upper}/directory") == ["file"]
+        assert names(place.layer()) == []
+
+
+def test_a_whiteout_that_hides_nothing_is_left_out() -> None:
+    with overlay() as place:
+        fill(place.lower, "directory/file", "directory/other")
+        with place.mounted() as merged:
+            os.unlink(f"{merged}/directory/file")
+        os.unlink(f"{place.lower}/directory/file")
+        assert os.listdir(f"{place.upper}/directory") == ["file"]
+        assert not [name for name in names(place.layer()) if ".wh." in name]
+
+
+def test_a_directory_that_is_new_hides_nothing_though_overlay_calls_it_opaque() -> None:
+    with overlay() as place:
+        fill(place.lower, "directory/file")
+        with place.mounted() as merged:
+            fill(merged, "directory/new/file")
+        # It does so where layers are not to be changed behind its back (ovl_allow_offline_changes).
+        os.setxattr(f"{place.upper}/directory/new", f"{MARKS}opaque", b"y")
+        assert names(place.layer()) == [".", "directory", "directory/new", "directory/new/file"]
+
+
+def test_a_directory_that_was_made_anew_tells_what_is_gone() -> None:
+    with overlay() as place:
+        fill(place.lower, "all/a", "all/b", "some/a", "some/b", "some/below/c")
+        with place.mounted() as merged:
+            for name in ("all", "some"):
+                shutil.rmtree(f"{merged}/{name}")
+            fill(merged, "all/new", "some/b")
+        assert names(place.layer()) == [
+            *(".", "all", "all/.wh..wh..opq", "all/new"),
+            *("some", "some/.wh.a", "some/.wh.below", "some/b"),
+        ]
+
+
+def test_whiteouts_in_the_form_of_attributes_are_known() -> None:
+    with overlay() as place:
+        for directory in ("marked", "plain"):
+            fill(place.lower, f"{directory}/gone", f"{directory}/kept")
+            os.mkdir(f"{place.upper}/{directory}")
+            with open(f"{place.upper}/{directory}/gone", "x") as file:
+                os.setxattr(file.fileno(), f"{MARKS}whiteout", b"")
+        # Only in layers and directories with this mark overlay looks for them (fs/overlayfs, Linux 6.7).
+        for path in (place.upper, f"{place.upper}/marked"):
+            os.setxattr(path, f"{MARKS}opaque", b"x")
+        os.mkdir(f"{place.place}/empty")
+        layers = f"lowerdir={place.place}/empty:{place.upper}:{place.lower}"
+        view = mount.new("overlay", "overlay", data=[layers, *(["userxattr"] if ROOTLESS else [])])
+        try:
+            assert os.listdir(f"/proc/self/fd/{view}/marked") == ["kept"]
+            assert sorted(os.listdir(f"/proc/self/fd/{view}/plain")) == ["gone", "kept"]
+        finally:
+            os.close(view)
+        assert names(place.layer()) == [".", "marked", "marked/.wh.gone", "plain", "plain/gone"]
+
+
+@pytest.mark.parametrize("compression", ["", "gzip", "zstd"])
+def test_a_layer_is_stored_under_its_digest_and_has_a_diff_id(
+    snapshots: SnapshotDirectory, compression: str, tmp_path: Path
+) -> None:
+    blobs = Blobs(str(tmp_path / "images"))
+    blobs.prepare()
+    with mounts.attached(snapshots.prepare("key")) as root:
+        fill(f"/proc/self/fd/{root}", "directory/file")
+    made = diff.create(snapshots.diff_base("key"), blobs, compression, clamp=1000)
+    blobs.verify(made.digest)
+    assert blobs.size(made.digest) == made.size
+    program = {"": ["cat"], "gzip": ["gzip", "-dc"], "zstd": ["zstd", "-dc"]}[compression]
+    if not shutil.which(program[0]):
+        pytest.skip(f"needs {program[0]}")
+    with open(blobs.path(made.digest), "rb") as blob:
+        content = subprocess.run(program, stdin=blob, capture_output=True, check=True).stdout
+    assert digest.of(content) == made.diff_id
+    assert len(content) == made.uncompressed_size
+    assert names(content) == [".", "directory", "directory/file"]
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        assert {member.mtime for member in archive} == {1000}
+
+
+def test_an_export_is_the_whole_tree() -> None:
+    with overlay() as place:
+        fill(place.lower, "directory/file", "directory/other")
+        with place.mounted() as merged:
+            os.unlink(f"{merged}/directory/other")
+            fill(merged, "directory/.wh.new")
+            os.link(f"{merged}/directory/file", f"{merged}/link")
+            before = random_trees.describe(merged)
+            with tempfile.TemporaryFile(dir=place.place) as archive, opened(merged) as directory:
+                diff.export(directory, archive.fileno())
+                archive.seek(0)
+                subprocess.run(["tar", "-C", place.plain, "-xp", "--xattrs"], stdin=archive, check=True)
+        assert random_trees.describe(place.plain) == before
 
 
 class Drawn:
