@@ -100,18 +100,17 @@ def apply(
     hasher = digest.hasher(diff_id or "sha256:")
     directory = os.open(target.path, _OPEN)
 
+    overlay = target.form == _OVERLAY
+    needs_end = codec is None and not diff_id
+
     def work(source: int, directory: int) -> bytes:
-        return _work(source, directory, head, codec, hasher, limits, overlay=target.form == _OVERLAY)
+        return _work(source, directory, head, codec, hasher, limits, overlay=overlay, needs_end=needs_end)
 
     try:
         report, status = confinement.run(work, source, directory)
         said = _understood(report, status)
         if diff_id and said["diff_id"] != diff_id:
             raise DigestMismatch(f"the layer's archive has the digest {said['diff_id']} and not {diff_id}")
-        if not said["ended"] and codec is None and not diff_id:
-            raise InvalidArchive(
-                f"the layer is truncated: its archive ends after {said['size']} bytes without an end mark"
-            )
         _mark_opaque(directory, said["opaque"], "user" if target.rootless else "trusted")
     finally:
         os.close(directory)
@@ -120,17 +119,27 @@ def apply(
 
 
 def _work(
-    source: int, directory: int, head: bytes, codec: Codec | None, hasher: _Hash, limits: Limits, *, overlay: bool
+    source: int,
+    directory: int,
+    head: bytes,
+    codec: Codec | None,
+    hasher: _Hash,
+    limits: Limits,
+    *,
+    overlay: bool,
+    needs_end: bool,
 ) -> bytes:
     """Unpack, in the process that does nothing else, and report."""
     try:
-        said = extract(source, directory, head, codec, hasher, limits, overlay=overlay)
+        said = extract(source, directory, head, codec, hasher, limits, overlay=overlay, needs_end=needs_end)
     except OrlopError as error:
         said = {"error": type(error).__name__, "message": str(error)}
     except OSError as error:
         said = {"error": "OrlopError", "message": f"cannot unpack the layer: {error}"}
     except MemoryError:
         said = {"error": "OrlopError", "message": "cannot unpack the layer: there is not enough memory"}
+    except Exception as error:  # noqa: BLE001 - a mistake of ours, which has to be told to the process that called
+        said = {"error": "OrlopError", "message": f"cannot unpack the layer: {type(error).__name__}: {error}"}
     return json_text.dumps(said).encode("ascii")
 
 
@@ -143,8 +152,11 @@ def extract(
     limits: Limits,
     *,
     overlay: bool,
+    needs_end: bool,
 ) -> dict[str, Any]:
     """What `apply` does in the other process, in this one; for a process with one thread and umask 0.
+
+    Nothing but compression or ``needs_end``, which demands the archive's end mark, tells that it is complete.
 
     Raises:
         OrlopError: as `apply` does.
@@ -164,6 +176,8 @@ def extract(
         size = stream.drain()
     finally:
         stream.close()
+    if needs_end and not reader.ended:
+        raise InvalidArchive(f"the layer is truncated: its archive ends after {size} bytes without an end mark")
     if overlay and b"" in unpacker.tree.opaque:
         raise Unsupported(
             "the layer's root directory is opaque, which overlayfs does not know: use another storage driver, such as vfs"
@@ -171,7 +185,6 @@ def extract(
     return {
         "diff_id": digest.result(hasher),
         "size": size,
-        "ended": reader.ended,
         "entries": unpacker.entries,
         "implicit": [os.fsdecode(name) for name in unpacker.tree.implicit],
         "opaque": [os.fsdecode(name) for name in unpacker.tree.opaque] if overlay else [],

@@ -85,8 +85,10 @@ def _wait(child: int) -> int:
 def _child(work: Callable[[int, int], bytes], source: int, directory: int, report: int, parent: int) -> None:
     status = 1
     try:
+        # The streams are replaced, wherever these are now.
+        source, directory, report = (_above_streams(descriptor) for descriptor in (source, directory, report))
         try:
-            source, directory, report = _enter(source, directory, report, parent)
+            _enter(source, directory, report, parent)
             said = work(source, directory)
         except PermissionError:
             said = NOT_PERMITTED
@@ -98,8 +100,8 @@ def _child(work: Callable[[int, int], bytes], source: int, directory: int, repor
         os._exit(status)
 
 
-def _enter(source: int, directory: int, report: int, parent: int) -> tuple[int, int, int]:
-    """Give up all that is not needed; returns the three descriptors, which have other numbers now."""
+def _enter(source: int, directory: int, report: int, parent: int) -> None:
+    """Give up all that is not needed but the three descriptors."""
     prctl.set_parent_death_signal(_signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
@@ -107,7 +109,6 @@ def _enter(source: int, directory: int, report: int, parent: int) -> tuple[int, 
     _signal.set_wakeup_fd(-1)
     for signal in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP, _signal.SIGQUIT, _signal.SIGCHLD):
         _signal.signal(signal, _signal.SIG_DFL)
-    source, directory, report = (_above_streams(descriptor) for descriptor in (source, directory, report))
     null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
     for stream in range(3):
         os.dup2(null, stream)
@@ -122,7 +123,6 @@ def _enter(source: int, directory: int, report: int, parent: int) -> tuple[int, 
     prctl.set_no_new_privileges()
     _, permitted, _ = capability.get()
     capability.set_all(permitted & _CAPABILITIES, permitted & _CAPABILITIES, 0)
-    return source, directory, report
 
 
 def _above_streams(descriptor: int) -> int:

@@ -43,6 +43,7 @@ _AUFS = b".wh..wh."
 
 #: Files from this size on are asked whether there is room for them.
 _LARGE = 1 << 20
+_LONGEST_PATH = 4095  # PATH_MAX, without the NUL
 _LARGEST_ID = 0xFFFFFFFE  # one more means "as it is" to chown(2)
 _MOST_WARNINGS = 20
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -127,6 +128,8 @@ class Unpacker:
             name = name[2:]
         if name[-1:] == b"/":
             name = name.rstrip(b"/")
+        if len(name) > _LONGEST_PATH:
+            raise InvalidArchive(os.strerror(errno.ENAMETOOLONG).lower())
         parent_name, _, last = name.rpartition(b"/")
         # A path is the key of an open directory only if it is spelled in the plainest way.
         parent = self.tree.lookup(parent_name) if name[:1] != b"/" and last and last[:1] != b"." else None
