@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from typing import TYPE_CHECKING, Any
+import subprocess
+import tarfile
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.integration.engine.conftest import wait_until
+from tests.integration.engine.conftest import Engine, wait_until
 from tests.integration.engine.image_maker import GROUP, PASSWD, base, directory, entry, file, layer, link, make
-
-if TYPE_CHECKING:
-    from tests.integration.engine.conftest import Engine
 
 
 def wait_gone(engine: Engine) -> None:
@@ -124,6 +124,15 @@ def test_a_volume_begins_as_what_the_image_has_there_and_goes_with_rm(owner: Eng
     assert sorted(owner.volumes()) == sorted(each["Name"] for each in mounts)
     for each in mounts:
         shutil.rmtree(owner.root / "volumes" / each["Name"])
+
+
+def test_names_of_one_file_stay_names_of_one_file_in_a_volume(owner: Engine) -> None:
+    files = (directory("data"), file("data/one", "x"), entry("data/two", tarfile.LNKTYPE, linkname="data/one"))
+    make(owner, "twice:latest", [base(*files)], {"Volumes": {"/data": {}}, "Cmd": ["sh"], "Env": ["PATH=/bin"]})
+    assert run(owner, "twice", "sh", "-c", "echo y > /data/one; cat /data/two; stat -c %h /data/two").split() == [
+        "y",
+        "2",
+    ]
 
 
 def test_a_bind_mount_takes_the_place_of_the_image_s_volume(owner: Engine) -> None:
@@ -244,6 +253,27 @@ def test_many_layers_are_no_obstacle(owner: Engine) -> None:
         {"Cmd": ["sh", "-c", "ls /tmp | wc -l; id -un"], "User": "web", "Env": ["PATH=/bin"]},
     )
     assert run(owner, "many") == "60\nweb\n"
+
+
+def test_the_driver_that_copies_makes_the_same_containers(owner: Engine) -> None:
+    copied = Engine(owner.root.parent / "vfs", Path(owner.rootfs), (*owner.prefix, "env", "ORLOP_STORAGE_DRIVER=vfs"))
+    make(
+        copied,
+        "plain:latest",
+        config={"Cmd": ["id", "-un"], "User": "web", "Env": ["PATH=/bin"], "Volumes": {"/data": {}}},
+    )
+    assert run(copied, "plain") == "web\n"
+    copied.ok(
+        "run", "--name", "web", "-u", "0", "plain", "sh", "-c", "rm /bin/cat; echo x > /new; chown 5:6 /new; ls /data"
+    )
+    assert copied.inspect("web")["Driver"] == "vfs"
+    assert copied.ok("logs", "web").split() == ["gone", "kept"]
+    copied.ok("commit", "web", "changed")
+    out = run(copied, "-u", "0", "changed", "sh", "-c", "stat -c %u:%g /new; [ -e /bin/cat ] || echo gone")
+    assert out.split() == ["5:6", "gone"]
+    copied.ok("rm", "-v", "web")
+    copied.close()
+    subprocess.run(["rm", "-rf", owner.root.parent / "vfs"], check=True)
 
 
 @pytest.mark.parametrize("what", ["fifo", "device", "link out", "loop", "directory", "through a link"])
