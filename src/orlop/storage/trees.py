@@ -112,18 +112,54 @@ def remove(path: str, *, threads: int = 1) -> None:
         top = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except FileNotFoundError:
         return
-    pending = [os.path.basename(path)]
+    name = os.path.basename(path)
     try:
+        area = _Area(top)
         if threads > 1:
-            _spread(top, pending[0], pending, threads)
-        while pending:
-            # What lies too deep is moved up beside it and added; what it was in is empty then.
-            _remove_below(top, pending.pop(), top, pending, 0)
+            _spread(area, name, threads)
+        _remove_below(top, name, area, 0)
+        area.finish()
     finally:
         os.close(top)
 
 
-def _remove_below(parent: int, name: str, top: int, pending: list[str], depth: int) -> None:
+class _Area:
+    """All that can be renamed into one directory: what is below it on the same file system or, with btrfs, subvolume.
+
+    A subvolume itself can be renamed into any other: it goes to the ``outer`` area's directory.
+    """
+
+    __slots__ = ("device", "outer", "pending", "top")
+
+    def __init__(self, top: int, outer: _Area | None = None) -> None:
+        self.top = top
+        self.outer = outer or self
+        self.device = os.fstat(top).st_dev
+        #: What was too deep and has been moved to the top.
+        self.pending: list[str] = []
+
+    def take(self, parent: int, name: str) -> bool:
+        """Move a directory to the top, to be removed from there.
+
+        It cannot be if it only stands for a subvolume that a snapshot does not have; then it is empty.
+        """
+        shallow = f"{GONE}{os.urandom(16).hex()}"
+        try:
+            os.rename(name, shallow, src_dir_fd=parent, dst_dir_fd=self.top)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            return False
+        self.pending.append(shallow)
+        return True
+
+    def finish(self) -> None:
+        """Remove what was taken."""
+        while self.pending:
+            _remove_below(self.top, self.pending.pop(), self, 0)
+
+
+def _remove_below(parent: int, name: str, area: _Area, depth: int) -> None:
     try:
         os.unlink(name, dir_fd=parent)
         return
@@ -138,12 +174,16 @@ def _remove_below(parent: int, name: str, top: int, pending: list[str], depth: i
     except NotADirectoryError:
         raise refused from None
     try:
-        if depth == _DEEPEST:
-            shallow = f"{GONE}{os.urandom(16).hex()}"
-            os.rename(name, shallow, src_dir_fd=parent, dst_dir_fd=top)
-            pending.append(shallow)
+        if os.fstat(directory).st_dev != area.device:
+            if depth and area.outer.take(parent, name):
+                return
+            within = _Area(directory, area.outer)
+            _remove_content(directory, within, 1)
+            within.finish()
+        elif depth == _DEEPEST and area.take(parent, name):
             return
-        _remove_content(directory, top, pending, depth + 1)
+        else:
+            _remove_content(directory, area, depth + 1)
     finally:
         os.close(directory)
     try:
@@ -152,7 +192,7 @@ def _remove_below(parent: int, name: str, top: int, pending: list[str], depth: i
         return
 
 
-def _remove_content(directory: int, top: int, pending: list[str], depth: int) -> None:
+def _remove_content(directory: int, area: _Area, depth: int) -> None:
     """Empty a directory. A file system may skip entries while others are removed, so it is read until it is empty."""
     progress = True
     while progress:
@@ -175,15 +215,15 @@ def _remove_content(directory: int, top: int, pending: list[str], depth: int) ->
                 except IsADirectoryError:
                     below.append(each.name)
         for name in below:
-            _remove_below(directory, name, top, pending, depth)
+            _remove_below(directory, name, area, depth)
 
 
-def _spread(top: int, name: str, pending: list[str], threads: int) -> None:
+def _spread(area: _Area, name: str, threads: int) -> None:
     """Empty the directories of a tree by several threads; what stops one of them, the caller meets again."""
     import threading
 
     opened: list[int] = []
-    work = [(top, name)]
+    work = [(area.top, name)]
     try:
         # Go down by levels until there are enough directories to share out.
         while work and len(work) < _ENOUGH and len(opened) < 3 * _ENOUGH:
@@ -207,7 +247,7 @@ def _spread(top: int, name: str, pending: list[str], threads: int) -> None:
                 except IndexError:
                     return
                 try:
-                    _remove_below(parent, each, top, pending, 1)
+                    _remove_below(parent, each, area, 1)
                 except (OSError, OrlopError):
                     return  # the caller goes over all of it once more, and says what is wrong
 

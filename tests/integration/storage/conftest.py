@@ -1,6 +1,7 @@
 """Snapshots of every driver, each on a file system that it works on.
 
-The tests run as root, and once more as root of a user namespace (`test_rootless.py`), where ORLOP_TEST_ROOTLESS is set.
+The tests run as root, and once more as root of a user namespace (`test_rootless.py`), where ORLOP_TEST_ROOTLESS is set
+and ORLOP_TEST_BTRFS names a directory of root's there on a btrfs.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +19,6 @@ from orlop.storage.snapshots import choice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from orlop.storage.snapshots.directory import SnapshotDirectory
 
@@ -25,21 +27,26 @@ ROOTLESS = bool(os.environ.get("ORLOP_TEST_ROOTLESS"))
 
 @pytest.fixture(scope="session")
 def btrfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A btrfs file system, on a loop device that ends with its mount."""
+    """A btrfs file system, on a loop device that ends with its mount; in a user namespace the one that is made known."""
     if ROOTLESS:
-        pytest.skip("a user namespace cannot mount a btrfs")
+        yield Path(os.environ["ORLOP_TEST_BTRFS"])
+        return
     if not shutil.which("mkfs.btrfs"):
         pytest.skip("needs mkfs.btrfs (Debian's btrfs-progs)")
     image = tmp_path_factory.mktemp("btrfs") / "image"
     with image.open("wb") as file:
         file.truncate(512 << 20)
     subprocess.run(["mkfs.btrfs", "--quiet", image], check=True)
-    place = tmp_path_factory.mktemp("btrfs-mounted")
-    subprocess.run(["mount", "-o", "loop", image, place], check=True)
+    place = Path(tempfile.mkdtemp(prefix="orlop-btrfs-"))  # where users of a namespace can go
+    place.chmod(0o755)
     try:
-        yield place
+        subprocess.run(["mount", "-o", "loop", image, place], check=True)
+        try:
+            yield place
+        finally:
+            subprocess.run(["umount", place], check=True)
     finally:
-        subprocess.run(["umount", place], check=True)
+        place.rmdir()
 
 
 @pytest.fixture(params=list(choice.DRIVERS))

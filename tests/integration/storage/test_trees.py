@@ -86,9 +86,8 @@ def test_a_walk_ends_where_a_directory_was_moved_away_meanwhile(tmp_path: Path) 
     assert "elsewhere" not in seen
 
 
-@pytest.mark.skipif(ROOTLESS, reason="a user namespace cannot mount a btrfs")
 def test_subvolumes_that_a_program_made_are_removed_with_its_snapshot(btrfs: Path, tmp_path: Path) -> None:
-    snapshots = choice.open_snapshots(str(btrfs / tmp_path.name), asked="btrfs", rootless=False)
+    snapshots = choice.open_snapshots(str(btrfs / tmp_path.name), asked="btrfs", rootless=ROOTLESS)
     with mounts.attached(snapshots.prepare("key")) as root:
         os.mkdir("deep", dir_fd=root)
         inside = os.open("deep", os.O_RDONLY, dir_fd=root)
@@ -101,7 +100,27 @@ def test_subvolumes_that_a_program_made_are_removed_with_its_snapshot(btrfs: Pat
         fcntl.ioctl(copy, 0x4008941A, (2).to_bytes(8, "little"))  # BTRFS_SUBVOL_RDONLY
         with pytest.raises(OSError, match="Read-only"):
             os.unlink("file", dir_fd=copy)
-        for descriptor in (inside, own, copy):
+        for descriptor in (inside, copy):
             os.close(descriptor)
+        for _ in range(250):  # deeper than what is removed in place
+            os.mkdir("d", dir_fd=own)
+            below = os.open("d", os.O_RDONLY, dir_fd=own)
+            os.close(own)
+            own = below
+        os.close(own)
+    snapshots.remove("key")
+    assert os.listdir(snapshots.directory) == []
+
+
+def test_subvolumes_in_subvolumes_are_removed_however_many(btrfs: Path, tmp_path: Path) -> None:
+    snapshots = choice.open_snapshots(str(btrfs / tmp_path.name), asked="btrfs", rootless=ROOTLESS)
+    with mounts.attached(snapshots.prepare("key")) as root:
+        here = os.open(".", os.O_RDONLY, dir_fd=root)
+        for _ in range(400):
+            subvolumes.create_subvolume(here, "inner")
+            below = os.open("inner", os.O_RDONLY, dir_fd=here)
+            os.close(here)
+            here = below
+        os.close(here)
     snapshots.remove("key")
     assert os.listdir(snapshots.directory) == []

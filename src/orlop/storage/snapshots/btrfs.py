@@ -68,7 +68,8 @@ class Btrfs(WholeTrees):
         try:
             btrfs.delete_subvolume(descriptor, "fs")
         except FileNotFoundError:
-            pass  # a view has none
+            if btrfs.is_subvolume(descriptor):  # one that was taken out of another to be removed
+                self._unlock(descriptor)
         except OSError as error:
             # An ordinary user deletes subvolumes by emptying them, and so has to be done what has others within.
             if error.errno not in {errno.EPERM, errno.EACCES, errno.ENOTEMPTY}:
