@@ -54,7 +54,7 @@ class Storage:
         Raises:
             InvalidArgument: the driver that was asked for is not known.
             Conflict: the root has snapshots of another driver than the one that was asked for.
-            Unsupported: the driver that was asked for, or that the root has, does not work there.
+            Unsupported: the driver that was asked for does not work there, or this version does not know the root's.
         """
         if self._snapshots is None:
             from orlop.storage.snapshots import choice

@@ -41,7 +41,8 @@ Rules that hold for every driver:
   extended attributes, hard links, devices, fifos and sockets, sparse files.
 - What is in a tree is hostile; no call follows a link in it, or runs into what is mounted there.
 - Nothing is flushed to the disk. Whoever publishes an image does that once for all its layers (syncfs(2)).
-- As an ordinary user all calls happen as root of a user namespace with the user's id ranges.
+- An ordinary user's snapshots are handled as root of a user namespace with the user's id ranges. Outside of it a call
+  raises PermissionError where it needs that, and can be made again inside; after `Snapshots.remove` that is `cleanup`.
 """
 
 from __future__ import annotations
