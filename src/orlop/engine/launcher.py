@@ -39,6 +39,7 @@ from orlop.images import config, platform, reference
 from orlop.linux import prctl, seccomp
 from orlop.runtime import delete, kill
 from orlop.storage import blobs, leases, mounts
+from orlop.storage.snapshots import choice, overlay
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 PRELOADED = (
     binds,
     blobs,
+    choice,
     config,
     delete,
     exec_monitor,
@@ -56,6 +58,7 @@ PRELOADED = (
     kill,
     leases,
     mounts,
+    overlay,
     platform,
     reference,
     seccomp,
