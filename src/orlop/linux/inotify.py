@@ -30,6 +30,11 @@ class Watch:
             self.close()
             raise
 
+    @property
+    def descriptor(self) -> int:
+        """What poll(2) finds readable when something changed."""
+        return self._descriptor
+
     def wait(self, timeout: float) -> bool:
         """Wait up to ``timeout`` seconds; whether anything changed since the last time."""
         poll = select.poll()
