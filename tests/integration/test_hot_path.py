@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.integration.conftest import REPOSITORY, busybox_root, unique_name
+from tests.integration.engine.conftest import Engine
+from tests.integration.engine.image_maker import make
 from tests.unit.test_hot_path_imports import ALLOWED
 
 if TYPE_CHECKING:
@@ -101,3 +103,11 @@ def test_orlop_run_imports_only_what_is_cheap(tmp_path: Path, engine: list[str])
     busybox_root(tmp_path / "rootfs")
     words = [*engine, "run", "--rm", "--network", "none", "--rootfs", str(tmp_path / "rootfs"), "true"]
     assert imported_by("orlop", *words) <= ALLOWED
+
+
+def test_running_an_image_imports_only_what_is_cheap(tmp_path: Path, engine: list[str]) -> None:
+    """Without a launcher, so that the command itself and its children do everything."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root: a container is made for real")
+    make(Engine(tmp_path, tmp_path), "plain:latest", config={"Cmd": ["true"], "Env": ["PATH=/bin"], "User": "web"})
+    assert imported_by("orlop", *engine, "run", "--rm", "--network", "none", "plain") <= ALLOWED
