@@ -122,6 +122,13 @@ def test_a_directory_in_which_nothing_is_left_is_opaque(pair: Pair) -> None:
     assert pair.layer().getnames() == [".", "d", "d/.wh..wh..opq", "d/.new", "e", "e/.wh.only"]
 
 
+def test_the_root_is_never_opaque_since_overlay_knows_no_such_root(pair: Pair) -> None:
+    pair.parent_has("a", "b")
+    for name in ("a", "b"):
+        (pair.tree / name).unlink()
+    assert pair.layer().getnames() == [".", ".wh.a", ".wh.b"]
+
+
 def test_something_of_another_type_takes_the_place_of_all_that_was_there(pair: Pair) -> None:
     pair.parent_has("to-file/below", "to-directory", "to-link/below")
     shutil.rmtree(pair.tree / "to-file")

@@ -10,7 +10,8 @@ overlay's upper directory only saves looking at what cannot differ. So every sto
 - Entries that are the same are left out, also where an overlay has copied them up.
 - The directories above what differs come along unchanged, the root included: archives name the parents first.
 - What is missing is `REMOVED`; where two names or more are missing, and none that the parent's directory had is
-  left, the directory is `emptied` instead. A removed directory stands for all below it, as does an entry of another type.
+  left, the directory is `emptied` instead, except the root, which overlay cannot have opaque. A removed directory stands
+  for all below it, as does an entry of another type.
 - A socket means nothing without the process that listens, and counts as missing.
 
 The tree may be hostile, and may be written to meanwhile. Every name is looked up in a directory that is open, or on a
@@ -253,7 +254,7 @@ class _Walk:
             missing = [os.fsencode(name) for name in os.listdir(level.parent)]
             missing = [name for name in missing if name not in present]
         removed = [name for name in missing if _is_something(level.parent, name)]
-        emptied = len(removed) > 1 and not self._is_left(level, removed)
+        emptied = len(removed) > 1 and bool(level.path) and not self._is_left(level, removed)
         level.names = [(name, name, False) for name in present]
         if not emptied:
             level.names += [(WHITEOUT + name, name, True) for name in removed]
