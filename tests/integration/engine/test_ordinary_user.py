@@ -13,6 +13,7 @@ import pytest
 
 from tests.integration.conftest import REPOSITORY
 from tests.integration.engine.conftest import ORLOP, wait_until
+from tests.integration.engine.image_maker import make
 from tests.integration.engine.ordinary_user import SUBORDINATE, UID, make_engine
 
 if TYPE_CHECKING:
@@ -188,3 +189,16 @@ done.set()
     command = [*user.prefix, sys.executable, "-I", "-c", code]
     out = subprocess.run(command, capture_output=True, check=True, text=True, timeout=60).stdout
     assert out == "a user namespace can only be entered by a process with one thread\n"
+
+
+def test_a_user_without_ranges_runs_images_whose_files_are_all_root_s(poor_user: Engine) -> None:
+    make(
+        poor_user,
+        "poor:latest",
+        config={"Cmd": ["sh", "-c", "id -u; touch /new; ls /new"], "Env": ["PATH=/bin"], "Volumes": {"/data": {}}},
+    )
+    assert poor_user.ok("run", "--rm", "poor").split() == ["0", "/new"]
+    poor_user.ok("run", "--name", "changed", "poor", "rm", "/bin/cat")
+    poor_user.ok("commit", "changed", "less")
+    assert poor_user.ok("run", "--rm", "less", "sh", "-c", "[ -e /bin/cat ] || echo gone") == "gone\n"
+    poor_user.ok("rm", "-v", "changed")
