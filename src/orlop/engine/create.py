@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from orlop.engine import bundle, clock, container, names, network_files, users, volumes
+from orlop.engine import bundle, clock, container, events, names, network_files, users, volumes
 from orlop.engine.settings import HOST_IMAGE
 from orlop.errors import Conflict, InvalidArgument, NotFound
 
@@ -124,6 +124,7 @@ class _Creation:
         container.write(f"{aside}/config.json", made.config)
         volumes.publish(location, aside, made_volumes)
         os.rename(aside, self._published)
+        events.emit(location, events.CONTAINER, "create", self.id, events.attributes(record))
         return container.Container(location, self.id, record)
 
     def _plan_mounts(self) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ import _socket
 import os
 
 from orlop import json_text
-from orlop.engine import clock, container, frames, monitor_lock, oom, starter
+from orlop.engine import clock, container, events, frames, monitor_lock, oom, starter
 from orlop.engine.client_line import Line
 from orlop.engine.location import Location
 from orlop.engine.log_file import LogFile
@@ -119,5 +119,7 @@ def _ended(target: container.Container, request: dict[str, Any], born: starter.B
     if code == 137:
         state["OOMKilled"] = oom.happened(target.location.runtime, target.id)
     state.update(ExitCode=code, StartedAt=born.started_at, FinishedAt=clock.now())
+    about = {**request["attributes"], "exitCode": str(code)}
+    events.emit(target.location, events.CONTAINER, "die", target.id, about)
     starter.record_end(target, request, state)
     line.send(frames.EXITED, code.to_bytes(1, "little"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from orlop.engine import container, monitor_lock, names, volumes
+from orlop.engine import container, events, monitor_lock, names, volumes
 from orlop.errors import Conflict, NotFound, OrlopError
 from orlop.storage import trees
 
@@ -23,6 +23,7 @@ def remove(target: container.Container, *, force: bool = False, with_volumes: bo
     from orlop.engine import repair, signalling
 
     name = target.name  # what --rm takes away while we wait can no longer be asked
+    about = events.attributes(target.record)
     repair.look_after(target)
     lock = container.lock(target.directory)  # waits for a start that is under way
     if lock is None:
@@ -39,7 +40,7 @@ def remove(target: container.Container, *, force: bool = False, with_volumes: bo
         try:
             if with_volumes:
                 volumes.mark(target.directory)
-            vanish(target.location, target.id, name)
+            vanish(target.location, target.id, name, about)
             destroy(target.location, target.id)
         finally:
             monitor_lock.drop(target.location, target.id, monitor)
@@ -47,13 +48,18 @@ def remove(target: container.Container, *, force: bool = False, with_volumes: bo
         os.close(lock)
 
 
-def vanish(location: Location, container_id: str, name: str) -> None:
-    """Make a container invisible and its name free, at once; `destroy` does the rest."""
+def vanish(location: Location, container_id: str, name: str, about: dict[str, str]) -> None:
+    """Make a container invisible and its name free, at once; `destroy` does the rest.
+
+    ``about`` is what the event tells of it (`events.attributes`).
+    """
     try:
         os.rename(f"{location.containers}/{container_id}", f"{location.containers}/{container.GONE}{container_id}")
     except FileNotFoundError:
-        pass  # already so
+        names.release(location.names, name, container_id)
+        return  # already so, and told
     names.release(location.names, name, container_id)
+    events.emit(location, events.CONTAINER, "destroy", container_id, about)
 
 
 def destroy(location: Location, container_id: str) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import _signal
 import os
 
-from orlop.engine import clock, container, monitor_lock, names, own_cgroup, removal
+from orlop.engine import clock, container, events, monitor_lock, names, own_cgroup, removal
 from orlop.errors import Conflict, NotFound, OrlopError
 
 TYPE_CHECKING = False
@@ -85,7 +85,7 @@ def _settle(target: container.Container) -> None:
     state = target.state()
     was_alive = _end(target)
     if _auto_remove(target):
-        removal.vanish(target.location, target.id, target.name)
+        removal.vanish(target.location, target.id, target.name, events.attributes(target.record))
         removal.destroy(target.location, target.id)
         return
     if state["Status"] == "running":
@@ -97,6 +97,7 @@ def _settle(target: container.Container) -> None:
             Error="the container's monitor was killed" + ("" if was_alive else "; how the program ended is not known"),
             FinishedAt=clock.now(),
         )
+        events.of_container(target, "die", {"exitCode": str(state["ExitCode"])})
         target.write_state(state)
     removal.release_runtime(target.location, target.id)
 

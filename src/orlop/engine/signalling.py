@@ -6,7 +6,7 @@ import _signal
 import os
 import select
 
-from orlop.engine import monitor_lock, repair
+from orlop.engine import events, monitor_lock, repair
 from orlop.errors import Conflict, NotFound
 from orlop.runtime import kill as runtime_kill
 from orlop.runtime.container import Container as RuntimeContainer
@@ -35,15 +35,25 @@ def kill(target: Container, signal: str) -> None:
         Conflict: the container is not running.
     """
     number = runtime_kill.signal_number(signal)
+    about = events.attributes(target.record)
     send(_running(target, "kill"), number)
+    _tell(target, "kill", about, number)
+
+
+def _tell(target: Container, action: str, about: dict[str, str], number: int = 0) -> None:
+    """Emit an event, also of a container that ``--rm`` has taken away meanwhile."""
+    more = {"signal": str(number)} if number else {}
+    events.emit(target.location, events.CONTAINER, action, target.id, {**about, **more})
 
 
 def kill_all(target: Container) -> None:
     """End every process of the container; no error if there is none."""
     try:
+        about = events.attributes(target.record)
         send(RuntimeContainer.load(target.location.runtime, target.id), _signal.SIGKILL)
     except (NotFound, Conflict):
         return
+    _tell(target, "kill", about, _signal.SIGKILL)
 
 
 def send(inner: RuntimeContainer, number: int) -> None:
@@ -66,6 +76,7 @@ def stop(target: Container, timeout: float | None = None, signal: str | None = N
     Returns when its end is recorded. A container that does not run is left as it is.
     """
     record = target.record["Config"]
+    about = events.attributes(target.record)
     number = runtime_kill.signal_number(signal or record.get("StopSignal") or "SIGTERM")
     patience = float(record.get("StopTimeout", 10)) if timeout is None else timeout
     try:
@@ -79,10 +90,13 @@ def stop(target: Container, timeout: float | None = None, signal: str | None = N
         poll.register(process, select.POLLIN)
         try:
             send(inner, number)
+            _tell(target, "kill", about, number)
             if not poll.poll(None if patience < 0 else patience * 1000):
                 send(inner, _signal.SIGKILL)
+                _tell(target, "kill", about, _signal.SIGKILL)
         except Conflict:
             pass  # it ended by itself meanwhile
     finally:
         os.close(process)
     monitor_lock.wait(target.location, target.id)
+    _tell(target, "stop", about)

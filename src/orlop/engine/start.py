@@ -25,9 +25,12 @@ _LARGEST_REQUEST = 128 << 10
 
 def request(container: Container, settings: Settings) -> dict[str, Any]:
     """What a monitor needs to know of a container."""
+    from orlop.engine import events
+
     return {
         **basics(container.location),
         "id": container.id,
+        "attributes": events.attributes(container.record),
         "name": settings.name,
         "auto_remove": settings.auto_remove,
         "terminal": settings.terminal,

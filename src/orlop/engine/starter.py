@@ -14,7 +14,7 @@ import os
 import sys
 
 from orlop import json_text
-from orlop.engine import clock, container, create, frames, log_file, monitor_lock, removal, start
+from orlop.engine import clock, container, create, events, frames, log_file, monitor_lock, removal, start
 from orlop.engine.client_line import Line
 from orlop.engine.location import Location
 from orlop.engine.settings import Settings
@@ -163,12 +163,16 @@ class _Start:
                 raise Conflict(f"container {self._request['name']} is already running")
             self._ends["lock"] = lock
             self._start(filters)
+            self._tell("start")
         except Exception as error:  # noqa: BLE001 - whatever it was, the client must hear of it
             self._fail(error)
             return FAILED
         self._line.send(frames.STARTED)
         self._line.finish()
         return STARTED
+
+    def _tell(self, action: str) -> None:
+        events.emit(self._location, events.CONTAINER, action, self._container.id, self._request["attributes"])
 
     def _create(self) -> None:
         """Make the container first, where the caller is; from then on it is a request like any other."""
@@ -264,7 +268,7 @@ def describe(error: BaseException) -> bytes:
 def record_end(target: container.Container, request: dict[str, Any], state: dict[str, Any]) -> None:
     """Write down how a container ended, or make it vanish if nobody is to see it any more."""
     if request["auto_remove"]:
-        removal.vanish(target.location, target.id, request["name"])
+        removal.vanish(target.location, target.id, request["name"], request["attributes"])
         return
     try:
         target.write_state(state)
