@@ -8,7 +8,7 @@ from orlop.images import reference
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from orlop.cli.filters import Filter
     from orlop.images.store import Image, ImageStore
@@ -34,12 +34,22 @@ def _beside(store: ImageStore, text: str, *, older: bool) -> Callable[[Image], b
 
 
 def _named(pattern: str) -> Callable[[Image], bool]:
-    """Images with a name that fits, as Docker shows it, with its tag or without."""
-    expression = compiled(pattern)
+    """Images with a name that fits."""
+    fits = name_matcher([pattern])
+    return lambda image: any(fits(name) for name in image.names)
 
-    def fits(image: Image) -> bool:
-        parsed = (reference.parse(name) for name in image.names)
-        return any(expression(each.familiar) or expression(each.familiar_name) for each in parsed)
+
+def name_matcher(patterns: Sequence[str]) -> Callable[[str], bool]:
+    """Tells whether a name fits one of the patterns, as Docker shows it, with its tag or without.
+
+    Raises:
+        ValueError: a pattern is malformed.
+    """
+    expressions = [compiled(pattern) for pattern in patterns]
+
+    def fits(name: str) -> bool:
+        parsed = reference.parse(name)
+        return any(expression(parsed.familiar) or expression(parsed.familiar_name) for expression in expressions)
 
     return fits
 

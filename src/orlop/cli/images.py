@@ -51,8 +51,9 @@ def run(location: Location, said: Parsed) -> int:
     from orlop.engine import image_store
 
     store = image_store.open_store(location)
-    wanted = _chosen(store, said["filter"])
-    matches = _matcher(said.arguments[0]) if said.arguments else None
+    words = [*said["filter"], *(f"reference={_pattern(argument)}" for argument in said.arguments)]
+    wanted = _chosen(store, words)
+    matches = _matcher(words)
     rows: list[dict[str, Any]] = []
     for image in store.images():
         if wanted(image):
@@ -64,9 +65,7 @@ def run(location: Location, said: Parsed) -> int:
     return 0
 
 
-def _rows(
-    image: Image, matches: Callable[[str, str], bool] | None, *, digests: bool, full: bool
-) -> list[dict[str, Any]]:
+def _rows(image: Image, matches: Callable[[str], bool] | None, *, digests: bool, full: bool) -> list[dict[str, Any]]:
     """One row for each name, as Docker shows them: a tag, with its repository's digest beside it if that is wanted."""
     from orlop.cli import ago, units
 
@@ -81,23 +80,21 @@ def _rows(
         "SharedSize": "N/A",
         "UniqueSize": "N/A",
     }
-    names = _names(image, digests=digests)
-    if matches is not None:
-        names = [each for each in names if matches(each[0], each[1])]
-    elif not names:
+    names = _names(image, matches, digests=digests)
+    if not names and matches is None:
         names = [(NONE, NONE, NONE)]
     return [{"Repository": repository, "Tag": tag, "Digest": digest, **common} for repository, tag, digest in names]
 
 
-def _names(image: Image, *, digests: bool) -> list[tuple[str, str, str]]:
-    """Repository, tag and digest of each name, in Docker's short words."""
+def _names(image: Image, matches: Callable[[str], bool] | None, *, digests: bool) -> list[tuple[str, str, str]]:
+    """Repository, tag and digest of each name that is wanted, in Docker's short words."""
     pulled: dict[str, list[str]] = {}
-    for name in image.digests:
+    for name in filter(matches, image.digests):
         repository, _, digest = name.partition("@")
         pulled.setdefault(repository, []).append(digest)
     found = []
     tagged = set()
-    for name in image.tags:
+    for name in filter(matches, image.tags):
         repository, _, tag = name.rpartition(":")
         tagged.add(repository)
         shown = pulled.get(repository, [NONE]) if digests else [NONE]
@@ -116,16 +113,23 @@ def familiar(repository: str) -> str:
     return Reference(domain, path).familiar_name
 
 
-def _matcher(argument: str) -> Callable[[str, str], bool]:
-    """What ``REPOSITORY[:TAG]`` on the command line lets through."""
+def _pattern(argument: str) -> str:
+    """``REPOSITORY[:TAG]`` on the command line as a pattern of names as Docker shows them."""
+    if any(character in argument for character in "*?[\\"):
+        return argument
     from orlop.images import reference
 
-    wanted = reference.parse(argument)
+    return reference.parse(argument).familiar
 
-    def matches(repository: str, tag: str) -> bool:
-        return repository == wanted.familiar_name and wanted.tag in ("", tag)
 
-    return matches
+def _matcher(words: list[str]) -> Callable[[str], bool] | None:
+    """Which names the filters let through; None for all."""
+    patterns = [word.partition("=")[2].strip() for word in words if word.startswith("reference=")]
+    if not patterns:
+        return None
+    from orlop.cli import image_filters
+
+    return image_filters.name_matcher(patterns)
 
 
 def _chosen(store: ImageStore, words: list[str]) -> Callable[[Image], bool]:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.integration.engine.conftest import Engine, Result, rootfs, wait_until
+from tests.integration.engine.conftest import Engine, rootfs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
+    from tests.integration.engine.conftest import Result
     from tests.integration.images.servers import Server
 
 __all__ = ["rootfs"]
@@ -120,6 +121,3 @@ def wait_for_line(stream: Any, words: str) -> str:
         if words in text:
             return str(text)
     pytest.fail(f"the output ended without {words!r}")
-
-
-__all__ += ["wait_until"]
