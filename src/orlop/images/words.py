@@ -35,7 +35,7 @@ class _Scanner:
         self._variables = variables
 
     def words(self) -> list[str]:
-        found = []
+        found: list[str] = []
         while True:
             while self._peek() and self._peek() in _BLANKS:
                 self._at += 1
