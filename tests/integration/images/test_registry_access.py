@@ -184,6 +184,11 @@ def test_who_logs_in_can_push_and_who_logs_out_cannot(
     assert os.listdir(path.parent) == ["config.json"]
 
 
+def test_logging_out_where_nobody_logged_in_leaves_no_trace(home: dict[str, str]) -> None:
+    assert not logout("example.com", home)
+    assert os.listdir(home["HOME"]) == []
+
+
 def test_a_login_that_is_refused_keeps_nothing(password_server: Server, home: dict[str, str]) -> None:
     options = RegistryOptions(environment=home, registries={})
     with pytest.raises(Unauthorized, match="the user name or the password is wrong"):

@@ -52,6 +52,8 @@ def test_a_host_has_its_own_credentials(home: dict[str, str]) -> None:
 def test_the_hub_is_known_by_its_old_address(home: dict[str, str]) -> None:
     configure(home, {"auths": {"https://index.docker.io/v1/": encoded("me:pw")}})
     assert found(home, "docker.io") == "me:pw"
+    configure(home, {"auths": {"https://index.docker.io/v1/access-token": encoded("me:not a password")}})
+    assert found(home, "docker.io") is None
     configure(home, {"auths": {"docker.io": encoded("podman:pw")}})
     assert found(home, "docker.io", "library/debian") == "podman:pw"
 

@@ -198,9 +198,7 @@ def _from_file(auths: dict[str, Any], key: str, repository: str, path: str) -> C
             wanted = "/".join((name, *parts[:length]))
             for written, value in auths.items():
                 plain = written.rpartition("://")[2].rstrip("/")
-                if length == 0 and "://" in written:
-                    plain = plain.partition("/")[0]
-                elif length == 0:
+                if length == 0:
                     plain = plain.removesuffix("/v1").removesuffix("/v2")
                 if plain == wanted and isinstance(value, dict):
                     found = _entry(value, written, path)

@@ -134,6 +134,8 @@ def logout(domain: str, environment: Mapping[str, str] | None = None) -> bool:
     environment = os.environ if environment is None else environment
     path = credentials.config_path(environment)
     key = credentials.key_of(domain)
+    if not os.path.exists(path):
+        return False
     with _Locked(path):
         config = credentials.read_config(path)
         helper = credentials.helper_for(config, key)
