@@ -2,6 +2,7 @@
 #
 #   PYTHON=/path/to/python3         the interpreter to make .venv with (default: scripts/find-python)
 #   ORLOP_TEST_ROOTFS=/path         a Debian root file system to use instead of building build/rootfs/debian
+#   ORLOP_SOAK=10                   how many times as long as usual `make soak` takes
 #   BENCH='--rounds 100'            options of the benchmark (python -m bench --help)
 #   BENCH_IMAGES='--rounds 5'       options of its second half (python -m bench.images --help)
 
@@ -17,6 +18,7 @@ help:
 	@echo 'make test    lint, then every test (root)'
 	@echo 'make unit    the tests that need no privileges'
 	@echo 'make lint    ruff, mypy and the direction of imports'
+	@echo 'make soak    the tests that take minutes: random layers, thousands of them (root)'
 	@echo 'make vm      the cgroup tests where version 2 is alone, in a virtual machine (root)'
 	@echo 'make bench   compare with runc, crun, docker and podman: bench-containers, bench-images (root)'
 	@echo 'make clean   remove what was built here'
@@ -41,6 +43,10 @@ $(VENV)/.ready: pyproject.toml
 .PHONY: test
 test: root setup lint $(ROOTFS)
 	@ORLOP_TEST_ROOTFS='$(abspath $(ROOTFS))' $(BIN)/python3 -m pytest -n 2 --dist loadfile -q tests/unit tests/integration tests/security
+
+.PHONY: soak
+soak: root setup
+	@$(BIN)/python3 -m pytest -q tests/soak
 
 .PHONY: vm
 vm: root setup

@@ -57,6 +57,13 @@ def header(
     return block[:148] + b"%06o\0 " % total + block[156:]
 
 
+def raw_header(block: bytes) -> bytes:
+    """A block with the checksum that makes it a header."""
+    block = block[:512].ljust(512, b"\0")
+    total = sum(block) - sum(block[148:156]) + 8 * 0x20
+    return block[:148] + b"%06o\0 " % total + block[156:]
+
+
 def padded(data: bytes) -> bytes:
     """Data as it is in an archive, in whole blocks."""
     return data + bytes(-len(data) % 512)
@@ -145,7 +152,10 @@ def described(root: Path) -> dict[str, dict[str, Any]]:
         for path in [top, *(os.path.join(top, name) for name in files)] + [
             os.path.join(top, name) for name in directories if os.path.islink(os.path.join(top, name))
         ]:
-            about = os.lstat(path)
+            try:
+                about = os.lstat(path)
+            except FileNotFoundError:
+                continue  # overlayfs lists a whiteout where it merges nothing
             name = os.path.relpath(path, root)
             fields: dict[str, Any] = {
                 "mode": stat.filemode(about.st_mode),

@@ -209,12 +209,13 @@ def _extract_merged(reader: tar_reader.TarReader, directory: int, limits: Limits
     """Unpack aside, then put the layer into the tree."""
     stage = _STAGE + os.urandom(8).hex()
     status = os.fstat(directory)
+    times = (status.st_atime_ns, status.st_mtime_ns) if os.listdir(directory) else (0, 0)
     os.mkdir(stage, 0o755, dir_fd=directory)
     layer = os.open(stage, _OPEN, dir_fd=directory)
     try:
         unpacker = unpack.Unpacker(reader, layer, limits)
         unpacker.run()
-        os.utime(directory, ns=(status.st_atime_ns, status.st_mtime_ns))
+        os.utime(directory, ns=times)
         tree = unpacker.tree
         merge.merge(
             layer,
@@ -226,9 +227,9 @@ def _extract_merged(reader: tar_reader.TarReader, directory: int, limits: Limits
         )
     finally:
         os.close(layer)
-    times = os.fstat(directory)
+    status = os.fstat(directory)
     removal.remove(directory, os.fsencode(stage))
-    os.utime(directory, ns=(times.st_atime_ns, times.st_mtime_ns))
+    os.utime(directory, ns=(status.st_atime_ns, status.st_mtime_ns))
     return unpacker
 
 
