@@ -140,10 +140,10 @@ class _Creation:
         return planned
 
     def _prepare_snapshot(self, image: image_root.Found) -> list[Mount]:
-        from orlop.engine import image_root
+        from orlop.engine import image_root, mount_points
 
         self._lease = image.storage.leases.take()
-        mounts = image_root.prepare(image, self.id, self._lease)
+        mounts = mount_points.below(self._location, image_root.prepare(image, self.id, self._lease), self.aside)
         os.mkdir(f"{self.aside}/rootfs", 0o755)  # where they are attached, in the container's mount namespace
         return mounts
 

@@ -54,6 +54,11 @@ class Location:
         return f"{self.root}/volumes"
 
     @property
+    def mount_points(self) -> str:
+        """What is below every container's image (`orlop.engine.mount_points`)."""
+        return f"{self.root}/mount-points"
+
+    @property
     def snapshots(self) -> str:
         """The storage drivers' directories; there once an image was."""
         return f"{self.root}/snapshots"

@@ -32,6 +32,19 @@ def test_a_container_has_the_image_s_files_and_writes_its_own(owner: Engine) -> 
     wait_gone(owner)
 
 
+def test_a_container_that_writes_nothing_has_nothing_in_its_own_layer(owner: Engine) -> None:
+    owner.ok("run", "--name", "still", "plain", "ls", "/etc/hosts", "/etc/resolv.conf", "/etc/hostname")
+    upper = owner.inspect("still")["GraphDriver"]["Data"]["UpperDir"]
+    assert os.listdir(upper) == []
+    owner.ok("rm", "still")
+
+
+def test_a_container_has_its_mount_points_whatever_is_in_the_way(owner: Engine) -> None:
+    above = layer(file(".wh.etc"), directory("proc"), file("proc/.wh..wh..opq"), file(".wh.sys"))
+    make(owner, "bare:latest", [base(), above], {"Cmd": ["ls", "/etc/hosts", "/sys/kernel"], "Env": ["PATH=/bin"]})
+    assert run(owner, "bare").startswith("/etc/hosts\n")
+
+
 def test_an_upper_layer_hides_replaces_and_adds_to_those_below(owner: Engine) -> None:
     below = base(
         PASSWD, directory("a"), file("a/gone"), file("a/kept"), directory("b"), file("b/gone"), file("c", "old")
