@@ -60,12 +60,11 @@ def install(
         check(config)
     lease.hold_snapshot(*config.chain_ids)
     storage.blobs.write(manifest.data)
-    layers = [
-        unpack.Layer(descriptor, diff_id, chain_id, parent)
-        for descriptor, diff_id, chain_id, parent in zip(
-            manifest.layers, config.diff_ids, config.chain_ids, ["", *config.chain_ids[:-1]], strict=True
-        )
-    ]
+    layers = []
+    parent = ""
+    for descriptor, diff_id, chain_id in zip(manifest.layers, config.diff_ids, config.chain_ids, strict=True):
+        layers.append(unpack.Layer(descriptor, diff_id, chain_id, parent))
+        parent = chain_id
     unpack.unpack(storage, layers, lease, fetch, progress, done=done, stop=stop)
     return publish(images, manifest, config, names)
 
