@@ -538,6 +538,26 @@ def test_an_upload_that_breaks_off_goes_on_where_it_ended(serve: Serve, connect:
     assert states == ["x", "x", "y", "z"]
 
 
+def test_an_upload_that_is_too_much_at_once_is_made_in_smaller_chunks(serve: Serve, connect: Connect) -> None:
+    data = bytes(9 << 20)
+    stored = bytearray()
+
+    def answer(request: Any, _handler: Any) -> Any:
+        if len(request.body) > 3 << 20:
+            return 413, {}, b"<html>"
+        if request.method == "POST":
+            stored.clear()
+        stored.extend(request.body)
+        return (201 if request.method == "PUT" else 202), {"Location": "/v2/a/b/blobs/uploads/1"}, b""
+
+    connect(serve(answer)).upload_blob("a/b", digests.of(data), len(data), lambda at: io.BytesIO(data[at:]))
+    assert stored == data
+    stingy = serve(lambda r, _h: (413 if r.body else 202, {"Location": "/v2/a/b/blobs/uploads/1"}, b""))
+    with pytest.raises(RegistryError, match="status 413"):
+        connect(stingy).upload_blob("a/b", digests.of(data), len(data), lambda at: io.BytesIO(data[at:]))
+    assert len(stingy.requests) < 20
+
+
 def test_an_upload_that_is_always_lost_is_given_up(serve: Serve, connect: Connect) -> None:
     def answer(request: Any, _handler: Any) -> Any:
         return (202, {"Location": "/v2/a/b/blobs/uploads/1"}, b"") if request.method == "POST" else (404, {}, b"")

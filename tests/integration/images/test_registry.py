@@ -181,6 +181,21 @@ def test_a_blob_of_another_repository_is_mounted(registry: Registry) -> None:
     assert not registry.mount_blob("test/to", ABSENT, "test/from")
 
 
+def test_a_blob_is_pushed_in_chunks(plain_server: Server, connect: Connect) -> None:
+    registry = connect(plain_server.authority, chunk_size=1 << 20)
+    data = os.urandom((3 << 20) + 5)
+    opened: list[int] = []
+
+    def open_at(offset: int) -> io.BytesIO:
+        opened.append(offset)
+        return io.BytesIO(data[offset:])
+
+    registry.upload_blob("test/chunks", digests.of(data), len(data), open_at)
+    assert opened == [0, 1 << 20, 2 << 20, 3 << 20]
+    with registry.blob("test/chunks", digests.of(data)) as stream:
+        assert b"".join(stream) == data
+
+
 def test_a_blob_that_cannot_be_read_is_not_the_registrys_fault(registry: Registry) -> None:
     class Broken(io.BytesIO):
         def read(self, size: int | None = -1, /) -> bytes:

@@ -117,23 +117,25 @@ class Answer:
         Raises:
             Unreachable: the connection breaks, is silent for too long, or too slow to get anywhere.
         """
-        options = self._connections.options
-        received, since = 0, time.monotonic()
+        patience = self._connections.options.read_timeout
+        received, waited = 0, 0.0
         try:
             while True:
+                began = time.monotonic()
                 with _errors(self.origin, self._connections):
                     data = self._response.read1(CHUNK, decode_content=False)
                 if self._connections.is_closed:
                     raise RegistryError(GIVEN_UP)
                 if not data:
                     return
-                yield data
+                # Only the time that the server took: whoever takes the pieces may be slow.
+                waited += time.monotonic() - began
                 received += len(data)
-                now = time.monotonic()
-                if now - since > options.read_timeout:
+                if waited > patience:
                     if received < _SLOWEST:
-                        raise Unreachable(f"{self.origin.authority} sends {received} bytes in {now - since:.0f} s")
-                    received, since = 0, now
+                        raise Unreachable(f"{self.origin.authority} sends {received} bytes in {waited:.0f} seconds")
+                    received, waited = 0, 0.0
+                yield data
         finally:
             self.close()
 

@@ -63,13 +63,15 @@ class RegistryOptions:
     for a host's credentials, if it is given. ``insecure`` names hosts in addition to those of the configuration;
     ``verify_tls=False`` means all. Times are in seconds: ``connect_timeout`` for reaching a server, ``read_timeout``
     for any silence of it, ``answer_timeout`` for a whole answer that is not a blob. ``attempts`` is how often a request
-    is tried, ``longest_wait`` the longest time that a server can have us wait before the next.
+    is tried, ``longest_wait`` the longest time that a server can have us wait before the next. ``chunk_size`` is how many
+    bytes of a blob one request brings to a registry; 0 is all of it, as long as the registry takes that.
     """
 
     __slots__ = (
         "answer_timeout",
         "attempts",
         "certificate_directories",
+        "chunk_size",
         "connect_timeout",
         "credentials",
         "environment",
@@ -95,6 +97,7 @@ class RegistryOptions:
         answer_timeout: float = 120,
         attempts: int = 5,
         longest_wait: float = 60,
+        chunk_size: int = 0,
     ) -> None:
         from orlop import __version__
 
@@ -111,6 +114,7 @@ class RegistryOptions:
         self.answer_timeout = answer_timeout
         self.attempts = attempts
         self.longest_wait = longest_wait
+        self.chunk_size = chunk_size
         self.user_agent = f"orlop/{__version__}"
 
     def is_insecure(self, authority: str) -> bool:

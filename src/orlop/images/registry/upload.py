@@ -1,12 +1,14 @@
 """Bringing a blob to a registry (distribution-spec, "Pushing Blobs").
 
-A session is opened, and its URL takes all of the blob in the request that closes it, which is quickest. If that breaks
-off, the session is asked how much of it has arrived, and gets the rest in a chunk. A session that is lost is replaced by
-a new one; the distribution project's own registry forgets every session whose request broke off.
+A session is opened, and its URL takes all of the blob in the request that closes it, which is quickest. Where something
+on the way does not let so much through, it is sent in chunks. If a request breaks off, the session is asked how much
+has arrived, and gets the rest. A session that is lost is replaced by a new one; the distribution project's own registry
+forgets every session of which a request broke off.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from urllib.parse import urlencode
 
 from orlop.errors import DigestMismatch, NotFound, RegistryError
@@ -31,8 +33,11 @@ if TYPE_CHECKING:
             """Let go of it."""
 
 
-#: A piece has to be sent within the connection's timeout, which has to do for slow lines too.
-_CHUNK = 128 << 10
+#: What is read and sent at once, within the connection's timeout, which has to do for slow lines too.
+_PIECE = 128 << 10
+#: The size of chunks where all at once is too much, and the smallest that is tried.
+_LARGEST_CHUNK, _SMALLEST_CHUNK = 32 << 20, 1 << 20
+_TOO_MUCH = 413
 _OCTETS = {"Content-Type": "application/octet-stream"}
 #: What a server may say when the session is gone, or does not fit what was sent.
 _LOST = (404, 409, 416)
@@ -97,7 +102,7 @@ class _UnreadableError(Exception):
 class _Upload:
     """One blob's way to a registry."""
 
-    __slots__ = ("_digest", "_endpoint", "_repository", "_scopes", "_size", "_url", "_what")
+    __slots__ = ("_chunk", "_digest", "_endpoint", "_repository", "_scopes", "_size", "_url", "_what")
 
     def __init__(self, endpoint: Endpoint, repository: str, digest: str, size: int, what: str) -> None:
         self._endpoint = endpoint
@@ -106,6 +111,8 @@ class _Upload:
         self._size = size
         self._what = what
         self._scopes = [endpoint.scope(repository, "pull,push")]
+        #: How much one request carries; 0 is all.
+        self._chunk = endpoint.options.chunk_size
         #: Where the session is; empty while there is none.
         self._url = ""
 
@@ -116,8 +123,7 @@ class _Upload:
         while True:
             began = arrived
             try:
-                if failures:
-                    arrived = self._arrived()
+                arrived = self._arrived() if failures else 0
                 self._send(arrived, open_at, progress)
                 return
             except _UnreadableError as error:
@@ -127,6 +133,8 @@ class _Upload:
             except NotFound as error:  # the session is gone
                 problem: Exception = error
             except RegistryError as error:
+                if error.status == _TOO_MUCH and self._shrink():
+                    continue
                 if not isinstance(error, Unreachable) and error.status not in (*_LOST, *_AGAIN):
                     raise _refined(error, self._what) from None
                 problem = error
@@ -173,13 +181,13 @@ class _Upload:
         return arrived
 
     def _send(self, offset: int, open_at: Callable[[int], Reader], progress: Callable[[int], None] | None) -> None:
-        def pieces() -> Iterator[bytes]:
-            reader = open_at(offset)
-            sent = offset
+        def pieces(begin: int, end: int) -> Iterator[bytes]:
+            reader = open_at(begin)
+            sent = begin
             try:
-                while sent < self._size:
+                while sent < end:
                     try:
-                        piece = reader.read(min(_CHUNK, self._size - sent))
+                        piece = reader.read(min(_PIECE, end - sent))
                     except OSError as error:
                         raise _UnreadableError(error) from error  # not the connection's
                     if not piece:
@@ -191,19 +199,29 @@ class _Upload:
             finally:
                 reader.close()
 
-        length = {"Content-Length": str(self._size - offset)}
-        if offset == 0:
-            self._finish(_OCTETS | length, pieces)
+        if offset == 0 and (not self._chunk or self._size <= self._chunk):
+            self._finish(_OCTETS | {"Content-Length": str(self._size)}, partial(pieces, 0, self._size))
             return
-        if offset < self._size:
-            part = {"Content-Range": f"{offset}-{self._size - 1}"}
+        while offset < self._size:
+            end = min(offset + self._chunk, self._size) if self._chunk else self._size
+            headers = {"Content-Length": str(end - offset), "Content-Range": f"{offset}-{end - 1}"}
             answer = self._ask(
-                "PATCH", self._url, headers=_OCTETS | length | part, body=pieces, expected=(202, 204, 201),
-                attempts=False,
+                "PATCH", self._url, headers=_OCTETS | headers, body=partial(pieces, offset, end),
+                expected=(202, 204, 201), attempts=False,
             )  # fmt: skip
             answer.discard()
             self._moved(answer)
+            offset = end
         self._finish({"Content-Length": "0"})
+
+    def _shrink(self) -> bool:
+        """Have the next attempt bring less with each request, in a new session; False if that has no sense."""
+        smaller = min(self._chunk // 2 or _LARGEST_CHUNK, self._size // 2)
+        if smaller < _SMALLEST_CHUNK:
+            return False
+        self._chunk = smaller
+        self._open()
+        return True
 
     def _finish(self, headers: dict[str, str], body: Callable[[], Iterator[bytes]] | None = None) -> None:
         url = f"{self._url}{'&' if '?' in self._url else '?'}{urlencode({'digest': self._digest})}"
