@@ -97,9 +97,12 @@ class Container:
         """What became of it, as last written."""
         return read(f"{self.directory}/{STATE_FILE}") or new_state()
 
-    def was_started(self) -> bool:
-        """Whether a start was ever attempted."""
-        return os.path.exists(f"{self.directory}/{STATE_FILE}")
+    def last_written(self) -> int:
+        """When a start or an end was last written down, in nanoseconds; 0 if never."""
+        try:
+            return os.stat(f"{self.directory}/{STATE_FILE}").st_mtime_ns
+        except FileNotFoundError:
+            return 0
 
     def write_state(self, state: dict[str, Any]) -> None:
         """Replace ``state.json``; only the holder of the monitor's lock may."""

@@ -79,20 +79,24 @@ def holder_of(names: str, name: str) -> str | None:
         return None  # no such name, or nothing that could be one
 
 
-def release(names: str, name: str, container_id: str) -> None:
-    """Free a name, if it still belongs to this container."""
-    if name and holder_of(names, name) == container_id:
-        try:
-            os.unlink(f"{names}/{name}")
-        except FileNotFoundError:
-            return
+def release(names: str, name: str, container_id: str) -> bool:
+    """Free a name; False if it does not belong to this container, or not any more."""
+    if not name or holder_of(names, name) != container_id:
+        return False
+    try:
+        os.unlink(f"{names}/{name}")
+    except FileNotFoundError:
+        return False
+    return True
 
 
-def sweep(names: str, containers: str) -> None:
-    """Free the names of containers that are gone."""
+def sweep(names: str, containers: str) -> int:
+    """Free the names of containers that are gone; returns how many names are left."""
+    left = 0
     for name in os.listdir(names):
         if name[0] != ".":
-            _take_stale(names, name, containers)
+            left += not _take_stale(names, name, containers)
+    return left
 
 
 def exists(containers: str, container_id: str) -> bool:

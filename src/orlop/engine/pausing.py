@@ -1,4 +1,7 @@
-"""A running container that stands still for a moment, and goes on whatever happens to whoever stopped it."""
+"""Containers that stand still: until somebody makes them go on, or for a moment, whatever happens to whoever paused them.
+
+That a container is paused is not written down: it is so if its control group is frozen.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,84 @@ from orlop.runtime.container import Container as RuntimeContainer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from orlop.engine.container import Container
 
 
 #: Tells the child that there is nothing to thaw.
 _NOT_OURS = b"-"
+
+
+def pause(target: Container) -> None:
+    """Freeze a running container.
+
+    Raises:
+        Conflict: it does not run, or is paused.
+        Unsupported: it has no control group that could be frozen, as an ordinary user's may have none.
+    """
+    from orlop.runtime import pause
+
+    inner = _running(target)
+    try:
+        pause.pause(inner)
+    except Conflict:
+        if inner.alive():
+            raise Conflict(f"container {target.name} is already paused") from None
+        raise Conflict(f"container {target.name} is not running") from None
+    _tell(target, "pause")
+
+
+def unpause(target: Container) -> None:
+    """Make a paused container go on.
+
+    Raises:
+        Conflict: it is not paused.
+    """
+    from orlop.runtime import pause
+
+    try:
+        pause.resume(_running(target))
+    except Conflict:
+        raise Conflict(f"container {target.name} is not paused") from None
+    _tell(target, "unpause")
+
+
+def state(target: Container) -> dict[str, Any]:
+    """What became of a container, as `Container.state` tells, and whether it is paused now."""
+    found = target.state()
+    if found["Status"] == "running" and is_paused(target):
+        found["Status"] = "paused"
+        found["Paused"] = True
+    return found
+
+
+def is_paused(target: Container) -> bool:
+    """Whether a container that runs stands still."""
+    try:
+        inner = RuntimeContainer.load(target.location.runtime, target.id)
+        return inner.record is not None and inner.cgroup().frozen
+    except NotFound:
+        return False
+
+
+def _running(target: Container) -> RuntimeContainer:
+    from orlop.engine import repair
+
+    repair.look_after(target)
+    try:
+        inner = RuntimeContainer.load(target.location.runtime, target.id)
+    except NotFound:
+        raise Conflict(f"container {target.name} is not running") from None
+    if not inner.alive():
+        raise Conflict(f"container {target.name} is not running")
+    return inner
+
+
+def _tell(target: Container, action: str) -> None:
+    from orlop.engine import events
+
+    events.of_container(target, action)
 
 
 class paused:  # noqa: N801 - used like a function, as contextlib's are

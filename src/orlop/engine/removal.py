@@ -58,8 +58,19 @@ def vanish(location: Location, container_id: str, name: str, about: dict[str, st
     except FileNotFoundError:
         names.release(location.names, name, container_id)
         return  # already so, and told
-    names.release(location.names, name, container_id)
+    if not names.release(location.names, name, container_id):
+        _release_new_name(location, container_id)
     events.emit(location, events.CONTAINER, "destroy", container_id, about)
+
+
+def _release_new_name(location: Location, container_id: str) -> None:
+    """Free the name of a container that was renamed while whoever removes it did not look."""
+    try:
+        record = container.read(f"{location.containers}/{container.GONE}{container_id}/{container.RECORD_FILE}")
+    except OrlopError:
+        return  # damaged; the next sweep finds a name without a container
+    if record is not None:
+        names.release(location.names, record["Name"], container_id)
 
 
 def destroy(location: Location, container_id: str) -> None:

@@ -36,7 +36,10 @@ def everything(location: Location) -> None:
             _finish_removal(location, entry)
         else:
             look_after(container.Container(location, entry))
-    names.sweep(location.names, location.containers)
+    if names.sweep(location.names, location.containers) > len(container.every_id(location)):
+        from orlop.engine import rename
+
+        rename.finish(location)  # or one was just being made
     _sweep_locks(location)
     _sweep_runtime(location)
     _sweep_snapshots(location)

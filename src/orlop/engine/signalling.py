@@ -36,7 +36,10 @@ def kill(target: Container, signal: str) -> None:
     """
     number = runtime_kill.signal_number(signal)
     about = events.attributes(target.record)
-    send(_running(target, "kill"), number)
+    inner = _running(target, "kill")
+    send(inner, number)
+    if number == runtime_kill.signal_number(target.record["Config"].get("StopSignal") or "SIGTERM"):
+        _let_go_on(inner)
     _tell(target, "kill", about, number)
 
 
@@ -44,6 +47,16 @@ def _tell(target: Container, action: str, about: dict[str, str], number: int = 0
     """Emit an event, also of a container that ``--rm`` has taken away meanwhile."""
     more = {"signal": str(number)} if number else {}
     events.emit(target.location, events.CONTAINER, action, target.id, {**about, **more})
+
+
+def _let_go_on(inner: RuntimeContainer) -> None:
+    """Let a container that is paused hear a signal that is to end it."""
+    group = inner.cgroup()
+    try:
+        if group.frozen:
+            group.thaw()
+    except FileNotFoundError:
+        return  # it has ended
 
 
 def kill_all(target: Container) -> None:
@@ -90,6 +103,7 @@ def stop(target: Container, timeout: float | None = None, signal: str | None = N
         poll.register(process, select.POLLIN)
         try:
             send(inner, number)
+            _let_go_on(inner)
             _tell(target, "kill", about, number)
             if not poll.poll(None if patience < 0 else patience * 1000):
                 send(inner, _signal.SIGKILL)

@@ -23,21 +23,28 @@ _LARGEST_ANSWER = frames.LARGEST + 1
 _LARGEST_REQUEST = 128 << 10
 
 
-def request(container: Container, settings: Settings) -> dict[str, Any]:
-    """What a monitor needs to know of a container."""
+def request(container: Container, console_size: tuple[int, int] | None = None) -> dict[str, Any]:
+    """What a monitor needs to know of a container; ``console_size`` is its terminal's, rows and columns."""
     from orlop.engine import events
 
-    return {
+    record = container.record
+    config, host = record["Config"], record["HostConfig"]
+    wanted = {
         **basics(container.location),
         "id": container.id,
-        "attributes": events.attributes(container.record),
-        "name": settings.name,
-        "auto_remove": settings.auto_remove,
-        "terminal": settings.terminal,
-        "open_stdin": settings.open_stdin,
-        "console_size": settings.console_size,
-        "log_options": settings.log_options,
+        "attributes": events.attributes(record),
+        "name": record["Name"],
+        "auto_remove": host["AutoRemove"],
+        "terminal": config["Tty"],
+        "open_stdin": config["OpenStdin"],
+        "stdin_once": config.get("StdinOnce", False),
+        "console_size": console_size,
+        "log": host["LogConfig"],
     }
+    policy = host.get("RestartPolicy") or {}
+    if policy.get("Name", "no") not in ("", "no"):
+        wanted["restart"] = policy
+    return wanted
 
 
 def basics(location: Location) -> dict[str, Any]:
@@ -148,7 +155,7 @@ def create_and_start(location: Location, settings: Settings, client: _socket.soc
     from orlop.engine import create
 
     made = create.create(location, settings)
-    session = start(made.container, settings, stays=stays)
+    session = start(made.container, settings.console_size, stays=stays)
     session.hold(made.lock)
     return Started(made.container.id, made.warnings, session)
 
@@ -183,19 +190,20 @@ def _ask_to_create(location: Location, settings: Settings, client: _socket.socke
     return Started(told["id"], told["warnings"], Session(client, None))
 
 
-def start(container: Container, settings: Settings, *, stays: bool) -> Session:
+def start(container: Container, console_size: tuple[int, int] | None, *, stays: bool) -> Session:
     """Have the container started.
 
     ``stays`` says that the caller goes and the container stays. Where no launcher is running, that container
     is the first one of a new launcher, so that its monitor is a small one; otherwise its monitor is forked
     from the caller, who does not have to wait for the launcher that is started beside.
     """
-    wanted = request(container, settings)
+    wanted = request(container, console_size)
     data = json_text.dumps(wanted).encode()
+    before = container.last_written()
     session = _ask_running(container.location, data)
     if session is not None:
         return session
-    if container.was_started():
+    if container.last_written() != before:
         # The launcher forked its monitor and both were killed. A second one must not start it again.
         raise OrlopError("the container's monitor ended before the container was started")
     if stays:

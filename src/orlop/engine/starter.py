@@ -181,7 +181,7 @@ class _Start:
         made = create.create(self._location, settings)  # its lock is ours until we end
         os.chdir("/")
         self._container = made.container  # whose record need not be read anew
-        self._request = start.request(made.container, settings)
+        self._request = start.request(made.container, settings.console_size)
         self._call.data = json_text.dumps(self._request).encode()
         told = json_text.dumps({"id": made.container.id, "warnings": made.warnings})
         self._line.send(frames.CREATED, told.encode())

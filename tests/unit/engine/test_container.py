@@ -57,7 +57,7 @@ def test_what_is_not_there_is_not_found(location: Location, wanted: str) -> None
 def test_a_container_without_state_was_created_and_not_started(location: Location) -> None:
     made = add(location, "a" * 64, "web")
     assert made.state()["Status"] == "created"
-    assert not made.was_started()
+    assert made.last_written() == 0
 
 
 def test_a_damaged_record_is_named(location: Location) -> None:

@@ -1,0 +1,68 @@
+"""Starting a container that is there: one that was only created, or that has ended."""
+
+from __future__ import annotations
+
+import os
+
+from orlop.engine import container, events, monitor_lock, pausing, repair, signalling
+from orlop.errors import Conflict, NotFound
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from orlop.engine.start import Session
+
+#: There is no starting what is on its way already.
+_RUNS = ("running", "restarting")
+
+
+def start(
+    target: container.Container, *, console_size: tuple[int, int] | None = None, stays: bool = True
+) -> Session | None:
+    """Have a container started; None if it runs.
+
+    The session is attached to the container from its first byte of output on; `Session.wait_started` tells whether it
+    could be started. ``stays`` says that the caller goes, and the container stays.
+
+    Raises:
+        Conflict: it is paused, or somebody else has just started it.
+        NotFound: it was removed meanwhile.
+        OrlopError: there is nobody to start it.
+    """
+    from orlop.engine import start
+
+    repair.look_after(target)
+    lock = container.lock(target.directory)  # waits for who copies files, renames or removes it
+    if lock is None:
+        raise NotFound(f"no such container: {target.id[:12]}")
+    try:
+        fresh = container.Container(target.location, target.id)  # what was read before may have been changed meanwhile
+        state = pausing.state(fresh)
+        if state["Status"] == "paused":
+            raise Conflict("cannot start a paused container, try unpause instead")
+        if state["Status"] in _RUNS:
+            os.close(lock)
+            return None
+        monitor_lock.wait(fresh.location, fresh.id)  # of the last time, which clears away
+        session = start.start(fresh, console_size, stays=stays)
+    except BaseException:
+        os.close(lock)
+        raise
+    session.hold(lock)
+    return session
+
+
+def restart(target: container.Container, timeout: float | None = None, signal: str | None = None) -> None:
+    """Stop a container, if it runs, and start it; see `signalling.stop`.
+
+    Raises:
+        InvalidArgument: there is no such signal.
+        Conflict: somebody else has just started it.
+        NotFound: it was removed, or ``--rm`` has taken it away.
+        OrlopError: it could not be started.
+    """
+    signalling.stop(target, timeout, signal)
+    session = start(target)
+    if session is not None:
+        session.wait_started()
+        session.socket.close()
+    events.of_container(target, "restart")
