@@ -78,7 +78,8 @@ def _run(location: Location, said: Parsed) -> int:
 
 def _start(location: Location, settings: Settings, said: Parsed, client: _socket.socket | None) -> int:
     detach = said["detach"]
-    typing = settings.terminal and settings.open_stdin and not detach
+    settings.stdin_once = settings.open_stdin and not detach
+    typing = settings.terminal and settings.stdin_once
     if typing and not os.isatty(0):
         raise InvalidArgument("the input device is not a TTY")
     if detach:

@@ -1,7 +1,8 @@
-"""The monitor's end of the connection to the client that started the container.
+"""The monitor's end of the connection to one client.
 
-Nothing here waits for the client: frames that its socket does not take are queued, and the pump stops reading
-the container's output meanwhile, so that the queue stays at one frame or two.
+Nothing here waits for the client: frames that its socket does not take are queued. While a line that `holds` is behind,
+the pump stops reading the container's output, so that the queue stays at one frame or two; on any other, output that
+there is no room for is left out, and the client is told how much.
 """
 
 from __future__ import annotations
@@ -15,16 +16,26 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+#: Frames that wait for a client who does not hold the container back.
+_PATIENCE = 4
+_ALL = frames.TO_STDOUT | frames.TO_STDERR | frames.TO_STDIN
+
 
 class Line:
-    """A client that may go away at any moment, which is no error."""
+    """A client that may go away at any moment, which is no error.
 
-    __slots__ = ("_queue", "_socket", "open")
+    ``holds`` says that no output may be left out for it. ``attached`` are the streams that it has, as in `frames.ATTACH`.
+    """
 
-    def __init__(self, socket: _socket.socket) -> None:
+    __slots__ = ("_queue", "_skipped", "_socket", "attached", "holds", "open")
+
+    def __init__(self, socket: _socket.socket, *, holds: bool = True, attached: int = _ALL) -> None:
         socket.setblocking(False)
         self._socket = socket
         self._queue: list[bytes] = []
+        self._skipped = 0
+        self.holds = holds
+        self.attached = attached
         self.open = True
 
     @property
@@ -43,12 +54,24 @@ class Line:
             self._queue.append(kind + body)
             self.flush()
 
+    def output(self, kind: bytes, data: bytes) -> None:
+        """Send output, or leave it out where that is how it is to be."""
+        if not self.attached & (frames.TO_STDOUT if kind == frames.STDOUT else frames.TO_STDERR):
+            return
+        if not self.holds and len(self._queue) >= _PATIENCE:
+            self._skipped += len(data)
+            return
+        self.send(kind, data)
+
     def flush(self) -> None:
         """Send what waits, as far as there is room."""
         try:
             while self._queue:
                 self._socket.send(self._queue[0], _socket.MSG_NOSIGNAL)
                 del self._queue[0]
+                if self._skipped and not self._queue:
+                    self._queue.append(frames.SKIPPED + self._skipped.to_bytes(8, "little"))
+                    self._skipped = 0
         except BlockingIOError:
             return
         except OSError:
@@ -67,13 +90,6 @@ class Line:
         else:
             self.close()
 
-    def close(self) -> None:
-        """The client is gone, or has been told everything."""
-        if self.open:
-            self.open = False
-            self._queue = []
-            self._socket.close()
-
     def finish(self) -> None:
         """Deliver what waits, however slowly the client reads, and close."""
         while self.open and self._queue:
@@ -82,3 +98,10 @@ class Line:
             poll.poll()
             self.flush()
         self.close()
+
+    def close(self) -> None:
+        """The client is gone, or has been told everything."""
+        if self.open:
+            self.open = False
+            self._queue = []
+            self._socket.close()

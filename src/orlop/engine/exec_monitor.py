@@ -9,6 +9,7 @@ import os
 
 from orlop.engine import frames, starter
 from orlop.engine.client_line import Line
+from orlop.engine.clients import Clients
 from orlop.engine.pump import Pump
 from orlop.linux import prctl
 from orlop.runtime import exec as runtime
@@ -26,6 +27,11 @@ class _NoLog:
     """Where the output of a command goes that nobody logs."""
 
     __slots__ = ()
+    is_behind = False
+    descriptor = -1
+
+    def flush(self) -> None:
+        """Nothing waits."""
 
     def write(self, stream: str, data: bytes) -> None:
         """Forget it."""
@@ -43,7 +49,7 @@ def run(request: dict[str, Any], client: _socket.socket, filters: Cache) -> None
     prctl.set_name("orlop-exec")
     line = Line(client)
     try:
-        pump, executed = _start(request, line, filters)
+        pump, executed = _start(request, Clients(line), filters)
     except Exception as error:  # noqa: BLE001 - whatever it was, the client must hear of it
         line.send(frames.FAILED, starter.describe(error))
         line.finish()
@@ -57,7 +63,7 @@ def run(request: dict[str, Any], client: _socket.socket, filters: Cache) -> None
     line.finish()
 
 
-def _start(request: dict[str, Any], line: Line, filters: Cache) -> tuple[Pump, runtime.Executed]:
+def _start(request: dict[str, Any], clients: Clients, filters: Cache) -> tuple[Pump, runtime.Executed]:
     container = Container.load(f"{request['run_root']}/runtime", request["id"])
     ours: dict[str, int] = {}
     stdio = (0, 1, 2)
@@ -71,4 +77,4 @@ def _start(request: dict[str, Any], line: Line, filters: Cache) -> tuple[Pump, r
                 os.close(descriptor)
     if request["terminal"]:
         ours = {"console": executed.console}
-    return Pump(line, _NoLog(), ours, executed.pid), executed
+    return Pump(clients, _NoLog(), ours, executed.pid), executed

@@ -47,6 +47,19 @@ class LogFile:
         self._limit = size(options["max-size"]) if "max-size" in options else DEFAULT_SIZE
         self._files = natural(options["max-file"]) if "max-file" in options else DEFAULT_FILES
 
+    @property
+    def descriptor(self) -> int:
+        """There is nothing to wait for."""
+        return -1
+
+    @property
+    def is_behind(self) -> bool:
+        """Never: a file takes what it is given."""
+        return False
+
+    def flush(self) -> None:
+        """Nothing waits."""
+
     def write(self, stream: str, data: bytes) -> None:
         """Record output as it comes; what is no whole line yet waits for its end, up to `LONGEST`."""
         data = self._partial.pop(stream, b"") + data

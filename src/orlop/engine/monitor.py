@@ -1,7 +1,7 @@
 """One container's monitor: the parent of its init until the last cleaning.
 
-It holds the container's standard streams, writes the log, serves the client that started the container,
-records how it ended, and clears away after it. It depends on nothing else to stay alive, and it is small:
+It holds the container's standard streams, writes the log, serves the client that started the container and all that
+come later, records how it ended, starts it again where that is wanted, and clears away after it. It depends on nothing else to stay alive, and it is small:
 forked from a launcher that has everything loaded, it keeps its hands off what it shares with it, and leaves
 to a child what touches much (see `starter`).
 """
@@ -13,8 +13,9 @@ import _socket
 import os
 
 from orlop import json_text
-from orlop.engine import clock, container, events, frames, monitor_lock, oom, starter
+from orlop.engine import clock, container, control_socket, events, frames, monitor_lock, oom, starter
 from orlop.engine.client_line import Line
+from orlop.engine.clients import Clients
 from orlop.engine.location import Location
 from orlop.engine.log_file import LogFile
 from orlop.engine.pump import Pump
@@ -47,28 +48,69 @@ def run(receive: Callable[[], starter.Call], filters: Cache, let_go: Callable[[]
     if born is None:
         return start.wait_done()
     _name("orlop-monitor")
-    line = Line(_socket.socket(fileno=born.ends.pop("client")))
+    clients = Clients(Line(_socket.socket(fileno=born.ends.pop("client"))), born.ends.pop("control"))
     lock = born.ends.pop("lock")
-    pidfd = born.ends.pop("pidfd")
+    code = _accompany(start, born, clients)
+    request = json_text.loads(born.data)
+    target = _target(request)
+    if code is not None:
+        code = _end(target, request, born, clients, filters, code)
+        starter.clean_up(target.location, request)
+    control_socket.remove(target.location, target.id)
+    monitor_lock.drop(target.location, target.id, lock)
+    clients.finish(frames.EXITED + bytes((code or 0,)))
+    return starter.FAILED if code is None else starter.STARTED
+
+
+def _accompany(start: starter.Starter, born: starter.Born, clients: Clients) -> int | None:
+    """Be with the container until its program has ended; its exit code, or None if it was never executed."""
 
     def about_log() -> tuple[str, Mapping[str, str]]:
         request = json_text.loads(born.data)
-        return _target(request).log, request["log_options"]
+        return _target(request).log, request["log"]["Config"]
 
-    pump = Pump(line, LogFile(born.ends.pop("log"), about_log), born.ends, born.pid)
+    pidfd = born.ends.pop("pidfd")
+    pump = Pump(
+        clients, LogFile(born.ends.pop("log"), about_log), born.ends, born.pid, once=starter.ENDS_INPUT in born.flags
+    )
     pump.run(pidfd)
     # Only with the starter's end is the init our child, for us to wait for.
     outcome = start.wait_done()
-    request = json_text.loads(born.data)
-    location = _target(request).location
-    if outcome == starter.STARTED:
-        _, status = os.waitpid(born.pid, 0)
-        pump.drain()
-        _ended(_target(request), request, born, line, os.waitstatus_to_exitcode(status))
-        line.finish()
-        starter.clean_up(location, request)
-    monitor_lock.drop(location, request["id"], lock)
-    return outcome
+    if outcome != starter.STARTED:
+        return None
+    _, status = os.waitpid(born.pid, 0)
+    os.close(pidfd)
+    pump.drain()
+    code = os.waitstatus_to_exitcode(status)
+    return 128 - code if code < 0 else code
+
+
+def _end(
+    target: container.Container,
+    request: dict[str, Any],
+    born: starter.Born,
+    clients: Clients,
+    filters: Cache,
+    code: int,
+) -> int:
+    """Record the end and tell the clients, or have the container live on until it ends for good; its last exit code."""
+    state = _state_at_end(target, request, born, code)
+    if "restart" in request or clients.policy is not None:
+        from orlop.engine import restarting
+
+        restarts = restarting.Restarts(request, clients, filters)
+        while (life := restarts.next(target, state, born)) is not None:
+            start, born = life
+            again = _accompany(start, born, clients)
+            if again is None:
+                state["Error"] = "the container could not be started again"
+                break
+            code = again
+            state = _state_at_end(target, request, born, code)
+        state = restarts.last(state)
+    starter.record_end(target, request, state)
+    clients.tell(frames.EXITED, bytes((code,)))
+    return code
 
 
 def rehearse() -> None:
@@ -78,8 +120,8 @@ def rehearse() -> None:
         here, there = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
         there.close()
         reader, writer = os.pipe2(os.O_CLOEXEC)
-        line = Line(_socket.socket(fileno=here.detach()))
-        pump = Pump(line, LogFile(os.dup(reader), lambda: ("", {})), ends, 0)
+        clients = Clients(Line(_socket.socket(fileno=here.detach())))
+        pump = Pump(clients, LogFile(os.dup(reader), lambda: ("", {})), ends, 0)
         for descriptor in (stdin, *theirs, writer):
             os.close(descriptor)
         pump.run(reader)
@@ -112,14 +154,14 @@ def _stay(_number: int, _frame: object) -> None:
     pass
 
 
-def _ended(target: container.Container, request: dict[str, Any], born: starter.Born, line: Line, status: int) -> None:
-    """Record the end and tell the client."""
-    code = 128 - status if status < 0 else status
+def _state_at_end(
+    target: container.Container, request: dict[str, Any], born: starter.Born, code: int
+) -> dict[str, Any]:
+    """What is known of a container whose program has just ended; this tells of its end by an event."""
     state = container.new_state("exited")
     if code == 137:
         state["OOMKilled"] = oom.happened(target.location.runtime, target.id)
     state.update(ExitCode=code, StartedAt=born.started_at, FinishedAt=clock.now())
     about = {**request["attributes"], "exitCode": str(code)}
     events.emit(target.location, events.CONTAINER, "die", target.id, about)
-    starter.record_end(target, request, state)
-    line.send(frames.EXITED, code.to_bytes(1, "little"))
+    return state

@@ -1,4 +1,4 @@
-"""Moving bytes between a container's standard streams, its log and its client: one poll loop."""
+"""Moving bytes between a container's standard streams, its log and its clients: one poll loop."""
 
 from __future__ import annotations
 
@@ -13,9 +13,21 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from orlop.engine.client_line import Line
+    from orlop.engine.clients import Clients
 
     class Log(Protocol):
-        """Where output is recorded."""
+        """Where output is recorded. Whoever does not keep up is behind, and is told by ``flush`` when there is room."""
+
+        @property
+        def descriptor(self) -> int:
+            """What poll finds writable when there is room again, while it is behind."""
+
+        @property
+        def is_behind(self) -> bool:
+            """Whether it can take no more for now."""
+
+        def flush(self) -> None:
+            """Go on with what waits."""
 
         def write(self, stream: str, data: bytes) -> None:
             """Record output of ``stdout`` or ``stderr`` as it comes."""
@@ -23,25 +35,50 @@ if TYPE_CHECKING:
         def close(self) -> None:
             """Record what is left, and end."""
 
+    class Errand(Protocol):
+        """Something that a monitor has to do now and then, beside moving bytes."""
+
+        def register(self, poll: select.poll) -> float | None:
+            """Have ``poll`` tell of what it waits for; milliseconds until its next time, or None."""
+
+        def look(self, descriptors: set[int]) -> None:
+            """Do what is due; ``descriptors`` are those that poll found ready."""
+
 
 _CHUNK = frames.LARGEST
 #: Milliseconds after which to look whether a terminal that everybody closed was opened again.
 _HUNG_UP_PAUSE = 100
+#: A user who passes one of these on wants the container to stop.
+_STOPPING = (2, 3, 15)  # SIGINT, SIGQUIT, SIGTERM
 _GONE = select.POLLHUP | select.POLLERR | select.POLLNVAL
 
 
 class Pump:
     """The streams of one container.
 
-    ``ends`` are our descriptors: ``stdin`` (if it is open), ``stdout`` and ``stderr``, or ``console``.
+    ``ends`` are our descriptors: ``stdin`` (if it is open), ``stdout`` and ``stderr``, or ``console``. ``once`` says that
+    the container's input ends with that of a client who is attached to it.
     """
 
-    __slots__ = ("_console", "_ending", "_hung_up", "_input", "_line", "_log", "_outputs", "_pid", "_typed")
+    __slots__ = (
+        "_clients",
+        "_console",
+        "_ending",
+        "_hung_up",
+        "_input",
+        "_log",
+        "_once",
+        "_outputs",
+        "_pid",
+        "_typed",
+        "errand",
+    )
 
-    def __init__(self, line: Line, log: Log, ends: dict[str, int], pid: int) -> None:
-        self._line = line
+    def __init__(self, clients: Clients, log: Log, ends: dict[str, int], pid: int, *, once: bool = True) -> None:
+        self._clients = clients
         self._log = log
         self._pid = pid
+        self._once = once
         self._console = ends.get("console", -1)
         self._input = ends.get("stdin", self._console)
         self._typed = b""  # input that the container has not taken yet
@@ -54,34 +91,47 @@ class Pump:
                 self._outputs[ends[name]] = (kind, "stderr" if name == "stderr" else "stdout")
         for descriptor in {*self._outputs, self._input} - {-1}:
             os.set_blocking(descriptor, False)
+        self.errand: Errand | None = None
 
     def run(self, pidfd: int) -> None:
         """Move bytes until the process that ``pidfd`` names has ended."""
         while True:
             poll = select.poll()
             poll.register(pidfd, select.POLLIN)
-            listening = not self._line.is_behind and not self._hung_up
+            listening = not (self._clients.is_held or self._log.is_behind or self._hung_up)
             if listening:
                 for descriptor in self._outputs:
                     poll.register(descriptor, select.POLLIN)
-            if self._line.open:
-                wanted = 0 if self._typed else select.POLLIN
-                poll.register(self._line.descriptor, wanted | (select.POLLOUT if self._line.is_behind else 0))
+            elif self._log.is_behind:
+                poll.register(self._log.descriptor, select.POLLOUT)
+            self._clients.register(poll, typing=not self._typed)
             if self._typed:
                 wanted = select.POLLOUT | (select.POLLIN if listening and self._input in self._outputs else 0)
                 poll.register(self._input, wanted)
-            client = self._line.descriptor if self._line.open else -1
-            events = poll.poll(_HUNG_UP_PAUSE if self._hung_up else None)
+            pause: float | None = _HUNG_UP_PAUSE if self._hung_up else None
+            if self.errand is not None:
+                due = self.errand.register(poll)
+                if due is not None:
+                    pause = due if pause is None else min(due, pause)
+            events = poll.poll(pause)
             self._hung_up = False
             for descriptor, happened in events:
                 if descriptor == pidfd:
                     return
-                if descriptor == client:
-                    self._serve(happened)
-                elif descriptor == self._input and happened & (select.POLLOUT | select.POLLERR):
-                    self._feed()
-                if descriptor in self._outputs and happened & (select.POLLIN | _GONE):
-                    self._take(descriptor)
+                self._heed(descriptor, happened)
+            if self.errand is not None:
+                self.errand.look({descriptor for descriptor, _ in events})
+
+    def _heed(self, descriptor: int, happened: int) -> None:
+        if descriptor in self._outputs or descriptor == self._input:
+            if descriptor == self._input and happened & (select.POLLOUT | select.POLLERR):
+                self._feed()
+            if descriptor in self._outputs and happened & (select.POLLIN | _GONE):
+                self._take(descriptor)
+        elif (line := self._clients.find(descriptor)) is not None:
+            self._serve(line, happened)
+        elif not self._clients.accept(descriptor) and self._log.is_behind and descriptor == self._log.descriptor:
+            self._log.flush()
 
     def drain(self) -> None:
         """Move what is left in the pipes of a container that has ended, and close everything."""
@@ -111,26 +161,35 @@ class Pump:
                 os.close(descriptor)
             return False
         self._log.write(stream, data)
-        self._line.send(kind, data)
+        self._clients.output(kind, data)
         return True
 
-    def _serve(self, happened: int) -> None:
+    def _serve(self, line: Line, happened: int) -> None:
         if happened & select.POLLOUT:
-            self._line.flush()
-        if self._line.open and happened & (select.POLLIN | _GONE):
-            for kind, body in self._line.receive():
-                if kind == frames.STDIN and self._input >= 0:
-                    self._typed += body
-                    self._feed()
-                elif kind == frames.STDIN_END:
-                    self._ending = True
-                elif kind == frames.SIGNAL and body:
-                    self._signal(body[0])
-                elif kind == frames.SIZE and self._console >= 0:
-                    terminal.set_size(self._console, *frames.read_size(body))
-        if not self._line.open:
-            self._ending = True
+            line.flush()
+        if line.open and happened & (select.POLLIN | _GONE):
+            for kind, body in line.receive():
+                self._answer(line, kind, body)
+        if not line.open:
+            if self._once and line.attached & frames.TO_STDIN:
+                self._ending = True
+            self._clients.sweep()
         self._end_input()
+
+    def _answer(self, line: Line, kind: bytes, body: bytes) -> None:
+        """Do what a client asks for."""
+        if kind == frames.STDIN and self._input >= 0:
+            self._typed += body
+            self._feed()
+        elif kind == frames.STDIN_END:
+            self._ending = self._ending or self._once
+        elif kind == frames.SIGNAL and body:
+            self._clients.halted = self._clients.halted or body[0] in _STOPPING
+            self._signal(body[0])
+        elif kind == frames.SIZE and self._console >= 0:
+            terminal.set_size(self._console, *frames.read_size(body))
+        else:
+            self._clients.answer(line, kind, body)
 
     def _feed(self) -> None:
         try:

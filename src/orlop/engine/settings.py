@@ -20,8 +20,8 @@ class Settings:
     ``image`` is a name, an ID or the `HOST_IMAGE`; empty if ``rootfs`` is a directory. What is left empty is the image's
     to say (`orlop.engine.image_settings`); ``entrypoint`` is ``[""]`` if the image's is not wanted either. ``platform``
     says what the image must have been built for, if that matters. ``env`` holds ``NAME=value`` texts, a name alone
-    takes that variable away. ``binds`` are texts of the form ``source:target[:options]``, ``volumes`` the targets of
-    volumes that have no name. ``memory`` is in bytes, ``nano_cpus`` in billionths of a processor, ``pids_limit`` a
+    takes that variable away. ``stdin_once`` says that the container's input ends with that of a client. ``binds`` are
+    texts of the form ``source:target[:options]``, ``volumes`` the targets of volumes that have no name. ``memory`` is in bytes, ``nano_cpus`` in billionths of a processor, ``pids_limit`` a
     count; None is no limit. ``stop_timeout`` is in seconds; None is Docker's 10. ``console_size`` is rows and columns.
     ``log_options`` are the json-file driver's, ``max-size`` and ``max-file``. ``healthcheck`` is Docker's object.
     """
@@ -53,6 +53,7 @@ class Settings:
         "rootfs",
         "security_opt",
         "shell",
+        "stdin_once",
         "stop_signal",
         "stop_timeout",
         "terminal",
@@ -72,6 +73,7 @@ class Settings:
         self.user = ""
         self.terminal = False
         self.open_stdin = False
+        self.stdin_once = False
         self.console_size: tuple[int, int] | None = None
         self.name = ""
         self.hostname = ""
@@ -115,6 +117,7 @@ class Settings:
             "ExposedPorts": {port: {} for port in self.exposed_ports},
             "Tty": self.terminal,
             "OpenStdin": self.open_stdin,
+            "StdinOnce": self.stdin_once,
             "Env": self.env,
             "Cmd": self.command,
             "Healthcheck": self.healthcheck,

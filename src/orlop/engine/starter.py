@@ -12,9 +12,21 @@ import _signal
 import _socket
 import os
 import sys
+import time
 
 from orlop import json_text
-from orlop.engine import clock, container, create, events, frames, log_file, monitor_lock, removal, start
+from orlop.engine import (
+    clock,
+    container,
+    control_socket,
+    create,
+    events,
+    frames,
+    log_file,
+    monitor_lock,
+    removal,
+    start,
+)
 from orlop.engine.client_line import Line
 from orlop.engine.location import Location
 from orlop.engine.settings import Settings
@@ -32,13 +44,16 @@ if TYPE_CHECKING:
     from orlop.linux.seccomp.cache import Cache
 
 _LARGEST = 1 << 18
-_MOST_DESCRIPTORS = 8
+_MOST_DESCRIPTORS = 10
 
 #: What a starter's exit status tells its monitor.
 STARTED = 0
 FAILED = 1
 OUTDATED = 3
 CLOSED = 4
+
+#: In `Born.flags`: a client's end of input is the container's.
+ENDS_INPUT = "o"
 
 
 class Call:
@@ -64,15 +79,18 @@ class Born:
     """What a monitor hears of the container that was made for it.
 
     ``pid`` is its init's; ``data`` the request. ``ends`` are descriptors by name: ``client``, its connection; ``lock``,
-    the monitor's; ``pidfd``, of the init; ``log``; and our ends of its standard streams, ``console`` or
-    ``stdout``, ``stderr`` and perhaps ``stdin``.
+    the monitor's; ``control``, where others come; ``pidfd``, of the init; ``log``; and our ends of its standard streams,
+    ``console`` or ``stdout``, ``stderr`` and perhaps ``stdin``. The letters of ``flags`` say what is special about it:
+    `ENDS_INPUT`. ``began`` is when that was, by the monotonic clock.
     """
 
-    __slots__ = ("data", "ends", "pid", "started_at")
+    __slots__ = ("began", "data", "ends", "flags", "pid", "started_at")
 
-    def __init__(self, pid: int, started_at: str, ends: dict[str, int], data: bytes) -> None:
+    def __init__(self, pid: int, started_at: str, flags: str, ends: dict[str, int], data: bytes) -> None:
         self.pid = pid
+        self.began = time.monotonic()
         self.started_at = started_at
+        self.flags = flags
         self.ends = ends
         self.data = data
 
@@ -107,10 +125,10 @@ class Starter:
         if not data:
             return None
         head, _, request = data.partition(b"\n")
-        pid, started_at, *names = head.decode().split(" ")
+        pid, started_at, flags, *names = head.decode().split(" ")
         packed = ancillary[0][2]
         numbers = [int.from_bytes(packed[at : at + 4], sys.byteorder) for at in range(0, len(packed), 4)]
-        return Born(int(pid), started_at, dict(zip(names, numbers, strict=True)), request)
+        return Born(int(pid), started_at, flags, dict(zip(names, numbers, strict=True)), request)
 
     def wait_done(self) -> int:
         """Wait for the child's end; one of `STARTED`, `FAILED`, `OUTDATED` and `CLOSED`."""
@@ -139,7 +157,7 @@ def _serve(receive: Callable[[], Call], monitor: _socket.socket, filters: Cache)
 class _Start:
     """The start of one container, on the child's side."""
 
-    __slots__ = ("_call", "_container", "_ends", "_line", "_location", "_monitor", "_request", "_state")
+    __slots__ = ("_call", "_container", "_ends", "_is_again", "_line", "_location", "_monitor", "_request", "_state")
 
     def __init__(self, call: Call, monitor: _socket.socket) -> None:
         request = call.request
@@ -150,18 +168,20 @@ class _Start:
         self._monitor = monitor
         self._container = container.Container(self._location, request.get("id", ""))
         self._state = container.new_state()
-        self._ends = {"client": call.client.fileno()}
+        #: Whether its monitor starts it again, and holds everything that outlives the container's program.
+        self._is_again = "restarts" in request
+        self._ends = {} if self._is_again else {"client": call.client.fileno()}
 
     def run(self, filters: Cache) -> int:
         """Start the container, or tell the client why it could not be; returns `STARTED` or `FAILED`."""
-        lock = None
         try:
             if "create" in self._request:
                 self._create()
-            lock = monitor_lock.take(self._location, self._container.id)
-            if lock is None:
-                raise Conflict(f"container {self._request['name']} is already running")
-            self._ends["lock"] = lock
+            if self._is_again:
+                removal.release_runtime(self._location, self._container.id)
+                self._state["RestartCount"] = self._request["restarts"]
+            else:
+                self._become_monitor()
             self._start(filters)
             self._tell("start")
         except Exception as error:  # noqa: BLE001 - whatever it was, the client must hear of it
@@ -170,6 +190,14 @@ class _Start:
         self._line.send(frames.STARTED)
         self._line.finish()
         return STARTED
+
+    def _become_monitor(self) -> None:
+        """Take what belongs to a container's monitor, for it."""
+        lock = monitor_lock.take(self._location, self._container.id)
+        if lock is None:
+            raise Conflict(f"container {self._request['name']} is already running")
+        self._ends["lock"] = lock
+        self._ends["control"] = control_socket.listen(self._location, self._container.id)
 
     def _tell(self, action: str) -> None:
         events.emit(self._location, events.CONTAINER, action, self._container.id, self._request["attributes"])
@@ -226,10 +254,13 @@ class _Start:
         self._container.write_state(self._state)
         packed = b"".join(each.to_bytes(4, sys.byteorder) for each in self._ends.values())
         self._monitor.sendmsg(
-            [" ".join((str(created.pid), started_at, *self._ends)).encode(), b"\n", self._call.data],
+            [" ".join((str(created.pid), started_at, self._flags(), *self._ends)).encode(), b"\n", self._call.data],
             [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, packed)],
             _socket.MSG_NOSIGNAL,
         )
+
+    def _flags(self) -> str:
+        return f"-{ENDS_INPUT if self._request['stdin_once'] else ''}"
 
     def _fail(self, error: Exception) -> None:
         """Record that it was not started, tell the client, and leave nothing."""
@@ -243,6 +274,7 @@ class _Start:
         self._line.finish()
         if lock is not None:
             clean_up(self._location, self._request)
+            control_socket.remove(self._location, self._container.id)
             monitor_lock.drop(self._location, self._container.id, lock)
 
 
