@@ -106,6 +106,18 @@ def test_a_file_that_becomes_a_link_is_left_out(tree: Path) -> None:
     assert found["z"] == b"z"
 
 
+def test_a_link_that_becomes_a_file_is_left_out(tree: Path) -> None:
+    (tree / "link").symlink_to("a")
+
+    def action() -> None:
+        (tree / "link").unlink()
+        (tree / "link").write_text("")
+
+    found = layer(tree, "link", action)
+    assert "link" not in found
+    assert found["z"] == b"z"
+
+
 def test_a_file_that_becomes_a_fifo_is_not_waited_for(tree: Path) -> None:
     def action() -> None:
         (tree / "a").unlink()

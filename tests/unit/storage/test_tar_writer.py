@@ -10,7 +10,7 @@ import tarfile
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orlop.errors import OrlopError, Unsupported
@@ -63,6 +63,7 @@ def test_an_empty_archive_is_the_one_that_docker_knows() -> None:
     assert digest.of(archive()) == "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef"
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.binary(min_size=1, max_size=200).filter(lambda name: not {0, 47} & set(name)), min_size=1, max_size=3),
     st.integers(-(10**18), 10**19),

@@ -92,24 +92,27 @@ class Change:
 class _Level:
     """A directory on the way to where the walk is."""
 
-    __slots__ = ("about", "change", "descriptor", "merged", "names", "others", "parent", "path", "removed", "status")
+    __slots__ = ("change", "descriptor", "merged", "names", "others", "parent", "path", "removed")
 
-    def __init__(self, path: bytes, descriptor: int, parent: int, about: os.stat_result, *, merged: bool) -> None:
+    def __init__(self, path: bytes, descriptor: int, parent: int, *, merged: bool) -> None:
         self.path = path
         self.descriptor = descriptor
         #: The directory of the same path in the parent, or -1 where that has none, and whether it has one.
         self.parent = parent
         self.others = parent >= 0
-        self.about = about
         #: Whether what is not here is in the parent: an upper directory that is not opaque.
         self.merged = merged
-        #: What is to come, the last first: the name in an archive, the name, and whether it was removed.
-        self.names: list[tuple[bytes, bytes, bool]] = []
-        #: What is known already of those that are there.
-        self.status: dict[bytes, os.stat_result] = {}
+        #: What is to come, the last first: what is there, and what was removed.
+        self.names: list[bytes] = []
         self.removed: list[bytes] = []
         #: The directory's own change, until it has been told.
         self.change: Change | None = None
+
+    def next(self) -> tuple[bytes, bool]:
+        """The next name in an archive's order, and whether it was removed."""
+        if not self.removed or (self.names and self.names[-1] < WHITEOUT + self.removed[-1]):
+            return self.names.pop(), False
+        return self.removed.pop(), True
 
     def close(self) -> None:
         for descriptor in (self.descriptor, self.parent):
@@ -124,8 +127,8 @@ def walk(source: Source) -> Iterator[Change]:
     A removed name's place is that of its whiteout, ``.wh.NAME``.
 
     Raises:
-        OrlopError: a path is so long and deep that it cannot be reached again.
-        OSError: something cannot be read.
+        OrlopError: something cannot be read, or a path is so long and deep that it cannot be reached again.
+        OSError: a tree's files of several names cannot be looked up.
     """
     return _Walk(source).run()
 
@@ -152,22 +155,25 @@ class _Walk:
             yield from self._enter(b"", b"", root, parent, merged=bool(source.marks))
             while self._levels:
                 level = self._levels[-1]
-                if not level.names or not self._is_open(level):
+                if not (level.names or level.removed) or not self._is_open(level):
                     self._levels.pop().close()
                     continue
-                _, name, is_removed = level.names.pop()
+                name, is_removed = level.next()
                 path = level.path + b"/" + name if level.path else name
                 if is_removed:
                     yield from self._above()
                     yield Change(REMOVED, path, name, level.descriptor, None)
                 else:
                     yield from self._visit(level, path, name)
+        except OSError as error:
+            path = self._levels[-1].path if self._levels else b""
+            raise OrlopError(f"/{os.fsdecode(path)} or something in it cannot be read: {error.strerror}") from error
         finally:
             for level in self._levels:
                 level.close()
 
     def _visit(self, level: _Level, path: bytes, name: bytes) -> Iterator[Change]:
-        about = level.status.pop(name, None) or _status(level.descriptor, name)
+        about = _status(level.descriptor, name)
         if about is None or self._is_nothing(about):
             return
         if stat.S_ISDIR(about.st_mode):
@@ -202,7 +208,7 @@ class _Walk:
         """Go down into a directory; both descriptors are closed when the walk leaves it."""
         about = os.fstat(descriptor)
         holder = self._levels[-1] if self._levels else None
-        level = _Level(path, descriptor, parent, about, merged=merged and parent >= 0)
+        level = _Level(path, descriptor, parent, merged=merged and parent >= 0)
         self._levels.append(level)
         if len(self._levels) > _OPEN_LEVELS:
             self._levels[-1 - _OPEN_LEVELS].close()
@@ -239,36 +245,26 @@ class _Walk:
         """Find what there is in a directory and what is missing; True if it was emptied."""
         listed = [os.fsencode(name) for name in os.listdir(level.descriptor)]
         if level.parent < 0:
-            level.names = [(name, name, False) for name in listed]
+            level.names = listed
             level.names.sort(reverse=True)
             return False
-        present = level.status
-        for name in listed:
-            about = _status(level.descriptor, name)
-            if about is None or self._is_nothing(about) or (has_hidden_files and self._is_hidden(level, name, about)):
-                continue
-            present[name] = about
-        if level.merged:
-            missing = [name for name in listed if name not in present]
-        else:
-            missing = [os.fsencode(name) for name in os.listdir(level.parent)]
-            missing = [name for name in missing if name not in present]
-        removed = [name for name in missing if _is_something(level.parent, name)]
-        emptied = len(removed) > 1 and bool(level.path) and not self._is_left(level, removed)
-        level.names = [(name, name, False) for name in present]
-        if not emptied:
-            level.names += [(WHITEOUT + name, name, True) for name in removed]
-        level.names.sort(reverse=True)
-        return emptied
-
-    def _is_left(self, level: _Level, removed: list[bytes]) -> bool:
-        """Whether anything is left of what the parent's directory had."""
-        gone = set(removed)
-        for decoded in os.listdir(level.parent):
-            name = os.fsencode(decoded)
-            if name not in gone and (name in level.status or _is_something(level.parent, name)):
-                return True
+        present = {name for name in listed if self._is_there(level, name, has_hidden_files=has_hidden_files)}
+        before = listed if level.merged else [os.fsencode(name) for name in os.listdir(level.parent)]
+        removed = [name for name in before if name not in present and _is_something(level.parent, name)]
+        level.names = sorted(present, reverse=True)
+        if len(removed) > 1 and level.path and not _is_anything_left(level.parent, present, set(removed)):
+            return True
+        level.removed = sorted(removed, reverse=True)
         return False
+
+    def _is_there(self, level: _Level, name: bytes, *, has_hidden_files: bool) -> bool:
+        about = _status(level.descriptor, name)
+        if about is None or self._is_nothing(about):
+            return False
+        if not has_hidden_files or about.st_size or not stat.S_ISREG(about.st_mode):
+            return True
+        # A whiteout in the form of an attribute: fs/overlayfs, Linux 6.7.
+        return attributes.value(reachable(level.descriptor, name), self._source.marks + "whiteout") is None
 
     def _kind(self, level: _Level, name: bytes, about: os.stat_result) -> str:
         """How an entry that is no directory differs; empty if it does not."""
@@ -287,12 +283,6 @@ class _Walk:
 
     def _is_nothing(self, about: os.stat_result) -> bool:
         return stat.S_ISSOCK(about.st_mode) or (bool(self._source.marks) and is_whiteout(about))
-
-    def _is_hidden(self, level: _Level, name: bytes, about: os.stat_result) -> bool:
-        """Whether a file is a whiteout in the form of an attribute: fs/overlayfs, Linux 6.7."""
-        if about.st_size or not stat.S_ISREG(about.st_mode):
-            return False
-        return attributes.value(reachable(level.descriptor, name), self._source.marks + "whiteout") is not None
 
     def _is_open(self, level: _Level) -> bool:
         """Whether a level is open; one that was closed for being far up is opened again, if it is there still."""
@@ -327,3 +317,12 @@ def _status(directory: int, name: bytes) -> os.stat_result | None:
 def _is_something(directory: int, name: bytes) -> bool:
     about = _status(directory, name)
     return about is not None and not stat.S_ISSOCK(about.st_mode)
+
+
+def _is_anything_left(parent: int, present: set[bytes], removed: set[bytes]) -> bool:
+    """Whether any name of the parent's directory still is one."""
+    for decoded in os.listdir(parent):
+        name = os.fsencode(decoded)
+        if name not in removed and (name in present or _is_something(parent, name)):
+            return True
+    return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
@@ -25,7 +26,7 @@ def open_file(directory: int, name: bytes) -> int:
     handle = os.open(name, _HANDLE, dir_fd=directory)
     try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise FileNotFoundError(2, "is no regular file any more", os.fsdecode(name))
+            raise FileNotFoundError(errno.ENOENT, "is no regular file any more", os.fsdecode(name))
         link = f"/proc/self/fd/{handle}"
         try:
             return os.open(link, _READ | os.O_NOATIME)
@@ -38,6 +39,21 @@ def open_file(directory: int, name: bytes) -> int:
 def reachable(directory: int, name: bytes) -> str:
     """A path of an entry of an open directory, for calls that take no descriptor; its last component may be a link."""
     return f"/proc/self/fd/{directory}/{os.fsdecode(name)}"
+
+
+def read_link(directory: int, name: bytes) -> bytes:
+    """Where a symbolic link of a directory points to.
+
+    Raises:
+        FileNotFoundError: it is not there, or no symbolic link.
+        OSError: it cannot be read.
+    """
+    try:
+        return os.readlink(name, dir_fd=directory)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise FileNotFoundError(errno.ENOENT, "is no symbolic link any more", os.fsdecode(name)) from None
 
 
 def same_status(one: os.stat_result, other: os.stat_result) -> bool:
@@ -77,7 +93,7 @@ class Comparison:
             return True
         kind = stat.S_IFMT(one.st_mode)
         if kind == stat.S_IFLNK:
-            return os.readlink(name, dir_fd=holder) == os.readlink(name, dir_fd=other_holder)
+            return read_link(holder, name) == read_link(other_holder, name)
         if kind != stat.S_IFREG:
             return attributes.read(reachable(holder, name)) == attributes.read(reachable(other_holder, name))
         first = open_file(holder, name)

@@ -16,7 +16,7 @@ from orlop.storage import digest as digests
 from orlop.storage import mounts
 from orlop.storage.layers import attributes, tar_writer
 from orlop.storage.layers.changes import GONE, WHITEOUT, Source, walk
-from orlop.storage.layers.comparison import open_file, reachable
+from orlop.storage.layers.comparison import open_file, reachable, read_link
 from orlop.storage.layers.compress import GZIP, compressor
 from orlop.storage.layers.hard_links import inode
 
@@ -214,7 +214,7 @@ def _entry(change: Change, about: os.stat_result, descriptor: int, names: dict[I
         found = attributes.read(descriptor)
     elif stat.S_ISLNK(about.st_mode):
         # No attributes of symbolic links belong into a layer: the kernel does not let them have any (xattr(7)).
-        link = os.readlink(change.name, dir_fd=change.holder)
+        link = read_link(change.holder, change.name)
     else:
         found = attributes.read(reachable(change.holder, change.name))
         if not stat.S_ISFIFO(about.st_mode):
