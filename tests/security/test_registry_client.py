@@ -184,9 +184,19 @@ def test_a_redirect_out_of_tls_is_not_followed(
 
 @pytest.mark.parametrize(
     "location",
-    ["file:///etc/passwd", "ftp://127.0.0.1/x", "http://user:password@127.0.0.1/x", "http://", "http://[::1", "//", "http://a b/",
-     "http://127.0.0.1:99999/", "javascript:alert(1)", "http://127.0.0.1\\@example.com/"],
-)  # fmt: skip
+    [
+        "file:///etc/passwd",
+        "ftp://127.0.0.1/x",
+        "http://user:password@127.0.0.1/x",
+        "http://",
+        "http://[::1",
+        "//",
+        "http://a b/",
+        "http://127.0.0.1:99999/",
+        "javascript:alert(1)",
+        "http://127.0.0.1\\@example.com/",
+    ],
+)
 def test_a_redirect_to_what_is_no_place_of_the_web_is_refused(serve: Serve, connect: Connect, location: str) -> None:
     server = serve(lambda _r, _h: (302, {"Location": location}, b""))
     with pytest.raises(OrlopError):

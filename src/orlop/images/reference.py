@@ -199,7 +199,7 @@ def _check_path(text: str, path: str) -> None:
         if not _is_component(component):
             raise _invalid(
                 text,
-                f'"{_shown(component)}" must begin and end with a letter or digit, with . _ __ or dashes between others',
+                f'"{_shown(component)}" must begin and end with a letter or digit, and have . _ __ or dashes between',
             )
 
 

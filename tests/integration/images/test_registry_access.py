@@ -220,7 +220,7 @@ def helper(tmp_path: Path, home: dict[str, str]) -> Path:
         f'store="{tmp_path}/store"\n'
         'case "$1" in\n'
         'store) cat > "$store";;\n'
-        'get) read -r url; [ -e "$store" ] || { echo "credentials not found in native keychain"; exit 1; }; cat "$store";;\n'
+        'get) [ -e "$store" ] || { echo "credentials not found in native keychain"; exit 1; }; cat "$store";;\n'
         'erase) rm "$store";;\n'
         "esac\n"
     )

@@ -41,7 +41,10 @@ _ACCEPT = {"Accept": media_types.ACCEPT}
 
 
 class Registry:
-    """A registry by its name in references, such as ``docker.io`` or ``localhost:5000``. Making the value sends nothing."""
+    """A registry by its name in references, such as ``docker.io`` or ``localhost:5000``.
+
+    Making the value sends nothing.
+    """
 
     def __init__(self, domain: str, options: RegistryOptions | None = None) -> None:
         self.domain = domain
@@ -176,8 +179,9 @@ class Registry:
         open_at: Callable[[int], Reader],
         progress: Callable[[int], None] | None = None,
     ) -> None:
-        """Bring a blob to the registry. ``open_at`` gives a reader of its content from an offset on, any number of times.
+        """Bring a blob to the registry.
 
+        ``open_at`` gives a reader of its content from an offset on, and is called as often as it takes.
         ``progress`` hears how many bytes have been sent so far. What was interrupted goes on where it ended.
 
         Raises:

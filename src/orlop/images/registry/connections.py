@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import ssl
 import threading
 import time
-import weakref
 from urllib.parse import unquote, urlsplit
 
 from orlop import third_party
 from orlop.errors import RegistryError, Unsupported
 from orlop.images.registry import certificates
-from orlop.images.registry.hosts import host_and_port
+from orlop.images.registry.origin import Origin, origin_of
+from orlop.images.registry.pools import PlainPool, TlsPool
 from orlop.images.registry.proxies import proxy_for
 from orlop.images.registry.refusals import NoConnection, NotTls, Unreachable, Untrusted, plain
 
@@ -28,12 +27,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     import urllib3
-    from urllib3.connection import HTTPConnection, HTTPSConnection
 
     from orlop.images.registry.hosts import RegistryOptions
 else:
     urllib3 = third_party.load("urllib3", "talking to registries")
-    from urllib3.connection import HTTPConnection, HTTPSConnection
 
 #: What a blob is read in: large enough to cost little, small enough for many at once.
 CHUNK = 256 << 10
@@ -42,49 +39,8 @@ LARGEST_ANSWER = 8 << 20
 #: What is read to the end although nobody wants it: more than that is dearer than a new connection.
 _LITTLE = 64 << 10
 GIVEN_UP = "the transfer was given up"
-_LONGEST_URL = 16 << 10
 #: Less than this many bytes in the time of the read timeout is as good as silence.
 _SLOWEST = 4 << 10
-
-
-class Origin:
-    """Whom a URL leads to. Only equal origins see each other's credentials."""
-
-    __slots__ = ("authority", "host", "port", "scheme")
-
-    def __init__(self, scheme: str, authority: str) -> None:
-        self.scheme = scheme
-        self.authority = authority
-        self.host, self.port = host_and_port(authority, scheme)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Origin) and self._key() == other._key()
-
-    def __hash__(self) -> int:
-        return hash(self._key())
-
-    def _key(self) -> tuple[str, str, int]:
-        return self.scheme, self.host, self.port
-
-    def __str__(self) -> str:
-        return f"{self.scheme}://{self.authority}"
-
-
-def origin_of(url: str, what: str) -> Origin:
-    """Whom an absolute URL leads to; ``what`` sent us there begins the error's sentence.
-
-    Raises:
-        RegistryError: it is malformed, carries a user's name, or is of another scheme than http and https.
-    """
-    parts = urlsplit(url) if _is_clean(url) else None
-    if parts is None or parts.scheme not in ("http", "https") or "@" in parts.netloc or not parts.hostname:
-        raise RegistryError(f'{what} leads to "{plain(url)}", which is no address on the web')
-    return Origin(parts.scheme, parts.netloc.lower())
-
-
-def _is_clean(url: str) -> bool:
-    """Whether a URL is short enough and ASCII without spaces and control characters (RFC 3986)."""
-    return len(url) <= _LONGEST_URL and url.isascii() and url.isprintable() and " " not in url and "\\" not in url
 
 
 class Answer:
@@ -259,7 +215,7 @@ class Connections:
             for manager in self._pools.values():
                 for key in manager.pools.keys():  # noqa: SIM118 - it cannot be iterated over
                     pool = manager.pools.get(key)
-                    if isinstance(pool, (_PlainPool, _TlsPool)):
+                    if isinstance(pool, (PlainPool, TlsPool)):
                         pool.abandon()
                 manager.clear()
             self._pools.clear()
@@ -301,7 +257,7 @@ class Connections:
                 secret = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
                 headers = urllib3.make_headers(proxy_basic_auth=secret)
             made = urllib3.ProxyManager(proxy, num_pools=1, proxy_headers=headers, **settings)
-        made.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
+        made.pool_classes_by_scheme = {"http": PlainPool, "https": TlsPool}
         return made
 
     def _context(self, origin: Origin) -> ssl.SSLContext:
@@ -321,84 +277,6 @@ def _names(origin: Origin) -> tuple[str, ...]:
     host = f"[{origin.host}]" if ":" in origin.host else origin.host
     with_port = f"{host}:{origin.port}"
     return (with_port, host) if origin.port == 443 else (with_port,)
-
-
-class _Hurry:
-    """What the connections of both kinds do in addition: not wait endlessly for a server that dribbles its headers.
-
-    The timeout of a socket begins anew with every byte.
-    """
-
-    sock: socket.socket | None
-    timeout: float | None
-
-    def getresponse(self) -> Any:
-        late = threading.Event()
-        timer = threading.Timer(2 * self.timeout if self.timeout else 120, self._give_up, (late,))
-        timer.daemon = True
-        timer.start()
-        try:
-            response = super().getresponse()  # type: ignore[misc]  # the class beside this one has it
-        finally:
-            timer.cancel()
-        if late.is_set():
-            # What had come until then looks like a complete answer.
-            response.close()
-            raise TimeoutError("the headers do not end")
-        return response
-
-    def _give_up(self, late: threading.Event) -> None:
-        late.set()
-        self.abandon()
-
-    def abandon(self) -> None:
-        """Wake whoever waits for this connection."""
-        if self.sock is not None:
-            try:
-                # Not the method of a TLS socket, which would take the reader's state away under its hands.
-                socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
-            except OSError:
-                return  # it is gone already
-
-
-class _PlainConnection(_Hurry, HTTPConnection):
-    pass
-
-
-class _TlsConnection(_Hurry, HTTPSConnection):
-    def connect(self) -> None:
-        super().connect()
-        # What the user configured needs no warning on every request.
-        self.is_verified = True
-
-
-class _Known:
-    """What the pools of both kinds do in addition: know the connections that are in use, to be able to break them."""
-
-    def __init__(self, *arguments: Any, **settings: Any) -> None:
-        self._live: weakref.WeakSet[_Hurry] = weakref.WeakSet()
-        self._live_lock = threading.Lock()
-        super().__init__(*arguments, **settings)
-
-    def _new_conn(self) -> Any:
-        connection = super()._new_conn()  # type: ignore[misc]  # the class beside this one has it
-        with self._live_lock:
-            self._live.add(connection)
-        return connection
-
-    def abandon(self) -> None:
-        """Break all connections."""
-        with self._live_lock:
-            for connection in self._live:
-                connection.abandon()
-
-
-class _PlainPool(_Known, urllib3.HTTPConnectionPool):
-    ConnectionCls = _PlainConnection
-
-
-class _TlsPool(_Known, urllib3.HTTPSConnectionPool):
-    ConnectionCls = _TlsConnection
 
 
 class _errors:  # noqa: N801 - used as a statement

@@ -7,7 +7,8 @@ import threading
 from orlop.errors import InvalidArgument, RegistryError
 from orlop.images.registry import challenge as challenges
 from orlop.images.registry import credentials
-from orlop.images.registry.connections import Connections, Origin, origin_of
+from orlop.images.registry.connections import Connections
+from orlop.images.registry.origin import Origin, origin_of
 from orlop.images.registry.persistence import follow, persist
 from orlop.images.registry.refusals import Unreachable, refusal
 from orlop.images.registry.tokens import Tokens

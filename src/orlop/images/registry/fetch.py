@@ -5,7 +5,7 @@ from __future__ import annotations
 from orlop.errors import DigestMismatch, NotFound, RegistryError
 from orlop.images import media_types
 from orlop.images import progress as words
-from orlop.images.registry.connections import origin_of
+from orlop.images.registry.origin import origin_of
 from orlop.images.registry.persistence import delay
 from orlop.images.registry.refusals import NoConnection, NotTls, Unreachable
 from orlop.images.registry.stream import open_stream

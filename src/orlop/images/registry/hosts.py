@@ -63,8 +63,8 @@ class RegistryOptions:
     for a host's credentials, if it is given. ``insecure`` names hosts in addition to those of the configuration;
     ``verify_tls=False`` means all. Times are in seconds: ``connect_timeout`` for reaching a server, ``read_timeout``
     for any silence of it, ``answer_timeout`` for a whole answer that is not a blob. ``attempts`` is how often a request
-    is tried, ``longest_wait`` the longest time that a server can have us wait before the next. ``chunk_size`` is how many
-    bytes of a blob one request brings to a registry; 0 is all of it, as long as the registry takes that.
+    is tried, ``longest_wait`` the longest time that a server can have us wait before the next. ``chunk_size`` is how
+    many bytes of a blob one request brings to a registry; 0 is all of it, as long as the registry takes that.
     """
 
     __slots__ = (

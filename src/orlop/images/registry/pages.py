@@ -1,11 +1,11 @@
-"""Lists that registries give in pages, each of which says where the next one is (distribution-spec, "Content Discovery")."""
+"""Lists in pages, each of which says where the next one is (distribution-spec, "Content Discovery")."""
 
 from __future__ import annotations
 
 from urllib.parse import urljoin
 
 from orlop.errors import RegistryError
-from orlop.images.registry.connections import origin_of
+from orlop.images.registry.origin import origin_of
 from orlop.images.registry.refusals import plain
 
 TYPE_CHECKING = False

@@ -7,14 +7,15 @@ import time
 from urllib.parse import urljoin
 
 from orlop.errors import RegistryError
-from orlop.images.registry.connections import origin_of
+from orlop.images.registry.origin import origin_of
 from orlop.images.registry.refusals import NoConnection, NotTls, Unreachable, plain, rate_limit_is_used_up
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from orlop.images.registry.connections import Answer, Connections, Origin
+    from orlop.images.registry.connections import Answer, Connections
+    from orlop.images.registry.origin import Origin
 
     #: What is sent: nothing, bytes, or what makes the pieces anew for each attempt.
     Body = bytes | Callable[[], Iterable[bytes]] | None

@@ -1,4 +1,4 @@
-"""What refers to a manifest as its subject, such as signatures and attestations (distribution-spec, "Listing Referrers").
+"""What refers to a manifest as its subject, such as signatures (distribution-spec, "Listing Referrers").
 
 A registry from before version 1.1 of the specification does not keep account of it. There the list is an index under a
 tag that is made of the subject's digest, which the clients bring up to date.

@@ -11,7 +11,7 @@ import time
 from urllib.parse import urlencode, urlsplit
 
 from orlop.errors import InvalidArgument, RegistryError
-from orlop.images.registry.connections import origin_of
+from orlop.images.registry.origin import origin_of
 from orlop.images.registry.persistence import follow, persist
 from orlop.images.registry.refusals import refusal
 
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from orlop.images.registry.challenge import Challenge
-    from orlop.images.registry.connections import Answer, Connections, Origin
+    from orlop.images.registry.connections import Answer, Connections
     from orlop.images.registry.credentials import Credential
+    from orlop.images.registry.origin import Origin
 
 #: What a token lasts if its server does not say, in seconds; also the least that is believed.
 _SHORTEST_LIFE = 60
