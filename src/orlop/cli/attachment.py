@@ -14,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from orlop.cli.detach_keys import DetachKeys
     from orlop.engine.container import Container
     from orlop.engine.start import Session
     from orlop.linux.raw_mode import RawMode
@@ -92,29 +93,63 @@ def _note(_number: int, _frame: object) -> None:
     """Being called is enough: the signal's number is in the wake-up pipe."""
 
 
-def attach(session: Session, terminal: Terminal, target: Container, *, read_stdin: bool) -> int:
+def attach(
+    session: Session,
+    terminal: Terminal,
+    target: Container,
+    *,
+    read_stdin: bool,
+    keys: DetachKeys | None = None,
+    is_exec: bool = False,
+) -> int:
     """Carry bytes and signals both ways until the program that was started ends; returns its exit status.
+
+    It is over as well, with the status 0, when the user presses ``keys``. ``is_exec`` says that the program is not the
+    container's own.
 
     Raises:
         OrlopError: its monitor was killed.
     """
     terminal.make_raw()
-    return _Attachment(session, terminal, target, read_stdin=read_stdin).run()
+    return _Attachment(session, terminal, target, keys if read_stdin else None, is_exec).run(read_stdin=read_stdin)
+
+
+def redraw(session: Session, size: tuple[int, int]) -> None:
+    """Tell a program that is on its terminal already our size, and have it draw anew even if that is no other."""
+    rows, columns = size
+    session.send(frames.SIZE, frames.size(rows + 1, columns + 1))
+    session.send(frames.SIZE, frames.size(rows, columns))
 
 
 class _Attachment:
-    __slots__ = ("_pending", "_reading", "_repaired", "_session", "_target", "_terminal")
+    __slots__ = (
+        "_is_away",
+        "_is_exec",
+        "_keys",
+        "_pending",
+        "_reading",
+        "_repaired",
+        "_session",
+        "_target",
+        "_terminal",
+    )
 
-    def __init__(self, session: Session, terminal: Terminal, target: Container, *, read_stdin: bool) -> None:
+    def __init__(
+        self, session: Session, terminal: Terminal, target: Container, keys: DetachKeys | None, is_exec: bool
+    ) -> None:
         self._session = session
         self._terminal = terminal
         self._target = target
-        self._reading = read_stdin
+        self._keys = keys
+        self._is_exec = is_exec
+        self._is_away = False
+        self._reading = False
         self._repaired = False
         self._pending: list[bytes] = []  # frames that the monitor has not taken yet
         session.socket.setblocking(False)
 
-    def run(self) -> int:
+    def run(self, *, read_stdin: bool) -> int:
+        self._reading = read_stdin
         socket = self._session.socket.fileno()
         wake = self._terminal.wake_reader
         status = self._receive()  # the session may hold a frame that came early
@@ -141,6 +176,11 @@ class _Attachment:
                         status = self._receive()
                         if status is not None:
                             return status
+            if self._is_away and not self._pending:
+                self._session.socket.close()
+                self._terminal.restore()
+                sys.stderr.write("read escape sequence\n")
+                return 0
 
     def _receive(self) -> int | None:
         try:
@@ -156,6 +196,9 @@ class _Attachment:
             return body[0]
         if kind in (frames.STDOUT, frames.STDERR):
             _write(1 if kind == frames.STDOUT else 2, body)
+        elif kind == frames.SKIPPED:
+            count = int.from_bytes(body, "little")
+            sys.stderr.write(f"\nWARNING: {count} bytes of output came too fast and are only in the log\n")
         return None
 
     def _send(self, frame: bytes) -> None:
@@ -181,10 +224,25 @@ class _Attachment:
         except OSError:
             data = b""  # EIO: our terminal was hung up
         if data:
-            self._send(frames.STDIN + data)
+            self._type(data)
         else:
             self._reading = False
             self._send(frames.STDIN_END)
+
+    def _type(self, data: bytes) -> None:
+        if self._keys is None:
+            self._send(frames.STDIN + data)
+            return
+        from orlop.cli.detach_keys import Away
+
+        try:
+            data = self._keys.take(data)
+        except Away as away:
+            self._is_away = True
+            self._reading = False
+            data = away.before
+        if data:
+            self._send(frames.STDIN + data)
 
     def _forward(self, numbers: bytes) -> None:
         for number in numbers:
@@ -192,8 +250,16 @@ class _Attachment:
                 size = self._terminal.size()
                 if size is not None:
                     self._send(frames.SIZE + frames.size(*size))
-            elif number in _FORWARDED:
+            elif number in _FORWARDED and not self._signal(number):
                 self._send(frames.SIGNAL + number.to_bytes(1, "little"))
+
+    def _signal(self, number: int) -> bool:
+        """Pass a signal on past the input that the program has not taken; false if that way is closed."""
+        if self._is_exec:
+            return False
+        from orlop.engine import control
+
+        return control.signal(self._target, number)
 
     def _repair(self) -> None:
         self._repaired = True

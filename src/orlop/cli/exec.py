@@ -12,6 +12,7 @@ from orlop.options import Option, Parser
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from orlop.cli.detach_keys import DetachKeys
     from orlop.engine.location import Location
     from orlop.options import Parsed
 
@@ -21,6 +22,7 @@ PARSER = Parser(
     "Execute a command in a running container",
     (
         Option("-d, --detach", "Detached mode: run command in the background"),
+        Option("--detach-keys", "Override the key sequence for detaching a container", value="string"),
         Option("-i, --interactive", "Keep STDIN open even if not attached"),
         Option("-t, --tty", "Allocate a pseudo-TTY"),
         Option("-e, --env", "Set environment variables", value="list", many=True),
@@ -47,15 +49,22 @@ def run(location: Location, said: Parsed) -> int:
     typing = command.terminal and command.open_stdin
     if typing and not os.isatty(0):
         raise InvalidArgument("the input device is not a TTY")
+    keys = None
+    if typing:
+        from orlop.cli import detach_keys
+
+        keys = detach_keys.choose(said["detach-keys"])
     target = container.find(location, said.arguments[0])
     try:
-        return _run(target, command, typing=typing, detach=detach)
+        return _run(target, command, keys, typing=typing, detach=detach)
     except OrlopError as error:
         sys.stderr.write(f"orlop: {error}\n")
         return error.exit_code if error.exit_code in (126, 127) else 1
 
 
-def _run(target: container.Container, command: execution.Command, *, typing: bool, detach: bool) -> int:
+def _run(
+    target: container.Container, command: execution.Command, keys: DetachKeys | None, *, typing: bool, detach: bool
+) -> int:
     if detach:
         execution.execute(target, command).wait_started()
         return 0
@@ -65,4 +74,4 @@ def _run(target: container.Container, command: execution.Command, *, typing: boo
         command.console_size = terminal.size() if command.terminal else None
         session = execution.execute(target, command)
         session.wait_started()
-        return attachment.attach(session, terminal, target, read_stdin=command.open_stdin)
+        return attachment.attach(session, terminal, target, read_stdin=command.open_stdin, keys=keys, is_exec=True)

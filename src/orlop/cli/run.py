@@ -19,6 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
 
+    from orlop.cli.detach_keys import DetachKeys
     from orlop.engine.location import Location
     from orlop.engine.settings import Settings
     from orlop.options import Parsed
@@ -43,6 +44,7 @@ PARSER = Parser(
         ),
         Option("-q, --quiet", "Suppress the pull output"),
         Option("--sig-proxy", "Proxy received signals to the process", default=True),
+        Option("--detach-keys", "Override the key sequence for detaching a container", value="string"),
         *settings_options.OPTIONS,
     ),
     at_least=1,
@@ -82,6 +84,7 @@ def _start(location: Location, settings: Settings, said: Parsed, client: _socket
     typing = settings.terminal and settings.stdin_once
     if typing and not os.isatty(0):
         raise InvalidArgument("the input device is not a TTY")
+    keys = _detach_keys(said) if typing else None
     if detach:
         started = start.create_and_start(location, settings, client, stays=True)
         _warn(started.warnings)
@@ -96,7 +99,13 @@ def _start(location: Location, settings: Settings, said: Parsed, client: _socket
         _warn(started.warnings)
         started.session.wait_started()
         target = Container(location, started.id)
-        return attachment.attach(started.session, terminal, target, read_stdin=settings.open_stdin)
+        return attachment.attach(started.session, terminal, target, read_stdin=settings.open_stdin, keys=keys)
+
+
+def _detach_keys(said: Parsed) -> DetachKeys:
+    from orlop.cli import detach_keys
+
+    return detach_keys.choose(said["detach-keys"])
 
 
 def _pull(location: Location, settings: Settings, said: Parsed, *, is_missing: bool = False) -> None:

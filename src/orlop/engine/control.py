@@ -1,0 +1,217 @@
+"""What others than its starter want of a running container: attach to it, wait for its end, have it stay down.
+
+All of it goes to the control socket of the container's monitor (`control_socket`), in `frames`.
+"""
+
+from __future__ import annotations
+
+import _socket
+import os
+
+from orlop import json_text
+from orlop.engine import control_socket, frames, monitor_lock, repair
+from orlop.errors import Conflict, InvalidArgument, NotFound, OrlopError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from orlop.engine.container import Container
+    from orlop.engine.start import Session
+
+#: What can be waited for, in the words of Docker's API: that the container does not run; that it ends the next time; that
+#: it is removed.
+NOT_RUNNING = "not-running"
+NEXT_EXIT = "next-exit"
+REMOVED = "removed"
+CONDITIONS = (NOT_RUNNING, NEXT_EXIT, REMOVED)
+
+#: Seconds that a look at a container that does nothing lasts before the next one.
+_LOOK = 5.0
+
+
+def attach(target: Container, *, stdin: bool = True, stdout: bool = True, stderr: bool = True) -> Session:
+    """A connection to a running container's standard streams, from now on.
+
+    Output that its reader does not take in time is left out, and `frames.SKIPPED` says so: whoever attaches never holds
+    the container back. The log has all of it.
+
+    Raises:
+        Conflict: the container is not running.
+    """
+    from orlop.engine import pausing
+    from orlop.engine.start import Session
+
+    repair.look_after(target)
+    status = target.state()["Status"]
+    if status == "running" and pausing.is_paused(target):
+        raise Conflict(f"cannot attach to container {target.name}, which is paused: unpause it first")
+    if status == "restarting":
+        raise Conflict(f"cannot attach to container {target.name}, which is restarting: wait until it is running")
+    client = control_socket.connect(target.location, target.id) if status == "running" else None
+    if client is None:
+        raise Conflict(f"cannot attach to container {target.name}, which is not running: start it first")
+    wanted = (
+        (frames.TO_STDIN if stdin else 0) | (frames.TO_STDOUT if stdout else 0) | (frames.TO_STDERR if stderr else 0)
+    )
+    session = Session(client, None)
+    session.send(frames.ATTACH, bytes((wanted,)))
+    return session
+
+
+def signal(target: Container, number: int) -> bool:
+    """Pass a signal on that came to a client, past whatever input waits; False if there is no monitor."""
+    return _tell(target, frames.SIGNAL, bytes((number,)))
+
+
+def resize(target: Container, rows: int, columns: int) -> None:
+    """Set the size of a container's terminal, in characters.
+
+    Raises:
+        Conflict: the container is not running.
+    """
+    repair.look_after(target)
+    if not _tell(target, frames.SIZE, frames.size(rows, columns)):
+        raise Conflict(f"container {target.name} is not running")
+
+
+def halt(target: Container) -> None:
+    """Have a container not be started again when it ends, because a user wants it to stop; in force on return."""
+    _ask(target, frames.HALT, b"")
+
+
+def set_policy(target: Container, policy: dict[str, Any]) -> None:
+    """Have a running container's restart policy be another one, Docker's ``RestartPolicy``; in force on return.
+
+    What is recorded is the caller's business.
+    """
+    _ask(target, frames.POLICY, json_text.dumps(policy).encode())
+
+
+def wait(target: Container, condition: str = NOT_RUNNING) -> int:
+    """Wait until a container has come to a `CONDITIONS`; its last exit code.
+
+    Raises:
+        InvalidArgument: there is no such condition.
+        NotFound: it was removed before its next end.
+    """
+    if condition not in CONDITIONS:
+        raise InvalidArgument(f'the condition "{condition}" is none of {", ".join(CONDITIONS)}')
+    repair.look_after(target)
+    wanted = _Waiting(target)
+    try:
+        if condition == REMOVED:
+            return wanted.until_removed()
+        return wanted.until_exit(also_now=condition == NOT_RUNNING)
+    finally:
+        wanted.close()
+
+
+class _Waiting:
+    """Somebody who waits for what becomes of a container.
+
+    The watch is there before the first look, so that nothing happens between.
+    """
+
+    __slots__ = ("_code", "_target", "_watch")
+
+    def __init__(self, target: Container) -> None:
+        from orlop.linux import inotify
+
+        self._target = target
+        self._code = int(target.state()["ExitCode"])
+        try:
+            self._watch = inotify.Watch(target.directory)
+        except FileNotFoundError:
+            raise NotFound(f"no such container: {target.id[:12]}") from None
+
+    def close(self) -> None:
+        """Wait no more."""
+        self._watch.close()
+
+    def until_exit(self, *, also_now: bool) -> int:
+        """The exit code of the end that comes next, or with ``also_now`` of the one that was, if it does not run."""
+        before = self._target.state()
+        while True:
+            code = _hear_end(self._target)
+            if code is not None:
+                return code
+            monitor_lock.wait(self._target.location, self._target.id)  # it is just clearing away
+            repair.look_after(self._target)
+            now = self._state()
+            if now is None:
+                raise NotFound(f"container {self._target.id[:12]} was removed")
+            has_ended = now["Status"] not in ("running", "restarting")
+            if has_ended and (also_now or now["FinishedAt"] != before["FinishedAt"]):
+                return int(now["ExitCode"])
+            self._watch.wait(_LOOK)
+
+    def until_removed(self) -> int:
+        """Its last exit code, once it is gone."""
+        while True:
+            code = _hear_end(self._target)
+            if code is not None:
+                self._code = code
+            monitor_lock.wait(self._target.location, self._target.id)
+            repair.look_after(self._target)
+            now = self._state()
+            if now is None:
+                return self._code
+            self._code = int(now["ExitCode"])
+            self._watch.wait(_LOOK)
+
+    def _state(self) -> dict[str, Any] | None:
+        """The container's state; None if it was removed."""
+        state = self._target.state()
+        return state if os.path.isdir(self._target.directory) else None
+
+
+def _hear_end(target: Container) -> int | None:
+    """Wait for the end of a container's program; None if it has no monitor, or that one was killed."""
+    client = control_socket.connect(target.location, target.id)
+    if client is None:
+        return None
+    try:
+        while frame := client.recv(frames.LARGEST + 1):
+            if frame[:1] == frames.EXITED:
+                return frame[1]
+    except ConnectionResetError:
+        return None
+    finally:
+        client.close()
+    return None
+
+
+def _tell(target: Container, kind: bytes, body: bytes) -> bool:
+    client = control_socket.connect(target.location, target.id)
+    if client is None:
+        return False
+    try:
+        client.send(kind + body, _socket.MSG_NOSIGNAL)
+    except OSError:
+        return False  # it has just ended
+    finally:
+        client.close()
+    return True
+
+
+def _ask(target: Container, kind: bytes, body: bytes) -> None:
+    """Have the monitor, if there is one, take something in.
+
+    Raises:
+        OrlopError: it does not understand.
+    """
+    client = control_socket.connect(target.location, target.id)
+    if client is None:
+        return
+    try:
+        client.send(kind + body, _socket.MSG_NOSIGNAL)
+        while (frame := client.recv(frames.LARGEST + 1)) and frame[:1] != kind:
+            if frame[:1] == frames.EXITED:
+                return
+    except OSError:
+        return  # it has ended, or was killed: there is nobody who would do otherwise
+    finally:
+        client.close()
+    if not frame and monitor_lock.is_held(target.location, target.id):
+        raise OrlopError(f"the monitor of container {target.id[:12]} does not answer")
