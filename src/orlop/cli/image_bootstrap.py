@@ -33,11 +33,14 @@ _ARCHITECTURES = {"386": "i386", "arm": "armhf", "ppc64le": "ppc64el"}
 def run(location: Location, said: Parsed) -> int:
     """Carry the command out."""
     from orlop.engine import image_store, own_namespace, sweep
+    from orlop.errors import InvalidReference
     from orlop.images import bootstrap, platform, reference
     from orlop.images.archive import file_system
 
     name = reference.parse(said.arguments[0])
     tag = reference.parse(said["tag"]).with_default_tag() if said["tag"] else name
+    if tag.digest:
+        raise InvalidReference(f"cannot name an image by a digest: {said['tag'] or name.familiar}")
     wanted = platform.parse(said["platform"]) if said["platform"] else None
     packages = [package for words in said["include"] for package in words.replace(",", " ").split()]
     architecture = _ARCHITECTURES.get(wanted.architecture, wanted.architecture) if wanted else ""

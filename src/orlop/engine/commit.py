@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orlop.engine import image_store, pausing, repair
-from orlop.errors import NotFound, Unsupported
+from orlop.errors import InvalidReference, NotFound, Unsupported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,7 +46,10 @@ def commit(target: Container, name: str, description: Description, *, pause: boo
     record = target.record
     if not record.get("Manifest"):
         raise Unsupported(f"container {target.name} cannot be committed: it runs on {record['Image']}, not on an image")
-    names = [str(reference.parse(name).with_default_tag())] if name else []
+    meant = reference.parse(name).with_default_tag() if name else None
+    if meant is not None and meant.digest:
+        raise InvalidReference(f"cannot commit to a digest: {name}; name a tag")
+    names = [str(meant)] if meant is not None else []
     starts = images_commit.execution(record["Config"], description)
     images = image_store.open_store(target.location)
     storage = images.storage

@@ -9,8 +9,10 @@ Nothing is written but blobs, whose names are digests: what an archive's entries
 
 from __future__ import annotations
 
+import errno
 import os
 import posixpath
+import stat
 
 from orlop.errors import InvalidArchive, Unsupported
 from orlop.storage import digest as digests
@@ -194,13 +196,27 @@ class _Directory(Contents):
         found = super()._find(name)
         if found is not None:
             return found
+        if not normal(name) or "\0" in name:
+            return None
         root = os.open(self._directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            source = path.open_in_root(root, normal(name) or ".", os.O_RDONLY | os.O_NONBLOCK)
-        except (FileNotFoundError, NotADirectoryError):
+            place = path.open_in_root(root, normal(name))
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG):
+                raise
             return None
         finally:
             os.close(root)
+        try:
+            mode = os.fstat(place).st_mode
+            if stat.S_ISDIR(mode):
+                return None
+            if not stat.S_ISREG(mode):
+                raise InvalidArchive(f"{name} in {self.name} is not a regular file")
+            # Opened only now, since opening a device or a pipe does something, or waits.
+            source = os.open(f"/proc/self/fd/{place}", os.O_RDONLY | os.O_CLOEXEC)
+        finally:
+            os.close(place)
         try:
             with self._blobs.writer() as writer:
                 head = b""
@@ -208,8 +224,6 @@ class _Directory(Contents):
                     head = head or data[: decompress.HEAD]
                     writer.write(data)
                 digest, size = writer.commit(self._lease)
-        except IsADirectoryError:
-            return None
         finally:
             os.close(source)
         file = _File(digest=digest, size=size, head=head)
@@ -243,6 +257,7 @@ def of_stream(blobs: Blobs, lease: Lease, source: int, name: str) -> Contents:
     stream = Stream(pieces, None)
     try:
         _read(found, blobs, lease, stream)
+        stream.drain()  # a checksum comes last, and whoever writes into a pipe wants to get rid of all of it
     except InvalidArchive as error:
         raise about(error, name) from None
     finally:

@@ -140,6 +140,11 @@ def _manifest(contents: Contents, descriptor: Descriptor, wanted: Platform, nest
     data = descriptor.data if descriptor.data is not None else contents.blob(descriptor.digest, _LARGEST_DOCUMENT)
     if data is None:
         raise InvalidArchive(f"{contents.name} lacks the manifest {descriptor.digest} that its index names")
+    if len(data) != descriptor.size:
+        raise InvalidArchive(
+            f"{contents.name} has {len(data)} bytes of the manifest {descriptor.digest} "
+            f"where {descriptor.size} are declared"
+        )
     document = manifests.parse(data, descriptor.media_type, f"the manifest {descriptor.digest} in {contents.name}")
     if isinstance(document, manifests.Manifest):
         return document if document.config.media_type in media_types.CONFIGS else None
@@ -161,10 +166,12 @@ def _name(descriptor: Descriptor) -> str:
 
 
 def _whole(text: str) -> str:
+    """A whole name with a tag; empty if it is none. A digest is not for an archive to claim that an image came by it."""
     try:
-        return str(reference.parse(text).with_default_tag())
+        name = reference.parse(text)
     except InvalidReference:
         return ""  # an annotation may hold anything
+    return "" if name.digest else str(name.with_default_tag())
 
 
 def _give_docker_s_names(contents: Contents, found: list[_Found], docker: Any) -> None:
@@ -180,7 +187,11 @@ def _tags(contents: Contents, entry: dict[str, Any]) -> list[str]:
     tags = entry.get("RepoTags") or []
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
         raise InvalidArchive(f"manifest.json in {contents.name} has RepoTags that are not a list of names")
-    return [str(reference.parse(tag).with_default_tag()) for tag in tags]
+    names = [reference.parse(tag).with_default_tag() for tag in tags]
+    for name in names:
+        if name.digest:
+            raise InvalidArchive(f"manifest.json in {contents.name} has a RepoTag with a digest: {name.familiar}")
+    return [str(name) for name in names]
 
 
 def _of_docker(contents: Contents, lease: Lease, entry: dict[str, Any]) -> _Found:
