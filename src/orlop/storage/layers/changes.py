@@ -79,7 +79,7 @@ class Change:
         #: Relative to the root, which is empty itself.
         self.path = path
         self.name = name
-        #: The open directory that it is in; -1 for the root.
+        #: The open directory that it is in; -1 for a directory, which is open itself.
         self.holder = holder
         #: What it was when it was looked at; None if it was removed.
         self.about = about
@@ -222,7 +222,7 @@ class _Walk:
             kind = ADDED if holder is None or _status(holder.parent, name) is None else MODIFIED
         elif not same_status(about, os.fstat(parent)) or attributes.read(descriptor) != attributes.read(parent):
             kind = MODIFIED
-        change = Change(kind, path, name, holder.descriptor if holder else -1, about)
+        change = Change(kind, path, name, -1, about)
         change.descriptor = descriptor
         change.emptied = self._list(level, has_hidden_files=has_hidden_files)
         level.change = change
@@ -237,9 +237,12 @@ class _Walk:
             change = level.change
             if change is not None:
                 level.change = None
+                was_open = level.descriptor >= 0
                 if self._is_open(level):
                     change.descriptor = level.descriptor
                     yield change
+                    if not was_open:
+                        level.close()
 
     def _list(self, level: _Level, *, has_hidden_files: bool) -> bool:
         """Find what there is in a directory and what is missing; True if it was emptied."""
