@@ -454,6 +454,35 @@ def test_a_server_that_gives_a_byte_for_each_connection_is_given_up(
     assert len(server.asked("/blobs/")) == 3
 
 
+def test_a_connection_that_breaks_is_taken_up_where_it_broke(serve: Serve, connect: Connect, blobs: Blobs) -> None:
+    def answer(request: Any, handler: Any) -> Any:
+        if request.headers.get("range") == "bytes=3000-":
+            return 206, {"Content-Range": f"bytes 3000-{len(DATA) - 1}/{len(DATA)}"}, DATA[3000:]
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(DATA)))
+        handler.end_headers()
+        handler.wfile.write(DATA[:3000])
+        return None
+
+    server = serve(answer)
+    assert fetch_blob(connect(server), "a/b", LAYER, blobs)
+    assert blobs.read(DIGEST) == DATA
+    assert len(server.asked("/blobs/")) == 2
+
+
+@pytest.mark.parametrize("status", [200, 405])
+def test_a_registry_that_says_too_little_about_a_manifest_is_asked_for_it(
+    serve: Serve, connect: Connect, status: int
+) -> None:
+    def answer(request: Any, _handler: Any) -> Any:
+        if request.method == "HEAD":
+            return status, {"Content-Type": "text/plain"}, b""
+        return 200, {"Content-Type": "text/plain"}, MANIFEST.data
+
+    found = connect(serve(answer)).resolve(parse("127.0.0.1/a/b:1"))
+    assert found == MANIFEST.descriptor
+
+
 def test_pages_that_lead_in_circles_are_given_up(serve: Serve, connect: Connect) -> None:
     server = serve(lambda _r, _h: (200, {"Link": '</v2/a/tags/list?n=1>; rel="next"'}, {"tags": ["a"]}))
     with pytest.raises(RegistryError, match="the same page again and again"):
