@@ -162,7 +162,16 @@ def until(of: Callable[[Any], str]) -> Filter:
 
 
 def moment(text: str) -> float:
-    """Seconds since 1970 for a time that a user gives: seconds since 1970, a date, or how long ago (``24h``).
+    """Seconds since 1970 for a time that a user gives; see `nanoseconds`.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return nanoseconds(text) / 1e9
+
+
+def nanoseconds(text: str) -> int:
+    """Nanoseconds since 1970 for a time that a user gives: seconds since 1970, a date, or how long ago (``24h``).
 
     Dates are RFC 3339, in parts if need be: ``2024-05-01``, ``2024-05-01T10:00``; without a zone they are local time.
 
@@ -174,13 +183,19 @@ def moment(text: str) -> float:
 
     from orlop.options import duration
 
-    if text.replace(".", "", 1).isdigit():
-        return float(text)
+    whole, _, fraction = text.partition(".")
+    if whole.isdecimal() and (not fraction or fraction.isdecimal()):
+        return int(whole) * 1_000_000_000 + int(fraction.ljust(9, "0")[:9])
     try:
-        return time.time() - duration(text) / 1e9
+        return time.time_ns() - duration(text)
     except ValueError:
         pass  # then it is a date
     try:
-        return dt.datetime.fromisoformat(text).timestamp()
-    except ValueError:
+        then = dt.datetime.fromisoformat(text)
+        # By whole seconds: a float has not all the digits.
+        seconds = int(then.replace(microsecond=0).timestamp())
+    except (ValueError, OverflowError):
         raise ValueError("must be a date such as 2024-05-01T10:00, seconds since 1970, or a time ago: 24h") from None
+    date, _, rest = text.partition(".")
+    digits = rest[: len(rest) - len(rest.lstrip("0123456789"))] if "T" in date or " " in date else ""
+    return seconds * 1_000_000_000 + int(digits.ljust(9, "0")[:9])

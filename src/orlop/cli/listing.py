@@ -96,7 +96,7 @@ def _by_template(format_: str, rows: Iterable[dict[str, Any]], headers: dict[str
     stream.writelines(template.render(row) + "\n" for row in rows)
 
 
-def aligned(lines: Sequence[Sequence[str]]) -> str:
+def aligned(lines: Sequence[Sequence[str]], *, narrowest: int = _NARROWEST, padding: int = _PADDING) -> str:
     """Lines of cells, one below the other as text/tabwriter puts them.
 
     A column is as wide as its widest cell in adjacent lines; a line's last cell belongs to no column.
@@ -109,18 +109,20 @@ def aligned(lines: Sequence[Sequence[str]]) -> str:
             if count > place:
                 block.append(index)
             else:
-                _widen(lines, widths, place, block)
+                _widen(lines, widths, place, block, narrowest, padding)
                 block = []
-        _widen(lines, widths, place, block)
+        _widen(lines, widths, place, block, narrowest, padding)
     return "".join(
         "".join([_padded(cell, width) for cell, width in zip(line, each, strict=False)]) + line[-1] + "\n"
         for line, each in zip(lines, widths, strict=True)
     )
 
 
-def _widen(lines: Sequence[Sequence[str]], widths: list[list[int]], place: int, block: list[int]) -> None:
+def _widen(
+    lines: Sequence[Sequence[str]], widths: list[list[int]], place: int, block: list[int], narrowest: int, padding: int
+) -> None:
     widest = max((_width(lines[index][place]) for index in block), default=0)
-    width = max(widest + _PADDING, _NARROWEST)
+    width = max(widest + padding, narrowest)
     for index in block:
         widths[index].append(width)
 

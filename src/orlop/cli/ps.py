@@ -61,10 +61,12 @@ class _Listed:
     __slots__ = ("created", "record", "state", "target")
 
     def __init__(self, target: Container) -> None:
+        from orlop.engine import pausing
+
         self.target = target
         self.record = target.record
         self.created = str(target.record["Created"])
-        self.state = target.state()
+        self.state = pausing.state(target)
 
     def mounts(self) -> list[str]:
         """The names of its volumes and the sources of its bind mounts."""

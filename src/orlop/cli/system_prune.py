@@ -38,17 +38,10 @@ def run(location: Location, said: Parsed) -> int:
     lines += [f"  - {images}", "  - everything that no image or container needs, interrupted downloads included"]
     if not said["force"] and not confirmation.confirmed("This will remove:\n" + "\n".join(lines) + "\n"):
         return 0
-    from orlop.cli import filters
+    from orlop.cli import container_prune
     from orlop.engine import prune
 
-    known = {
-        "label": filters.label(lambda target: target.record["Config"]["Labels"]),
-        "label!": filters.without_label(lambda target: target.record["Config"]["Labels"]),
-        "until": filters.until(lambda target: target.record["Created"]),
-    }
-    done = prune.containers(location, filters.read(said["filter"], known))
-    if done.names:
-        sys.stdout.write("Deleted Containers:\n" + "".join(f"{each}\n" for each in done.names) + "\n")
+    done = container_prune.prune(location, said["filter"])
     freed = done.freed
     if said["volumes"]:
         done = prune.volumes(location)

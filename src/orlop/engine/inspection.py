@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orlop.engine import container
+from orlop.engine import container, pausing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def describe(target: container.Container) -> dict[str, Any]:
         "Created": record["Created"],
         "Path": record["Path"],
         "Args": record["Args"],
-        "State": target.state(),
+        "State": pausing.state(target),
         "Image": record["Image"],
         "ResolvConfPath": f"{target.directory}/resolv.conf",
         "HostnamePath": f"{target.directory}/hostname",

@@ -13,7 +13,7 @@ import _socket
 import os
 
 from orlop import json_text
-from orlop.engine import clock, container, control_socket, events, frames, monitor_lock, oom, starter
+from orlop.engine import clock, container, control_socket, events, frames, monitor_lock, names, oom, starter
 from orlop.engine.client_line import Line
 from orlop.engine.clients import Clients
 from orlop.engine.location import Location
@@ -162,6 +162,8 @@ def _state_at_end(
     if code == 137:
         state["OOMKilled"] = oom.happened(target.location.runtime, target.id)
     state.update(ExitCode=code, StartedAt=born.started_at, FinishedAt=clock.now())
+    if names.holder_of(target.location.names, request["name"]) != target.id:
+        request["attributes"] = events.attributes(target.record)  # it was renamed
     about = {**request["attributes"], "exitCode": str(code)}
     events.emit(target.location, events.CONTAINER, "die", target.id, about)
     return state

@@ -37,10 +37,30 @@ def kill(target: Container, signal: str) -> None:
     number = runtime_kill.signal_number(signal)
     about = events.attributes(target.record)
     inner = _running(target, "kill")
-    send(inner, number)
-    if number == runtime_kill.signal_number(target.record["Config"].get("StopSignal") or "SIGTERM"):
-        _let_go_on(inner)
+    stopping = runtime_kill.signal_number(target.record["Config"].get("StopSignal") or "SIGTERM")
+    if number in (stopping, _signal.SIGKILL):
+        halt(target)
     _tell(target, "kill", about, number)
+    send(inner, number)
+    if number == stopping:
+        _let_go_on(inner)
+
+
+def halt(target: Container) -> None:
+    """See that a container is not started again when it ends, or between two starts at once."""
+    from orlop.engine import control_socket, frames
+
+    client = control_socket.connect(target.location, target.id)
+    if client is None:
+        return
+    try:
+        client.send(frames.HALT)
+        while (answer := client.recv(frames.LARGEST + 1)) and answer[:1] != frames.HALT:
+            pass  # it heard of an end first
+    except OSError:
+        return  # its monitor has ended
+    finally:
+        client.close()
 
 
 def _tell(target: Container, action: str, about: dict[str, str], number: int = 0) -> None:
@@ -63,6 +83,7 @@ def kill_all(target: Container) -> None:
     """End every process of the container; no error if there is none."""
     try:
         about = events.attributes(target.record)
+        halt(target)
         send(RuntimeContainer.load(target.location.runtime, target.id), _signal.SIGKILL)
     except (NotFound, Conflict):
         return
@@ -92,6 +113,7 @@ def stop(target: Container, timeout: float | None = None, signal: str | None = N
     about = events.attributes(target.record)
     number = runtime_kill.signal_number(signal or record.get("StopSignal") or "SIGTERM")
     patience = float(record.get("StopTimeout", 10)) if timeout is None else timeout
+    halt(target)
     try:
         inner = _running(target, "stop")
         process = os.pidfd_open(inner.pid)
@@ -102,12 +124,12 @@ def stop(target: Container, timeout: float | None = None, signal: str | None = N
         poll = select.poll()
         poll.register(process, select.POLLIN)
         try:
+            _tell(target, "kill", about, number)
             send(inner, number)
             _let_go_on(inner)
-            _tell(target, "kill", about, number)
             if not poll.poll(None if patience < 0 else patience * 1000):
-                send(inner, _signal.SIGKILL)
                 _tell(target, "kill", about, _signal.SIGKILL)
+                send(inner, _signal.SIGKILL)
         except Conflict:
             pass  # it ended by itself meanwhile
     finally:
