@@ -495,9 +495,11 @@ def test_the_source_s_descriptor_may_be_standard_input(tmp_path: Path) -> None:
 def test_an_ordinary_user_is_told_what_is_needed(tmp_path: Path) -> None:
     program = (
         "import os, sys\n"
+        "from orlop.storage import digest\n"
         "from orlop.storage.layers import apply\n"
         "from orlop.storage.snapshots.interface import Target\n"
         "target = os.open(sys.argv[1], os.O_RDONLY)\n"
+        "digest.hasher()  # imports what the user may not be able to reach\n"
         "os.setresuid(65534, 65534, 65534)\n"
         "apply.apply(0, Target(f'/proc/self/fd/{target}/.', 'overlay', rootless=False))\n"
     )
@@ -514,22 +516,22 @@ def in_user_namespace(archive: bytes, target: Path, size: int) -> str:
     os.chown(target, 100_000, 100_000)
     handle = os.open(target, os.O_PATH)  # the directories above are not everybody's
     program = (
-        "import sys\n"
+        "import os, sys\n"
         "from orlop.errors import OrlopError\n"
+        "from orlop.linux import namespace\n"
+        "from orlop.storage import digest\n"
         "from orlop.storage.layers import apply\n"
         "from orlop.storage.snapshots.interface import Target\n"
+        "digest.hasher()  # imports what nobody in the namespace may be able to reach\n"
+        "namespace.unshare(namespace.CLONE_NEWUSER)\n"
+        "print(flush=True); os.read(0, 1); os.setgid(0); os.setuid(0)\n"
         "try:\n"
-        "    print(apply.apply(0, Target('/proc/self/fd/' + sys.argv[1] + '/.', 'overlay', rootless=True)).warnings)\n"
+        "    target = Target(f'/proc/self/fd/{sys.argv[1]}/.', 'overlay', rootless=True)\n"
+        "    print(apply.apply(0, target).warnings)\n"
         "except OrlopError as error:\n"
         "    print(error)\n"
     )
-    start = (
-        "import os\n"
-        "from orlop.linux import namespace\n"
-        "namespace.unshare(namespace.CLONE_NEWUSER)\n"
-        "print(flush=True); os.read(0, 1); os.setgid(0); os.setuid(0)\n"
-    )
-    command = [sys.executable, "-c", start + program, str(handle)]
+    command = [sys.executable, "-c", program, str(handle)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[handle]) as process:
         os.close(handle)
         assert process.stdout is not None

@@ -157,6 +157,12 @@ def test_directories_that_are_not_named_are_made_and_told(form: str, tmp_path: P
     assert (tmp_path / "out/c/d/e").exists()
 
 
+def test_names_that_are_no_text_are_told_as_they_are(tmp_path: Path) -> None:
+    archive = member(b"\xff\xfe/file") + header(b"\xe4/.wh..wh..opq") + END
+    assert unpack(archive, tmp_path / "out").implicit_directories == [b"", b"\xff\xfe", b"\xe4"]
+    assert opaque(tmp_path / "out" / os.fsdecode(b"\xe4"))
+
+
 def test_the_root_directory_gets_what_its_entry_says(tmp_path: Path) -> None:
     for number, name in enumerate((b"./", b".", b"/", b"././")):
         target = tmp_path / str(number)
@@ -270,6 +276,13 @@ def test_attributes_in_libarchive_s_form(tmp_path: Path) -> None:
     assert os.getxattr(tmp_path / "out/f", "user.a=b") == b"\0\xff"
     with pytest.raises(InvalidArchive, match="malformed attribute"):
         unpack(pax({b"LIBARCHIVE.xattr.user.a%zz": b"AP8"}) + member(b"f") + END, tmp_path / "bad")
+
+
+def test_access_control_lists_by_names_are_left_out_with_a_warning(tmp_path: Path) -> None:
+    for text in (b"user::rw-,user:joe:r--,group::r--,mask::r--,other::---", b"nonsense", b"user::rq-", b"mask:5:rwx"):
+        applied = unpack(pax({b"SCHILY.acl.access": text}) + member(b"f") + END, tmp_path / "out")
+        assert "names users without their numbers" in applied.warnings[0]
+        assert os.listxattr(tmp_path / "out/f") == []
 
 
 def test_attributes_that_do_not_belong_to_a_file_are_left_out_with_a_warning(tmp_path: Path) -> None:

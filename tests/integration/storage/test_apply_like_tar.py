@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: files of 
 NANOSECONDS = 1_234_567_890_123_456_789
 
 
-def acl(path: Path, text: str) -> None:
+def acl(path: Path, text: str, name: str = "system.posix_acl_access") -> None:
     """An access control list by number, in the kernel's form (linux/posix_acl_xattr.h)."""
     tags = {"u": 1, "U": 2, "g": 4, "G": 8, "m": 0x10, "o": 0x20}
     value = (2).to_bytes(4, "little")
@@ -31,7 +31,7 @@ def acl(path: Path, text: str) -> None:
         tag, permissions, *number = entry.split(":")
         value += tags[tag].to_bytes(2, "little") + int(permissions).to_bytes(2, "little")
         value += (int(number[0]) if number else 0xFFFFFFFF).to_bytes(4, "little")
-    os.setxattr(path, "system.posix_acl_access", value)
+    os.setxattr(path, name, value)
 
 
 @pytest.fixture
@@ -185,7 +185,7 @@ def test_everything_that_bsdtar_archives(form: str, source: Path, tmp_path: Path
         "bsdtar",
         f"--format={form}",
         "--numeric-owner",
-        "--no-acls",
+        "--acls",
         "--no-fflags",
         "-C",
         str(source),
@@ -197,9 +197,6 @@ def test_everything_that_bsdtar_archives(form: str, source: Path, tmp_path: Path
     ignored = () if form == "pax" else ("mtime", "xattrs", "data")
     expected = described(source)
     if form == "pax":
-        # bsdtar 3.6 leaves out what it takes for an access control list.
-        expected["block"]["xattrs"] = {}
-        expected["block"]["mode"] = "-rw-r-----"
         expected["block"]["mtime"] = -2_500_000_000  # it writes -1.5 as -2 and 0.5
     assert without(described(tmp_path / "ours"), *ignored) == without(expected, *ignored)
 
@@ -214,6 +211,27 @@ def test_everything_that_python_archives(form: int, source: Path, tmp_path: Path
     # Python keeps neither attributes nor holes, and floating-point times.
     ignored = ("xattrs", "data", "mtime")
     assert without(described(tmp_path / "ours"), *ignored) == without(described(source), *ignored)
+
+
+@pytest.mark.parametrize("program", ["tar", "bsdtar"])
+def test_access_control_lists_in_words(program: str, tmp_path: Path) -> None:
+    if not shutil.which(program):
+        pytest.skip("needs bsdtar (Debian's libarchive-tools)")
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "file").touch()
+    (source / "directory").mkdir()
+    acl(source / "file", "u:6 U:4:61000 U:5:70000 g:4 G:1:62000 m:5 o:0")
+    acl(source / "directory", "u:7 g:5 G:7:62000 m:7 o:5", "system.posix_acl_default")
+    command = [program, "--format=posix", "--acls", "--numeric-owner", "-C", str(source), "-c", "."]
+    archive = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
+    assert b"SCHILY.acl.access" in archive
+    applied = unpack(archive, tmp_path / "ours")
+    assert applied.warnings == []
+    ours, original = described(tmp_path / "ours"), described(source)
+    for name in ("file", "directory"):
+        assert ours[name]["xattrs"] == original[name]["xattrs"]
+        assert ours[name]["mode"] == original[name]["mode"]
 
 
 def test_sockets_are_not_archived_and_nothing_is_missed(source: Path, tmp_path: Path) -> None:

@@ -140,7 +140,7 @@ def _work(
         said = {"error": "OrlopError", "message": "cannot unpack the layer: there is not enough memory"}
     except Exception as error:  # noqa: BLE001 - a mistake of ours, which has to be told to the process that called
         said = {"error": "OrlopError", "message": f"cannot unpack the layer: {type(error).__name__}: {error}"}
-    return json_text.dumps(said).encode("ascii")
+    return os.fsencode(json_text.dumps(said))
 
 
 def extract(
@@ -238,7 +238,7 @@ def _understood(report: bytes, status: int) -> dict[str, Any]:
     if report == confinement.NOT_PERMITTED:
         raise Unsupported("unpacking a layer needs root's rights, or those of root in a user namespace")
     try:
-        said: dict[str, Any] = json_text.loads(report.decode("ascii"))
+        said: dict[str, Any] = json_text.loads(os.fsdecode(report))
     except ValueError:
         number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
         how = f"was ended by signal {number}" if number else f"ended with status {os.waitstatus_to_exitcode(status)}"

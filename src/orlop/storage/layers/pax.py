@@ -9,11 +9,17 @@ from __future__ import annotations
 import binascii
 
 from orlop.errors import InvalidArchive
+from orlop.storage.layers import acl
 
 _CHARSETS = (b"ISO-IR 10646 2000 UTF-8", b"BINARY", b"")
 #: In these no NUL can be, since no system call could be given the rest.
 _TEXTS = (b"path", b"linkpath", b"GNU.sparse.name")
 _ATTRIBUTE = b"SCHILY.xattr."
+#: Access control lists in words, and the attributes that the kernel has for them.
+_LISTS = {
+    b"SCHILY.acl.access": b"system.posix_acl_access",
+    b"SCHILY.acl.default": b"system.posix_acl_default",
+}
 
 
 def parse(data: bytes, records: dict[bytes, bytes]) -> None:
@@ -64,6 +70,9 @@ def parse(data: bytes, records: dict[bytes, bytes]) -> None:
 def extended_attributes(records: dict[bytes, bytes]) -> list[tuple[str, bytes]]:
     """The extended attributes among the records: those that most programs write, or else libarchive's own.
 
+    Access control lists in words become the attributes that they are; a list of names, whose numbers are not told, has no
+    value.
+
     Raises:
         InvalidArchive: libarchive's form is malformed.
     """
@@ -74,7 +83,16 @@ def extended_attributes(records: dict[bytes, bytes]) -> list[tuple[str, bytes]]:
             found.setdefault(name, content)
         elif key.startswith(_ATTRIBUTE):
             found[key[len(_ATTRIBUTE) :]] = value
+        elif key in _LISTS:
+            found.setdefault(_LISTS[key], _access_list(value))
     return [(name.decode("utf-8", "surrogateescape"), value) for name, value in found.items()]
+
+
+def _access_list(text: bytes) -> bytes:
+    try:
+        return acl.from_text(text)
+    except ValueError:
+        return b""
 
 
 def _libarchive(name: bytes, value: bytes) -> tuple[bytes, bytes]:

@@ -345,6 +345,8 @@ class Unpacker:
         for key, value in pax.extended_attributes(entry.records):
             if not attributes.belongs(key):
                 self._warn(entry.name, f"the extended attribute {key[:80]!r} is left out")
+            elif not value and key.startswith("system."):
+                self._warn(entry.name, "an access control list is left out, since it names users without their numbers")
             elif key == _DEFAULT_ACL and directory is not None:
                 self._keep_default_acl(directory, value)
             else:
