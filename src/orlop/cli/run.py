@@ -67,6 +67,8 @@ def _run(location: Location, said: Parsed) -> int:
     client = None if always else launch.connect(location)  # whoever answers gets ready meanwhile
     settings = settings_options.read(said)
     settings.auto_remove = said["rm"]
+    if settings.auto_remove and settings.restart_policy["Name"] != "no":
+        raise InvalidArgument("conflicting options: cannot specify both --restart and --rm")
     if always and settings.image not in ("", HOST_IMAGE):
         _pull(location, settings, said)
     try:

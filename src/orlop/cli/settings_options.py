@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 
-from orlop.engine.settings import Settings
+from orlop.cli import health_options
+from orlop.engine import restart_policy
+from orlop.engine.settings import DEFAULT_LOG_DRIVER, Settings
 from orlop.errors import InvalidArgument
 from orlop.options import Option, limit, one_of, size
 
@@ -59,7 +61,16 @@ OPTIONS = (
         "--stop-signal", "Signal to stop the container (default the image's, or SIGTERM)", value="string", default=""
     ),
     Option("--platform", "Have an image for this platform", value="string", default=""),
-    Option("--log-opt", "Log driver options: max-size, max-file", value="list", many=True),
+    Option("--log-driver", "Logging driver for the container", value="string", default=""),
+    Option("--log-opt", "Log driver options", value="list", many=True),
+    Option(
+        "--restart",
+        "Restart policy to apply when a container exits",
+        value="policy",
+        read=restart_policy.read,
+        default=None,
+    ),
+    *health_options.OPTIONS,
 )
 
 
@@ -97,7 +108,10 @@ def read(said: Parsed) -> Settings:
     settings.network = said["network"]
     settings.labels = dict(_pair(text) for text in said["label"])
     settings.stop_signal = said["stop-signal"]
+    settings.log_driver = said["log-driver"] or DEFAULT_LOG_DRIVER
     settings.log_options = dict(_pair(text) for text in said["log-opt"])
+    settings.restart_policy = said["restart"] or settings.restart_policy
+    settings.healthcheck = health_options.read(said)
     _check(settings)
     return settings
 

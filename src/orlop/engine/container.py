@@ -41,6 +41,9 @@ GONE = ".gone-"
 #: Characters of a container's id, which are hexadecimal digits.
 ID_LENGTH = 64
 
+#: What is written of a container that has a monitor.
+LIVES = ("running", "restarting")
+
 #: Exit code of a container whose end nobody saw.
 UNKNOWN_EXIT = 255
 
@@ -50,9 +53,12 @@ def new_state(status: str = "created") -> dict[str, Any]:
     return {
         "Status": status,
         "Running": False,
+        "Paused": False,
+        "Restarting": False,
+        "OOMKilled": False,
+        "Dead": False,
         "Pid": 0,
         "ExitCode": 0,
-        "OOMKilled": False,
         "Error": "",
         "StartedAt": clock.NEVER,
         "FinishedAt": clock.NEVER,

@@ -41,8 +41,8 @@ def merge(settings: Settings, image: Execution) -> None:
         settings.stop_signal = image.stop_signal
     if settings.stop_timeout is None:
         settings.stop_timeout = image.stop_timeout
-    if settings.healthcheck is None and image.healthcheck is not None:
-        settings.healthcheck = image.healthcheck.as_json()
+    if image.healthcheck is not None:
+        settings.healthcheck = {**image.healthcheck.as_json(), **(settings.healthcheck or {})}
     settings.shell = settings.shell or list(image.shell)
     for text in (settings.user, settings.workdir, *settings.env, *settings.entrypoint, *settings.command):
         if "\0" in text:

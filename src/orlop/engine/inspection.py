@@ -18,19 +18,21 @@ def describe(target: container.Container) -> dict[str, Any]:
     record = target.record
     config = container.read(f"{target.directory}/config.json") or {}
     network = record["HostConfig"]["NetworkMode"]
+    state = pausing.state(target)
+    count = state.pop("RestartCount", 0)
     return {
         "Id": target.id,
         "Created": record["Created"],
         "Path": record["Path"],
         "Args": record["Args"],
-        "State": pausing.state(target),
+        "State": state,
         "Image": record["Image"],
         "ResolvConfPath": f"{target.directory}/resolv.conf",
         "HostnamePath": f"{target.directory}/hostname",
         "HostsPath": f"{target.directory}/hosts",
         "LogPath": target.log,
         "Name": f"/{target.name}",
-        "RestartCount": 0,
+        "RestartCount": count,
         "Driver": _driver(record),
         "Platform": "linux",
         "Rootfs": (config.get("root") or {}).get("path", ""),

@@ -29,7 +29,7 @@ def remove(target: container.Container, *, force: bool = False, with_volumes: bo
     if lock is None:
         raise NotFound(f"no such container: {target.id[:12]}")
     try:
-        if target.state()["Status"] == "running":
+        if target.state()["Status"] in container.LIVES:
             if not force:
                 raise Conflict(f"cannot remove container {name}: it is running; stop it first or use --force")
             signalling.kill_all(target)

@@ -3,7 +3,8 @@
 Anything may have been killed at any instruction. What then is left over:
 
 - a container that is recorded as running and has no monitor: what still runs of it is ended, since nobody
-  holds its streams any more, and it is recorded as exited;
+  holds its streams any more, and it is recorded as exited, or started again if its restart policy says so. That is
+  also how such containers come back after a reboot: with the first command, be it ``orlop ps`` in a unit of systemd;
 - a container with ``--rm`` that has no monitor: removed, once the command that was starting it is gone too;
 - a directory that was being prepared or removed; a name or a snapshot without a container; the runtime's state,
   cgroups and locks of containers that are gone.
@@ -14,11 +15,13 @@ from __future__ import annotations
 import _signal
 import os
 
-from orlop.engine import clock, container, events, monitor_lock, names, own_cgroup, removal
+from orlop.engine import clock, container, control_socket, events, monitor_lock, names, own_cgroup, removal
 from orlop.errors import Conflict, NotFound, OrlopError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from orlop.engine.location import Location
 
 _HEXADECIMAL = frozenset("0123456789abcdef")
@@ -50,9 +53,12 @@ def everything(location: Location) -> None:
 def look_after(target: container.Container) -> None:
     """Repair one container, if it needs it."""
     state = container.read(f"{target.directory}/{container.STATE_FILE}")
-    if state is not None and state["Status"] != "running":
+    if state is not None and state["Status"] not in container.LIVES:
         return  # one with --rm is never recorded as ended: it vanishes
     if target.has_monitor() or (state is None and not _is_leftover(target)):
+        return
+    if state is not None and _comes_back(target, state):
+        _revive(target)
         return
     monitor = monitor_lock.take(target.location, target.id)
     if monitor is None:
@@ -61,6 +67,44 @@ def look_after(target: container.Container) -> None:
         _settle(target)
     finally:
         monitor_lock.drop(target.location, target.id, monitor)
+
+
+def _comes_back(target: container.Container, state: dict[str, Any]) -> bool:
+    """Whether a container is to be started again that had a monitor and has none any more."""
+    try:
+        policy = target.record["HostConfig"].get("RestartPolicy") or {}
+    except NotFound:
+        return False  # removed just now
+    most = int(policy.get("MaximumRetryCount") or 0)
+    if policy.get("Name") == "on-failure":
+        return most == 0 or int(state.get("RestartCount", 0)) < most
+    return policy.get("Name") in ("always", "unless-stopped")
+
+
+def _revive(target: container.Container) -> None:
+    """Start a container again. Until that is done it stays recorded as restarting, for whoever comes next."""
+    lock = container.lock(target.directory, wait=False)
+    if lock is None:
+        return  # somebody else is at it, or removes it
+    try:
+        monitor = monitor_lock.take(target.location, target.id)
+        if monitor is None:
+            return
+        try:
+            _settle(target, comes_back=True)
+        finally:
+            monitor_lock.drop(target.location, target.id, monitor)
+        from orlop.engine import start
+
+        try:
+            count = int(target.state().get("RestartCount", 0))
+            session = start.start(target, None, stays=True, restart_count=count)
+            session.wait_started()
+            session.socket.close()
+        except OrlopError:
+            return  # why is in its record
+    finally:
+        os.close(lock)
 
 
 def _auto_remove(target: container.Container) -> bool:
@@ -81,7 +125,7 @@ def _is_leftover(target: container.Container) -> bool:
     return True
 
 
-def _settle(target: container.Container) -> None:
+def _settle(target: container.Container, *, comes_back: bool = False) -> None:
     """Bring a container without a monitor to its end. The caller is its monitor for the moment."""
     if not os.path.isdir(target.directory):
         return
@@ -101,8 +145,14 @@ def _settle(target: container.Container) -> None:
             FinishedAt=clock.now(),
         )
         events.of_container(target, "die", {"exitCode": str(state["ExitCode"])})
+        if comes_back:
+            state.update(Status="restarting", Running=True, Restarting=True)
+            state["RestartCount"] = int(state.get("RestartCount", 0)) + 1
         target.write_state(state)
+    elif not comes_back and state["Status"] == "restarting":
+        target.write_state({**state, "Status": "exited", "Running": False, "Restarting": False})
     removal.release_runtime(target.location, target.id)
+    control_socket.remove(target.location, target.id)
 
 
 def _end(target: container.Container) -> bool:
@@ -152,6 +202,7 @@ def _sweep_locks(location: Location) -> None:
         if monitor is not None:
             if not os.path.isdir(f"{location.containers}/{container_id}"):
                 removal.release_runtime(location, container_id)
+                control_socket.remove(location, container_id)
             monitor_lock.drop(location, container_id, monitor)
 
 

@@ -36,7 +36,7 @@ class Restarts:
         self._request = request
         self._clients = clients
         self._filters = filters
-        self._count = int(request.get("restarts", 0))
+        self._count = int(request.get("restart_count", 0))
         self._pause = 0.0
 
     def next(
@@ -87,7 +87,7 @@ class Restarts:
                 self._clients.heed(descriptor, happened)
 
     def _start(self, state: dict[str, Any]) -> tuple[starter.Starter, starter.Born] | None:
-        request = {**self._request, "restarts": self._count}
+        request = {**self._request, "again": True, "restart_count": self._count}
         data = json_text.dumps(request).encode()
         ours, theirs = launch.pair()
 

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
 
 #: The image that is the machine's own root file system.
 HOST_IMAGE = "host"
+DEFAULT_LOG_DRIVER = "json-file"
 DEFAULT_STOP_SIGNAL = "SIGTERM"
 DEFAULT_STOP_TIMEOUT = 10  # seconds
 #: The name of the image without anything in it, which only a build can begin with.
@@ -23,7 +24,7 @@ class Settings:
     takes that variable away. ``stdin_once`` says that the container's input ends with that of a client. ``binds`` are
     texts of the form ``source:target[:options]``, ``volumes`` the targets of volumes that have no name. ``memory`` is in bytes, ``nano_cpus`` in billionths of a processor, ``pids_limit`` a
     count; None is no limit. ``stop_timeout`` is in seconds; None is Docker's 10. ``console_size`` is rows and columns.
-    ``log_options`` are the json-file driver's, ``max-size`` and ``max-file``. ``healthcheck`` is Docker's object.
+    ``log_options`` are what ``log_driver`` understands. ``restart_policy`` and ``healthcheck`` are Docker's objects.
     """
 
     __slots__ = (
@@ -40,6 +41,7 @@ class Settings:
         "hostname",
         "image",
         "labels",
+        "log_driver",
         "log_options",
         "memory",
         "name",
@@ -50,6 +52,7 @@ class Settings:
         "platform",
         "privileged",
         "read_only",
+        "restart_policy",
         "rootfs",
         "security_opt",
         "shell",
@@ -95,7 +98,9 @@ class Settings:
         self.labels: dict[str, str] = {}
         self.stop_signal = ""
         self.stop_timeout: int | None = None
+        self.log_driver = DEFAULT_LOG_DRIVER
         self.log_options: dict[str, str] = {}
+        self.restart_policy: dict[str, Any] = {"Name": "no", "MaximumRetryCount": 0}
 
     def fields(self) -> dict[str, Any]:
         """Every setting by its name, for `from_fields` in another process."""
@@ -149,6 +154,7 @@ class Settings:
                 "Memory": self.memory or 0,
                 "NanoCpus": self.nano_cpus or 0,
                 "PidsLimit": self.pids_limit or 0,
-                "LogConfig": {"Type": "json-file", "Config": self.log_options},
+                "LogConfig": {"Type": self.log_driver, "Config": self.log_options},
+                "RestartPolicy": self.restart_policy,
             },
         }

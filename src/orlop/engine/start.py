@@ -190,14 +190,18 @@ def _ask_to_create(location: Location, settings: Settings, client: _socket.socke
     return Started(told["id"], told["warnings"], Session(client, None))
 
 
-def start(container: Container, console_size: tuple[int, int] | None, *, stays: bool) -> Session:
-    """Have the container started.
+def start(
+    container: Container, console_size: tuple[int, int] | None, *, stays: bool, restart_count: int = 0
+) -> Session:
+    """Have the container started; ``restart_count`` says how often that was done by its restart policy.
 
     ``stays`` says that the caller goes and the container stays. Where no launcher is running, that container
     is the first one of a new launcher, so that its monitor is a small one; otherwise its monitor is forked
     from the caller, who does not have to wait for the launcher that is started beside.
     """
     wanted = request(container, console_size)
+    if restart_count:
+        wanted["restart_count"] = restart_count
     data = json_text.dumps(wanted).encode()
     before = container.last_written()
     session = _ask_running(container.location, data)

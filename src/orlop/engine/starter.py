@@ -169,7 +169,9 @@ class _Start:
         self._container = container.Container(self._location, request.get("id", ""))
         self._state = container.new_state()
         #: Whether its monitor starts it again, and holds everything that outlives the container's program.
-        self._is_again = "restarts" in request
+        self._is_again = "again" in request
+        if "restart_count" in request:
+            self._state["RestartCount"] = request["restart_count"]
         self._ends = {} if self._is_again else {"client": call.client.fileno()}
 
     def run(self, filters: Cache) -> int:
@@ -179,7 +181,6 @@ class _Start:
                 self._create()
             if self._is_again:
                 removal.release_runtime(self._location, self._container.id)
-                self._state["RestartCount"] = self._request["restarts"]
             else:
                 self._become_monitor()
             self._start(filters)
