@@ -6,7 +6,7 @@ import _signal
 import os
 import select
 
-from orlop.engine import events, monitor_lock, repair
+from orlop.engine import control, events, monitor_lock, repair
 from orlop.errors import Conflict, NotFound
 from orlop.runtime import kill as runtime_kill
 from orlop.runtime.container import Container as RuntimeContainer
@@ -39,28 +39,11 @@ def kill(target: Container, signal: str) -> None:
     inner = _running(target, "kill")
     stopping = runtime_kill.signal_number(target.record["Config"].get("StopSignal") or "SIGTERM")
     if number in (stopping, _signal.SIGKILL):
-        halt(target)
+        control.halt(target)
     _tell(target, "kill", about, number)
     send(inner, number)
     if number == stopping:
         _let_go_on(inner)
-
-
-def halt(target: Container) -> None:
-    """See that a container is not started again when it ends, or between two starts at once."""
-    from orlop.engine import control_socket, frames
-
-    client = control_socket.connect(target.location, target.id)
-    if client is None:
-        return
-    try:
-        client.send(frames.HALT)
-        while (answer := client.recv(frames.LARGEST + 1)) and answer[:1] != frames.HALT:
-            pass  # it heard of an end first
-    except OSError:
-        return  # its monitor has ended
-    finally:
-        client.close()
 
 
 def _tell(target: Container, action: str, about: dict[str, str], number: int = 0) -> None:
@@ -83,7 +66,7 @@ def kill_all(target: Container) -> None:
     """End every process of the container; no error if there is none."""
     try:
         about = events.attributes(target.record)
-        halt(target)
+        control.halt(target)
         send(RuntimeContainer.load(target.location.runtime, target.id), _signal.SIGKILL)
     except (NotFound, Conflict):
         return
@@ -113,7 +96,7 @@ def stop(target: Container, timeout: float | None = None, signal: str | None = N
     about = events.attributes(target.record)
     number = runtime_kill.signal_number(signal or record.get("StopSignal") or "SIGTERM")
     patience = float(record.get("StopTimeout", 10)) if timeout is None else timeout
-    halt(target)
+    control.halt(target)
     try:
         inner = _running(target, "stop")
         process = os.pidfd_open(inner.pid)
