@@ -94,13 +94,15 @@ class Option:
 class Parsed:
     """What the user said: ``said["key"]`` is the value or the option's default, ``arguments`` the rest."""
 
-    __slots__ = ("_given", "_options", "arguments", "wants_help")
+    __slots__ = ("_given", "_options", "arguments", "has_further", "wants_help")
 
     def __init__(self, options: Sequence[Option]) -> None:
         self._options = options
         self._given: dict[str, Any] = {}
         self.arguments: list[str] = []
         self.wants_help = False
+        #: Whether an option was given that is among the parser's further ones; only then these are known here.
+        self.has_further = False
 
     def __getitem__(self, key: str) -> Any:
         if key in self._given:
@@ -113,6 +115,11 @@ class Parsed:
     def given(self, key: str) -> bool:
         """Whether the user named this option at all."""
         return key in self._given
+
+    def know(self, options: Sequence[Option]) -> None:
+        """Have a parser's further options too."""
+        self._options = (*self._options, *options)
+        self.has_further = True
 
     def record(self, option: Option, value: Any) -> None:
         """Note one use of an option."""
@@ -129,13 +136,15 @@ class Parser:
     ``about`` what it does. ``at_least`` and ``at_most`` count arguments (no ``at_most``: any number).
     ``intermixed`` lets options follow arguments. ``single_dash`` also takes ``-name`` for ``--name``, as
     Go's flag package and so runc do. ``sections`` are further lists for the help, such as a program's
-    commands: pairs of a title and rows of name and meaning.
+    commands: pairs of a title and rows of name and meaning. ``further`` returns more rows, which are rarely used: it is
+    called for an option that is not among ``options``, and for the help.
     """
 
     __slots__ = (
         "about",
         "at_least",
         "at_most",
+        "further",
         "intermixed",
         "options",
         "program",
@@ -156,6 +165,7 @@ class Parser:
         intermixed: bool = True,
         single_dash: bool = False,
         sections: Sequence[tuple[str, Sequence[tuple[str, str]]]] = (),
+        further: Callable[[], Sequence[Option]] | None = None,
     ) -> None:
         self.program = program
         self.usage = usage
@@ -166,6 +176,7 @@ class Parser:
         self.intermixed = intermixed
         self.single_dash = single_dash
         self.sections = sections
+        self.further = further
 
     def parse(self, words: Sequence[str]) -> Parsed:
         """Read a command line, the program's and command's names not included.
@@ -197,6 +208,8 @@ class Parser:
         if self.single_dash and word[1] != "-" and len(name) > 2 and "-" + name in known:
             name = "-" + name
         option = known.get(name)
+        if option is None and (word[1] == "-" or len(name) == 2):
+            option = self._find_further(name, known, said)
         if option is None:
             if word[1] == "-" or word[1] == "=":
                 raise self._unknown(name, word, known)
@@ -212,7 +225,7 @@ class Parser:
         """Read ``-itv /a:/b``, ``-eA=1`` and the like: short flags, of which the last may have a value."""
         for place in range(1, len(word)):
             name = "-" + word[place]
-            option = known.get(name)
+            option = known.get(name) or self._find_further(name, known, said)
             if option is None:
                 raise self._unknown(name, word, known)
             after = word[place + 1 :]
@@ -223,6 +236,14 @@ class Parser:
                 said.record(option, self._read(option, name, after or self._next(rest, name)))
                 return
             said.record(option, True)
+
+    def _find_further(self, name: str, known: dict[str, Option], said: Parsed) -> Option | None:
+        if self.further is None or said.has_further:
+            return None
+        rows = self.further()
+        said.know(rows)
+        known.update({name: option for option in rows for name in option.names})
+        return known.get(name)
 
     def _next(self, rest: Iterator[str], name: str) -> str:
         value = next(rest, None)
@@ -275,8 +296,11 @@ class Parser:
         ]
         for title, rows in self.sections:
             lines += ["", f"{title}:", *_columns(rows)]
-        shown = [(_heading(option), _meaning(option)) for option in self.options if not option.hidden]
-        names = [name for option in self.options for name in option.names]
+        everything = [*self.options, *(self.further() if self.further is not None else ())]
+        if self.further is not None:
+            everything.sort(key=lambda option: option.key)
+        shown = [(_heading(option), _meaning(option)) for option in everything if not option.hidden]
+        names = [name for option in everything for name in option.names]
         if "--help" not in names:
             shown.append(("    --help" if "-h" in names else "-h, --help", "Print this help"))
         lines += ["", "Options:", *_columns(shown)]

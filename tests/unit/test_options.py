@@ -308,3 +308,21 @@ def test_readers_answer_or_raise_value_error(text: str) -> None:
             read(text)
         except ValueError as error:
             assert str(error)
+
+
+def test_further_options_are_asked_for_when_one_of_them_is_used() -> None:
+    asked = []
+
+    def further() -> tuple[Option, ...]:
+        asked.append(True)
+        return (Option("-c, --shares", "Rarely used", value="int", read=natural), Option("--rare", "Also"))
+
+    parser = Parser("orlop run", "IMAGE", "Run a container", OPTIONS, further=further)
+    said = parser.parse(["-it", "--env=A=1", "image"])
+    assert not (asked or said.has_further)
+    said = parser.parse(["-itc3", "--rare", "--memory=1k", "image"])
+    assert (said["shares"], said["rare"], said["memory"], said["tty"]) == (3, True, 1024, True)
+    assert len(asked) == 1
+    with pytest.raises(InvalidArgument, match="did you mean --rare"):
+        parser.parse(["--raer"])
+    assert "--shares int" in parser.help()
