@@ -11,7 +11,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from bench import machine, processes
-from bench.images import measure, registry, sample
+from bench.images import disk, measure, registry, sample
 from bench.images.contestants import CONTESTANTS
 from bench.images.listing import IMAGES, seconds_for_images
 from bench.report import table
@@ -94,8 +94,8 @@ def main() -> int:
         _say("the benchmark needs root: the engines that it compares with do")
         return 1
     processes.adopt_descendants()
-    with tempfile.TemporaryDirectory(prefix="orlop-bench-") as directory:
-        workspace = Workspace(Path(directory))
+    with tempfile.TemporaryDirectory(prefix="orlop-bench-") as directory, disk.mounted(Path(directory)) as mounted:
+        workspace = Workspace(mounted)
         workspace.prepare()
         try:
             results = _measure(options, workspace)
