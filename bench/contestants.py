@@ -157,7 +157,7 @@ def launcher(workspace: Workspace) -> Iterator[Callable[[], float]]:
         settings.auto_remove = True
         made = create.create(place, settings)
         begun = time.perf_counter()
-        session = start.start(made.container, settings, stays=True)
+        session = start.start(made.container, None, stays=True)
         session.wait_started()
         os.close(made.lock)
         while (frame := session.receive()) is not None and frame[0] != frames.EXITED:
