@@ -319,7 +319,8 @@ def test_further_options_are_asked_for_when_one_of_them_is_used() -> None:
 
     parser = Parser("orlop run", "IMAGE", "Run a container", OPTIONS, further=further)
     said = parser.parse(["-it", "--env=A=1", "image"])
-    assert not (asked or said.has_further)
+    assert not asked
+    assert not said.has_further
     said = parser.parse(["-itc3", "--rare", "--memory=1k", "image"])
     assert (said["shares"], said["rare"], said["memory"], said["tty"]) == (3, True, 1024, True)
     assert len(asked) == 1
