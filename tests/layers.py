@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 from typing import TYPE_CHECKING, Any
 
 from orlop.storage import digest
@@ -140,6 +141,9 @@ def unpack_here(archive: bytes, target: Path, form: str = OVERLAY, limits: Limit
         )
     finally:
         os.umask(mask)
+        for thread in threading.enumerate():
+            if thread.name == "decompress":
+                thread.join()
         os.close(source)
         os.close(directory)
 

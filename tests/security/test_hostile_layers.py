@@ -340,7 +340,7 @@ def peak_memory(archive: Path, target: Path) -> int:
 
 def test_memory_does_not_grow_with_the_number_of_entries(tmp_path: Path) -> None:
     sizes = []
-    for count in (500, 20_000):
+    for count in (500, 12_000):
         archive = tmp_path / str(count)
         block = b"".join(directory(b"d%d/" % number, mtime=number) for number in range(count // 2))
         block += b"".join(
@@ -350,7 +350,7 @@ def test_memory_does_not_grow_with_the_number_of_entries(tmp_path: Path) -> None
         target = tmp_path / f"target-{count}"
         target.mkdir()
         sizes.append(peak_memory(archive, target))
-    assert sizes[1] - sizes[0] < 8 << 20, sizes
+    assert sizes[1] - sizes[0] < 6 << 20, sizes
     assert sizes[1] < 64 << 20
 
 
@@ -376,7 +376,7 @@ def test_truncation_at_every_byte_is_an_error(compression: str, tmp_path: Path) 
         whole = zstd.compress(SMALL)
     else:
         compress = gzip.compress if compression == "gzip-members" else zstd.compress
-        whole = compress(SMALL[:1200]) + compress(SMALL[1200:])
+        whole = compress(SMALL[:2100]) + compress(SMALL[2100:])
     target = tmp_path / "target"
     for length in range(len(whole)):
         with pytest.raises(InvalidArchive, match=r"truncated|damaged|not a tar archive|something else"):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orlop.errors import DigestMismatch, InsufficientSpace, InvalidArchive, OrlopError
-from orlop.storage.layers import apply
+from orlop.storage.layers import apply, confinement
 from orlop.storage.layers.limits import Limits
 from orlop.storage.snapshots.interface import MERGED, OVERLAY, Target
 from orlop.third_party import load
@@ -98,6 +98,10 @@ def test_an_archive_without_its_end_mark_needs_something_else_that_says_that_it_
     unpack(gzip.compress(archive), tmp_path / "gzip")
     unpack(archive, tmp_path / "digest", diff_id="sha256:" + hashlib.sha256(archive).hexdigest())
     unpack(gzip.compress(b""), tmp_path / "empty")
+    unpack(gzip.compress(archive[:516]), tmp_path / "unpadded")
+    assert (tmp_path / "unpadded/file").read_text() == "data"
+    with pytest.raises(InvalidArchive, match="inside an entry"):
+        unpack(gzip.compress(archive[:515]), tmp_path / "cut")
 
 
 def test_a_layer_can_come_through_a_pipe(tmp_path: Path) -> None:
@@ -118,6 +122,34 @@ def test_a_layer_can_come_through_a_pipe(tmp_path: Path) -> None:
         thread.join()
         os.close(reader)
     assert (target / "file").stat().st_size == 1 << 20
+
+
+def test_an_error_does_not_wait_for_the_rest_of_a_pipe(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    target = tmp_path / "out"
+    target.mkdir()
+    try:
+        os.write(writer, gzip.compress(member(b"../f"))[:-8])
+        os.write(writer, bytes(8192))
+        with pytest.raises(InvalidArchive, match="damaged"):
+            apply.apply(reader, Target(str(target), OVERLAY, rootless=False))
+        os.write(writer, member(b"../f") * 2 + bytes(20_000))
+        with pytest.raises(InvalidArchive, match=r"'\.\.' in it"):
+            apply.apply(reader, Target(str(target), OVERLAY, rootless=False))
+    finally:
+        os.close(reader)
+        os.close(writer)
+
+
+def test_an_interrupted_call_leaves_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(descriptor: int) -> bytes:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(confinement, "_read", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        unpack(member(b"f") + END, tmp_path / "out")
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
 
 
 def test_many_threads_can_unpack_at_the_same_time(tmp_path: Path) -> None:

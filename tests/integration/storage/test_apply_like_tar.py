@@ -243,6 +243,28 @@ def test_sockets_are_not_archived_and_nothing_is_missed(source: Path, tmp_path: 
     assert set(described(tmp_path / "ours")) == {".", "file"}
 
 
+def test_layers_that_umoci_makes(source: Path, tmp_path: Path) -> None:
+    if not shutil.which("umoci"):
+        pytest.skip("needs umoci, which writes layers with Go's archive/tar as Docker does")
+    layout = tmp_path / "layout"
+    for arguments in (
+        ["init", "--layout", str(layout)],
+        ["new", "--image", f"{layout}:test"],
+        ["insert", "--image", f"{layout}:test", str(source), "/below"],
+    ):
+        subprocess.run(["umoci", *arguments], check=True, capture_output=True)
+    blobs = sorted((layout / "blobs/sha256").iterdir(), key=lambda path: path.stat().st_size)
+    applied = unpack(
+        blobs[-1].read_bytes(), tmp_path / "ours", media_type="application/vnd.oci.image.layer.v1.tar+gzip"
+    )
+    assert applied.warnings == []
+    ours, original = described(tmp_path / "ours/below"), described(source)
+    for about in original.values():
+        about["mtime"] = int(about["mtime"] / 10**9) * 10**9
+    # umoci has whole seconds and no holes.
+    assert without(ours, "data") == without(original, "data")
+
+
 def test_a_list_of_what_a_directory_had_is_passed_over(source: Path, tmp_path: Path) -> None:
     command = ["tar", "--format=gnu", f"--listed-incremental={tmp_path}/list", "-C", str(source), "-c", "directory"]
     archive = subprocess.run(command, check=True, capture_output=True).stdout

@@ -156,6 +156,7 @@ def extract(
 ) -> dict[str, Any]:
     """What `apply` does in the other process, in this one; for a process with one thread and umask 0.
 
+    After an error a thread may still be reading the source; it ends with the process, or with the next piece.
     Nothing but compression or ``needs_end``, which demands the archive's end mark, tells that it is complete.
 
     Raises:
@@ -175,7 +176,7 @@ def extract(
             unpacker = _extract_merged(reader, directory, limits)
         size = stream.drain()
     finally:
-        stream.close()
+        stream.close(wait=False)
     if needs_end and not reader.ended:
         raise InvalidArchive(f"the layer is truncated: its archive ends after {size} bytes without an end mark")
     if overlay and b"" in unpacker.tree.opaque:

@@ -48,10 +48,14 @@ class Stream:
         """How many bytes were read."""
         return self.before + self._at
 
-    def close(self) -> None:
-        """End the thread, wherever it is."""
+    def close(self, *, wait: bool = True) -> None:
+        """End the thread, wherever it is.
+
+        Without ``wait`` it may still be reading what the pieces are made of, such as a pipe to which nobody writes.
+        """
         self._credits.put(False)
-        self._thread.join()
+        if wait:
+            self._thread.join()
         self._ended = True
 
     def block(self) -> bytes:
@@ -100,6 +104,20 @@ class Stream:
             self._at = self._size
             self._need()
         self._at += size
+
+    def skip_if_there(self, size: int) -> bool:
+        """Pass over ``size`` bytes; False if the archive ends before them.
+
+        Raises:
+            InvalidArchive: it is damaged.
+        """
+        while size > self._size - self._at:
+            size -= self._size - self._at
+            self._at = self._size
+            if not self._next():
+                return False
+        self._at += size
+        return True
 
     def copy(self, descriptor: int, size: int) -> None:
         """Write the next ``size`` bytes to a file.

@@ -114,9 +114,13 @@ class TarReader:
             InvalidArchive: the archive is damaged, ends early, or has something that is not known.
         """
         stream = self._stream
-        if self._left or self._padding:
-            stream.skip(self._left + self._padding)
-            self._left = self._padding = 0
+        if self._left:
+            stream.skip(self._left)
+            self._left = 0
+        if self._padding:
+            padding, self._padding = self._padding, 0
+            if not stream.skip_if_there(padding):
+                return None  # umoci ends archives right after the last file's data, which Go's reader takes
         records = self._global
         long_name = long_link = None
         extended = False
