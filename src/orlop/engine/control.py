@@ -207,8 +207,7 @@ def _ask(target: Container, kind: bytes, body: bytes) -> None:
     try:
         client.send(kind + body, _socket.MSG_NOSIGNAL)
         while (frame := client.recv(frames.LARGEST + 1)) and frame[:1] != kind:
-            if frame[:1] == frames.EXITED:
-                return
+            pass  # it heard of an end first
     except OSError:
         return  # it has ended, or was killed: there is nobody who would do otherwise
     finally:

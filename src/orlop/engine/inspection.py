@@ -20,6 +20,12 @@ def describe(target: container.Container) -> dict[str, Any]:
     network = record["HostConfig"]["NetworkMode"]
     state = pausing.state(target)
     count = state.pop("RestartCount", 0)
+    if "Healthcheck" in record["Config"]:
+        from orlop.engine import health
+
+        known = health.state(target, running=state["Running"])
+        if known is not None:
+            state["Health"] = known
     return {
         "Id": target.id,
         "Created": record["Created"],

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
+    from orlop.engine import health
     from orlop.linux.seccomp.cache import Cache
 
 
@@ -50,7 +51,7 @@ def run(receive: Callable[[], starter.Call], filters: Cache, let_go: Callable[[]
     _name("orlop-monitor")
     clients = Clients(Line(_socket.socket(fileno=born.ends.pop("client"))), born.ends.pop("control"))
     lock = born.ends.pop("lock")
-    code = _accompany(start, born, clients)
+    code = _accompany(start, born, clients, filters)
     request = json_text.loads(born.data)
     target = _target(request)
     if code is not None:
@@ -62,7 +63,7 @@ def run(receive: Callable[[], starter.Call], filters: Cache, let_go: Callable[[]
     return starter.FAILED if code is None else starter.STARTED
 
 
-def _accompany(start: starter.Starter, born: starter.Born, clients: Clients) -> int | None:
+def _accompany(start: starter.Starter, born: starter.Born, clients: Clients, filters: Cache) -> int | None:
     """Be with the container until its program has ended; its exit code, or None if it was never executed."""
 
     def about_log() -> tuple[str, Mapping[str, str]]:
@@ -73,7 +74,11 @@ def _accompany(start: starter.Starter, born: starter.Born, clients: Clients) -> 
     pump = Pump(
         clients, LogFile(born.ends.pop("log"), about_log), born.ends, born.pid, once=starter.ENDS_INPUT in born.flags
     )
+    checks = _checks(born, filters) if starter.IS_CHECKED in born.flags else None
+    pump.errand = checks
     pump.run(pidfd)
+    if checks is not None:
+        checks.close()
     # Only with the starter's end is the init our child, for us to wait for.
     outcome = start.wait_done()
     if outcome != starter.STARTED:
@@ -83,6 +88,13 @@ def _accompany(start: starter.Starter, born: starter.Born, clients: Clients) -> 
     pump.drain()
     code = os.waitstatus_to_exitcode(status)
     return 128 - code if code < 0 else code
+
+
+def _checks(born: starter.Born, filters: Cache) -> health.Checks:
+    from orlop.engine import health
+
+    request = json_text.loads(born.data)
+    return health.Checks(_target(request), request, filters)
 
 
 def _end(
@@ -101,7 +113,7 @@ def _end(
         restarts = restarting.Restarts(request, clients, filters)
         while (life := restarts.next(target, state, born)) is not None:
             start, born = life
-            again = _accompany(start, born, clients)
+            again = _accompany(start, born, clients, filters)
             if again is None:
                 state["Error"] = "the container could not be started again"
                 break

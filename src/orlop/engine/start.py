@@ -44,6 +44,12 @@ def request(container: Container, console_size: tuple[int, int] | None = None) -
     policy = host.get("RestartPolicy") or {}
     if policy.get("Name", "no") not in ("", "no"):
         wanted["restart"] = policy
+    if "Healthcheck" in config:
+        from orlop.engine import health
+
+        check = health.wanted(config)
+        if check is not None:
+            wanted["health"] = check
     return wanted
 
 

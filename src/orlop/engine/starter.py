@@ -54,6 +54,8 @@ CLOSED = 4
 
 #: In `Born.flags`: a client's end of input is the container's.
 ENDS_INPUT = "o"
+#: In `Born.flags`: it has a health check.
+IS_CHECKED = "h"
 
 
 class Call:
@@ -81,7 +83,7 @@ class Born:
     ``pid`` is its init's; ``data`` the request. ``ends`` are descriptors by name: ``client``, its connection; ``lock``,
     the monitor's; ``control``, where others come; ``pidfd``, of the init; ``log``; and our ends of its standard streams,
     ``console`` or ``stdout``, ``stderr`` and perhaps ``stdin``. The letters of ``flags`` say what is special about it:
-    `ENDS_INPUT`. ``began`` is when that was, by the monotonic clock.
+    `ENDS_INPUT`, `IS_CHECKED`. ``began`` is when that was, by the monotonic clock.
     """
 
     __slots__ = ("began", "data", "ends", "flags", "pid", "started_at")
@@ -250,6 +252,10 @@ class _Start:
             if self._request["console_size"]:
                 rows, columns = self._request["console_size"]
                 terminal.set_size(created.console, rows, columns)
+        if "health" in self._request:
+            from orlop.engine import health
+
+            health.begin(self._container)
         started_at = clock.now()
         self._state.update(Status="running", Running=True, Pid=created.pid, StartedAt=started_at)
         self._container.write_state(self._state)
@@ -261,7 +267,8 @@ class _Start:
         )
 
     def _flags(self) -> str:
-        return f"-{ENDS_INPUT if self._request['stdin_once'] else ''}"
+        wanted = ((ENDS_INPUT, self._request["stdin_once"]), (IS_CHECKED, "health" in self._request))
+        return "-" + "".join(flag for flag, is_so in wanted if is_so)
 
     def _fail(self, error: Exception) -> None:
         """Record that it was not started, tell the client, and leave nothing."""
