@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orlop.engine import container, pausing
+from orlop.engine import container, host_config, pausing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,13 +42,18 @@ def describe(target: container.Container) -> dict[str, Any]:
         "Driver": _driver(record),
         "Platform": "linux",
         "Rootfs": (config.get("root") or {}).get("path", ""),
-        "HostConfig": record["HostConfig"],
+        "HostConfig": {**host_config.described(record["HostConfig"]), **_paths(config)},
         "GraphDriver": {"Name": _driver(record), "Data": _layers(record, target.directory)},
         "Mounts": [*record.get("Mounts", ()), *(_mount(text) for text in record["HostConfig"]["Binds"])],
         "Config": record["Config"],
         "NetworkSettings": {"Networks": {network: {}}},
         **({"ImageManifestDescriptor": {"digest": record["Manifest"]}} if record.get("Manifest") else {}),
     }
+
+
+def _paths(config: dict[str, Any]) -> dict[str, Any]:
+    linux = config.get("linux") or {}
+    return {"MaskedPaths": linux.get("maskedPaths"), "ReadonlyPaths": linux.get("readonlyPaths")}
 
 
 def _driver(record: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
 #: The image that is the machine's own root file system.
@@ -22,48 +23,53 @@ class Settings:
     to say (`orlop.engine.image_settings`); ``entrypoint`` is ``[""]`` if the image's is not wanted either. ``platform``
     says what the image must have been built for, if that matters. ``env`` holds ``NAME=value`` texts, a name alone
     takes that variable away. ``stdin_once`` says that the container's input ends with that of a client. ``binds`` are
-    texts of the form ``source:target[:options]``, ``volumes`` the targets of volumes that have no name. ``memory`` is in bytes, ``nano_cpus`` in billionths of a processor, ``pids_limit`` a
-    count; None is no limit. ``stop_timeout`` is in seconds; None is Docker's 10. ``console_size`` is rows and columns.
-    ``log_options`` are what ``log_driver`` understands. ``restart_policy`` and ``healthcheck`` are Docker's objects.
+    texts of the form ``source:target[:options]``, ``volumes`` the targets of volumes that have no name, ``mounts``
+    Docker's ``Mount`` objects, ``tmpfs`` targets with their options. ``memory`` and all sizes are in bytes, ``nano_cpus``
+    in billionths of a processor, ``pids_limit`` a count; None is no limit, or the kernel's default. ``stop_timeout`` is in
+    seconds; None is Docker's 10. ``console_size`` is rows and columns. ``log_options`` are what ``log_driver``
+    understands. ``restart_policy``, ``healthcheck``, ``ulimits``, ``devices`` and ``device_requests`` are Docker's
+    objects; ``block_io`` has the fields of Docker's ``HostConfig`` whose names begin with ``Blkio``.
     """
 
-    __slots__ = (
-        "auto_remove",
-        "binds",
-        "cap_add",
-        "cap_drop",
-        "command",
-        "console_size",
-        "entrypoint",
-        "env",
-        "exposed_ports",
-        "healthcheck",
-        "hostname",
-        "image",
-        "labels",
-        "log_driver",
-        "log_options",
-        "memory",
-        "name",
-        "nano_cpus",
-        "network",
-        "open_stdin",
-        "pids_limit",
-        "platform",
-        "privileged",
-        "read_only",
-        "restart_policy",
-        "rootfs",
-        "security_opt",
-        "shell",
-        "stdin_once",
-        "stop_signal",
-        "stop_timeout",
-        "terminal",
-        "user",
-        "volumes",
-        "workdir",
-    )
+    # What few containers ask for stands here, in the class, so that the others do not carry it to the launcher.
+    annotations: Mapping[str, str] | None = None
+    block_io: Mapping[str, Any] | None = None
+    cgroup_parent = ""
+    cgroup_namespace = ""
+    cpu_period = 0
+    cpu_quota = 0
+    cpu_realtime_period = 0
+    cpu_realtime_runtime = 0
+    cpu_shares = 0
+    cpuset_cpus = ""
+    cpuset_mems = ""
+    device_cgroup_rules: Sequence[str] = ()
+    device_requests: Sequence[Mapping[str, Any]] = ()
+    devices: Sequence[Mapping[str, str]] = ()
+    dns: Sequence[str] = ()
+    dns_options: Sequence[str] = ()
+    dns_search: Sequence[str] = ()
+    domainname = ""
+    extra_hosts: Sequence[str] = ()
+    group_add: Sequence[str] = ()
+    init = False
+    ipc = ""
+    memory_reservation = 0
+    memory_swap = 0
+    memory_swappiness: int | None = None
+    mounts: Sequence[Mapping[str, Any]] = ()
+    oom_kill_disable = False
+    oom_score_adjustment = 0
+    pid = ""
+    runtime = ""
+    shm_size: int | None = None
+    sysctls: Mapping[str, str] | None = None
+    tmpfs: Mapping[str, str] | None = None
+    ulimits: Sequence[Mapping[str, Any]] = ()
+    user_namespace = ""
+    uts = ""
+    volume_driver = ""
+    volumes_from: Sequence[str] = ()
 
     def __init__(self, *, image: str = "", rootfs: str = "", command: list[str] | None = None) -> None:
         self.image = image
@@ -102,16 +108,20 @@ class Settings:
         self.log_options: dict[str, str] = {}
         self.restart_policy: dict[str, Any] = {"Name": "no", "MaximumRetryCount": 0}
 
+    @property
+    def is_ordinary(self) -> bool:
+        """Whether nothing is asked for that few containers ask for."""
+        return len(self.__dict__) == _ORDINARY
+
     def fields(self) -> dict[str, Any]:
-        """Every setting by its name, for `from_fields` in another process."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        """Every setting that is not its class's by its name, for `from_fields` in another process."""
+        return self.__dict__
 
     @classmethod
     def from_fields(cls, fields: dict[str, Any]) -> Settings:
         """The settings that `fields` wrote down."""
         settings = cls()
-        for name in cls.__slots__:
-            setattr(settings, name, fields[name])
+        settings.__dict__.update(fields)
         return settings
 
     def record(self) -> dict[str, Any]:
@@ -138,7 +148,7 @@ class Settings:
         for name in ("ExposedPorts", "Healthcheck", "Volumes", "Shell"):
             if not config[name]:
                 del config[name]
-        return {
+        record = {
             "Image": self.image or self.rootfs,
             "Rootfs": self.rootfs,
             "Config": config,
@@ -158,3 +168,12 @@ class Settings:
                 "RestartPolicy": self.restart_policy,
             },
         }
+        if not self.is_ordinary:
+            from orlop.engine import host_config
+
+            host_config.complete(record, self)
+        return record
+
+
+#: How many attributes settings have that ask for nothing special.
+_ORDINARY = len(Settings().__dict__)
