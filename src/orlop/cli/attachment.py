@@ -13,6 +13,7 @@ from orlop.errors import OrlopError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
+    from typing import Any
 
     from orlop.cli.detach_keys import DetachKeys
     from orlop.engine.container import Container
@@ -38,10 +39,11 @@ _FORWARDED = (
 class Terminal:
     """Our own terminal, raw while the container has it, and the signals that come to us meanwhile."""
 
-    __slots__ = ("_mode", "_raw", "_signals", "wake_reader", "wake_writer")
+    __slots__ = ("_before", "_mode", "_raw", "_signals", "wake_reader", "wake_writer")
 
     def __init__(self, *, raw: bool, signals: bool) -> None:
         self._raw = raw
+        self._before: list[Any] = []
         self._signals = (*_FORWARDED, _signal.SIGWINCH) if signals else (_signal.SIGWINCH,)
         self._mode: RawMode | None = None
         self.wake_reader = -1
@@ -50,14 +52,16 @@ class Terminal:
     def __enter__(self) -> Terminal:
         self.wake_reader, self.wake_writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         _signal.set_wakeup_fd(self.wake_writer)
-        for number in self._signals:
-            _signal.signal(number, _note)
+        self._before = [_signal.signal(number, _note) for number in self._signals]
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.restore()
+        if error is not None:  # there is no container: they are for whatever is done instead, such as pulling its image
+            for number, handler in zip(self._signals, self._before, strict=True):
+                _signal.signal(number, handler)
         _signal.set_wakeup_fd(-1)
         os.close(self.wake_reader)
         os.close(self.wake_writer)

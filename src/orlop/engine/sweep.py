@@ -62,7 +62,7 @@ class after_change:  # noqa: N801 - used like a function, as contextlib's are
 
     With ``resumable`` only what was refused, or had no space, leaves nothing behind: where it was merely interrupted the
     next attempt goes on from there. Replaced are manifests: an image gets another one when it is pushed or loaded with
-    its layers compressed otherwise.
+    its layers compressed otherwise. What killed processes left half made goes first.
 
     Raises:
         OrlopError: the index of images is damaged.
@@ -77,12 +77,14 @@ class after_change:  # noqa: N801 - used like a function, as contextlib's are
         self._before: set[str] = set()
 
     def __enter__(self) -> None:
+        self._sweep_abandoned()
         self._before = self._images.manifests()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is None:
+            self._sweep_abandoned()  # perhaps we have waited for somebody who was killed meanwhile
             gone = self._before - self._images.manifests()
             if gone:
                 blobs(self._location, self._images, reachable.blobs_of(self._images.storage.blobs, gone))
@@ -91,6 +93,11 @@ class after_change:  # noqa: N801 - used like a function, as contextlib's are
                 everything(self._location, self._images)
             except (OrlopError, OSError):
                 pass  # what went wrong first is what the user has to know; the next sweep tells of this
+
+    def _sweep_abandoned(self) -> None:
+        storage = self._images.storage
+        if storage.leases.any_abandoned():
+            collect.sweep(storage, lambda: _marked(self._location, self._images), blobs=(), snapshots=())
 
 
 def _marked(location: Location, images: ImageStore) -> Marked:

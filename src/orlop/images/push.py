@@ -127,8 +127,8 @@ def _layers(upload: _Upload, chosen: Manifest, progress: Progress) -> None:
     for layer in layers.values():
         progress.update(unpack.short(layer), words.PREPARING)
     with ThreadPoolExecutor(UPLOADS, "orlop-push") as threads:
-        futures = [threads.submit(upload.blob, layer, unpack.short(layer)) for layer in layers.values()]
         try:
+            futures = [threads.submit(upload.blob, layer, unpack.short(layer)) for layer in layers.values()]
             for future in futures:
                 future.result()
         except BaseException:

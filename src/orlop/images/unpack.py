@@ -118,8 +118,10 @@ def unpack(
         elif fetch is not None:
             progress.update(layer.short, words.PULLING)
     with ThreadPoolExecutor(FETCHES + unpacking.at_once, "orlop-layer") as threads:
-        futures = [threads.submit(unpacking.begin, layer) for layer in layers]
+        futures: list[Future[_Unpacked | None]] = []
         try:
+            for layer in layers:
+                futures.append(threads.submit(unpacking.begin, layer))  # noqa: PERF401 - an interrupt may come in between
             for layer, future in zip(layers, futures, strict=True):
                 unpacked = future.result()
                 if unpacked is None:

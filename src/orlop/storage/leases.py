@@ -54,6 +54,28 @@ class Leases:
         """
         return Lock(f"{self.directory}/{_LOCK}")
 
+    def any_abandoned(self) -> bool:
+        """Whether a process was killed that had a lease: what it was making is then of no use, and a sweep takes it away."""
+        try:
+            names = os.listdir(self.directory)
+        except FileNotFoundError:
+            return False  # never used
+        for name in names:
+            if name == _LOCK:
+                continue
+            try:
+                descriptor = os.open(f"{self.directory}/{name}", os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                continue  # released
+            try:
+                # Not one that was made just now and is going to be locked: those are made under the lock.
+                with self.lock():
+                    if _is_abandoned(descriptor) and os.path.exists(f"{self.directory}/{name}"):
+                        return True
+            finally:
+                os.close(descriptor)
+        return False
+
     def held(self) -> Held:
         """What all living leases hold, abandoned ones being removed. The caller has the `lock`.
 

@@ -258,10 +258,12 @@ def of_stream(blobs: Blobs, lease: Lease, source: int, name: str) -> Contents:
     try:
         _read(found, blobs, lease, stream)
         stream.drain()  # a checksum comes last, and whoever writes into a pipe wants to get rid of all of it
-    except InvalidArchive as error:
-        raise about(error, name) from None
-    finally:
-        stream.close()
+    except BaseException as error:
+        stream.close(wait=False)  # it may be waiting for more, from a pipe to which nobody writes
+        if isinstance(error, InvalidArchive):
+            raise about(error, name) from None
+        raise
+    stream.close()
     return found
 
 
