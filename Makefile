@@ -46,6 +46,9 @@ test: root setup lint $(ROOTFS)
 
 .PHONY: soak
 soak: root setup
+	@$(BIN)/python3 -c 'import atheris' 2>/dev/null || \
+	    $(BIN)/python3 -m pip install --quiet --disable-pip-version-check --only-binary :all: atheris 2>/dev/null || \
+	    echo 'atheris cannot be installed here: soaking without it'
 	@$(BIN)/python3 -m pytest -q tests/soak
 
 .PHONY: vm
