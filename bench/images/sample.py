@@ -39,7 +39,7 @@ def make(directory: Path, count: int = len(_LAYERS)) -> Path:
     for number, parts in enumerate(_LAYERS[:count]):
         archive = directory / f"layer-{number}.tar"
         for part, place in parts:
-            renamed = [f"--transform=s,^\\./,{place}/,", "--exclude=./opt"] if place != "." else []
+            renamed = [f"--transform=s,^\\.,{place},S", "--exclude=./opt"] if place != "." else []
             command = ["tar", "-rf", str(archive), "-C", str(root() / part), *renamed, "."]
             subprocess.run(command, check=True)
         diff_ids.append(_digest(archive))
