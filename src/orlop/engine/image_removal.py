@@ -19,20 +19,31 @@ if TYPE_CHECKING:
 
 
 class Removed:
-    """What a removal did: ``untagged`` names, ``deleted`` digests, and ``freed`` bytes on disk."""
+    """What a removal did: ``untagged`` names, ``deleted`` digests, and ``freed`` bytes and ``inodes`` on disk."""
 
-    __slots__ = ("deleted", "freed", "untagged")
+    __slots__ = ("deleted", "freed", "inodes", "untagged")
 
-    def __init__(self, untagged: Sequence[str], deleted: Sequence[str] = (), freed: int = 0) -> None:
+    def __init__(self, untagged: Sequence[str], deleted: Sequence[str] = (), freed: int = 0, inodes: int = 0) -> None:
         self.untagged = list(untagged)
         self.deleted = list(deleted)
         self.freed = freed
+        self.inodes = inodes
 
 
-def remove(location: Location, images: ImageStore, wanted: str, *, force: bool = False, prune: bool = True) -> Removed:
+def remove(
+    location: Location,
+    images: ImageStore,
+    wanted: str,
+    *,
+    force: bool = False,
+    prune: bool = True,
+    finished: bool = True,
+) -> Removed:
     """Remove one image or one of its names.
 
-    Without ``prune`` only names and the image itself go; its blobs and snapshots stay until something is pruned.
+    Without ``prune`` only names and the image itself go; its blobs and snapshots stay until something is pruned. Unless it
+    is to be ``finished``, they are only out of sight, and the caller sees to it that `orlop.storage.collect.finish`
+    is called.
 
     Raises:
         NotFound: there is no such image.
@@ -54,8 +65,8 @@ def remove(location: Location, images: ImageStore, wanted: str, *, force: bool =
     names = images.forget(image.id)
     if not prune:
         return Removed(names, [image.id])
-    swept = sweep.after(location, images, image)
-    return Removed(names, [image.id, *swept.snapshots], swept.bytes)
+    swept = sweep.after(location, images, image, finished=finished)
+    return Removed(names, [image.id, *swept.snapshots], swept.bytes, swept.inodes)
 
 
 def _untag(location: Location, images: ImageStore, names: Sequence[str], *, prune: bool) -> Removed:

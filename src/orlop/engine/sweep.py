@@ -32,8 +32,10 @@ def everything(location: Location, images: ImageStore, *, downloads: bool = Fals
     return collect.sweep(images.storage, lambda: _marked(location, images), everything=downloads)
 
 
-def after(location: Location, images: ImageStore, gone: Image) -> Swept:
+def after(location: Location, images: ImageStore, gone: Image, *, finished: bool = True) -> Swept:
     """Sweep only what an image consisted of that was removed from the index.
+
+    Unless it is to be ``finished``, the space is not freed before somebody calls `orlop.storage.collect.finish`.
 
     Raises:
         OrlopError: what images or containers need is not known, because a record is damaged. Nothing was removed.
@@ -44,7 +46,13 @@ def after(location: Location, images: ImageStore, gone: Image) -> Swept:
         snapshots = gone.config.chain_ids
     except OrlopError:
         snapshots = [gone.top]  # the configuration is damaged or gone; a full sweep finds the others
-    return collect.sweep(images.storage, lambda: _marked(location, images), blobs=blobs, snapshots=snapshots)
+    return collect.sweep(
+        images.storage,
+        lambda: _marked(location, images),
+        blobs=blobs,
+        snapshots=snapshots,
+        finished=finished,
+    )
 
 
 def blobs(location: Location, images: ImageStore, digests: Collection[str]) -> Swept:

@@ -10,12 +10,14 @@ only what the next one finishes.
 
 from __future__ import annotations
 
+import os
 import time
 from math import inf
 
 from orlop.errors import OrlopError
 from orlop.storage import digest as digests
 from orlop.storage import ingest
+from orlop.storage.snapshots.interface import Usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,14 +46,18 @@ class Marked:
 
 
 class Swept:
-    """What a sweep took away: digests of ``blobs``, names of ``snapshots``, and how many ``bytes`` of the disk."""
+    """What a sweep took away: digests of ``blobs``, names of ``snapshots``, and how many ``bytes`` of the disk.
 
-    __slots__ = ("blobs", "bytes", "snapshots")
+    ``inodes`` are those of the snapshots, which say how long freeing the space takes.
+    """
+
+    __slots__ = ("blobs", "bytes", "inodes", "snapshots")
 
     def __init__(self) -> None:
         self.blobs: list[str] = []
         self.snapshots: list[str] = []
         self.bytes = 0
+        self.inodes = 0
 
 
 def sweep(
@@ -61,6 +67,7 @@ def sweep(
     blobs: Collection[str] | None = None,
     snapshots: Collection[str] | None = None,
     everything: bool = False,
+    finished: bool = True,
 ) -> Swept:
     """Take away what ``mark`` does not name and no lease holds; active snapshots stay, but those of abandoned leases go.
 
@@ -73,6 +80,7 @@ def sweep(
         blobs: sweep at most these blobs; None means all.
         snapshots: sweep at most these snapshots; None means all.
         everything: interrupted downloads too, however new.
+        finished: free the space, too; otherwise what is taken away is only out of sight, until somebody calls `finish`.
 
     Raises:
         OSError: something cannot be removed.
@@ -85,20 +93,31 @@ def sweep(
     marked = mark()
     blobs = set(blobs) - marked.blobs - held.blobs
     drop = _droppable(storage.snapshots, marked, held, snapshots)
-    bytes_of = {name: _bytes(storage.snapshots, name) for name in drop}
+    usage_of = {name: _usage(storage.snapshots, name) for name in drop}
     if blobs or drop:
         with storage.leases.lock():
             held = storage.leases.held()  # before `mark`
             marked = mark()
             drop &= _droppable(storage.snapshots, marked, held, snapshots)
             swept.snapshots = storage.snapshots.discard(drop)
-            swept.bytes = sum(bytes_of[name] for name in swept.snapshots)
+            swept.bytes = sum(usage_of[name].bytes for name in swept.snapshots)
+            swept.inodes = sum(usage_of[name].inodes for name in swept.snapshots)
             for digest in sorted(blobs - marked.blobs - held.blobs):
                 _set_aside(storage.blobs, digest, swept)
-    swept.bytes += storage.blobs.empty_trash()
     swept.bytes += ingest.sweep(storage.blobs, inf if everything else time.time() - KEEP_INGESTS)
-    storage.snapshots.cleanup()
+    if finished:
+        finish(storage)
     return swept
+
+
+def finish(storage: Storage) -> None:
+    """Free the space of what was taken out of sight, by this process or one that was killed.
+
+    Raises:
+        OSError: something cannot be removed.
+    """
+    storage.blobs.empty_trash()
+    storage.snapshots.cleanup()
 
 
 def _droppable(snapshots: Snapshots, marked: Marked, held: Held, candidates: Collection[str] | None) -> set[str]:
@@ -122,16 +141,18 @@ def _droppable(snapshots: Snapshots, marked: Marked, held: Held, candidates: Col
     return drop
 
 
-def _bytes(snapshots: Snapshots, name: str) -> int:
+def _usage(snapshots: Snapshots, name: str) -> Usage:
     try:
-        return snapshots.usage(name).bytes
+        return snapshots.usage(name)
     except OrlopError:
-        return 0  # somebody else removed it, or its record is damaged
+        return Usage(0, 0)  # somebody else removed it, or its record is damaged
 
 
 def _set_aside(blobs: Blobs, digest: str, swept: Swept) -> None:
     try:
-        gone = bool(blobs.set_aside(digest))
+        aside = blobs.set_aside(digest)
+        gone = bool(aside)
+        swept.bytes += _bytes_at(aside)
     except OSError as error:
         if error.errno not in ingest.FULL:
             raise
@@ -141,3 +162,10 @@ def _set_aside(blobs: Blobs, digest: str, swept: Swept) -> None:
         gone = freed > 0
     if gone:
         swept.blobs.append(digest)
+
+
+def _bytes_at(path: str) -> int:
+    try:
+        return os.stat(path).st_blocks * 512 if path else 0
+    except FileNotFoundError:
+        return 0  # another process has finished what we began

@@ -222,10 +222,19 @@ def test_freed_bytes_are_those_of_blobs_and_snapshots(store: Store) -> None:
 
 def test_the_trash_of_a_killed_sweep_is_emptied_by_the_next(store: Store) -> None:
     store.blobs.set_aside(store.blobs.write(b"x" * 10_000))
-    swept = collect.sweep(store, nothing)
-    assert swept.bytes >= 10_000
+    collect.sweep(store, nothing)
     assert os.listdir(store.blobs.trash) == []
     assert store.listed.is_clean
+
+
+def test_a_sweep_that_is_not_to_finish_says_what_will_be_freed_and_leaves_that_out_of_sight(store: Store) -> None:
+    digest = store.blobs.write(b"x" * 10_000)
+    swept = collect.sweep(store, nothing, finished=False)
+    assert (swept.blobs, swept.bytes >= 10_000) == ([digest], True)
+    assert not store.blobs.has(digest)
+    assert len(os.listdir(store.blobs.trash)) == 1
+    collect.finish(store)
+    assert os.listdir(store.blobs.trash) == []
 
 
 def test_interrupted_downloads_are_kept_for_a_day(store: Store) -> None:
