@@ -170,7 +170,7 @@ class Change:
         return self
 
     def save(self) -> None:
-        """Replace the file; it and what it names survive a loss of power."""
+        """Replace the file; it survives a loss of power."""
         write(self._directory, self.entries)
 
     def __exit__(self, *exception: object) -> None:
@@ -192,6 +192,11 @@ def write(directory: str, entries: Iterable[Entry]) -> None:
             file.flush()
             os.fdatasync(file.fileno())
         os.rename(aside, f"{directory}/{INDEX_FILE}")
+        place = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(place)
+        finally:
+            os.close(place)
     except OSError as error:
         from orlop.storage.ingest import failure
 

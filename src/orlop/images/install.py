@@ -12,6 +12,7 @@ from orlop.images import unpack
 from orlop.images.config import ImageConfig
 from orlop.images.index import Entry
 from orlop.images.progress import Quiet
+from orlop.linux import disk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,7 +66,9 @@ def install(
     for descriptor, diff_id, chain_id in zip(manifest.layers, config.diff_ids, config.chain_ids, strict=True):
         layers.append(unpack.Layer(descriptor, diff_id, chain_id, parent))
         parent = chain_id
-    unpack.unpack(storage, layers, lease, fetch, progress, done=done, stop=stop)
+    if unpack.unpack(storage, layers, lease, fetch, progress, done=done, stop=stop):
+        # The name is not to outlive the files: blobs can be verified after a loss of power, what is unpacked cannot.
+        disk.write_out(storage.directory)
     return publish(images, manifest, config, names)
 
 

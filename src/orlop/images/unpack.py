@@ -94,8 +94,8 @@ def unpack(
     *,
     done: str = words.PULLED,
     stop: Callable[[], None] | None = None,
-) -> None:
-    """Have a snapshot of every layer.
+) -> bool:
+    """Have a snapshot of every layer; whether any had to be made.
 
     ``fetch`` makes sure that a layer's blob is there; it is called from several threads, and ends when it tells of its
     progress and nobody waits for it any more, or when ``stop`` ends what it waits for. Without it all blobs are there.
@@ -111,7 +111,7 @@ def unpack(
     unpacking = _Unpacking(storage, lease, fetch, progress)
     there = [unpacking.is_there(layer) for layer in layers]
     if all(there):
-        return
+        return False
     for layer, is_there in zip(layers, there, strict=True):
         if is_there:
             progress.update(layer.short, words.EXISTS)
@@ -138,6 +138,7 @@ def unpack(
             for future in futures:
                 _let_go(unpacking, future)
             raise
+    return True
 
 
 def _let_go(unpacking: _Unpacking, future: Future[_Unpacked | None]) -> None:
