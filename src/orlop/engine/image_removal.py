@@ -49,7 +49,21 @@ def remove(
         NotFound: there is no such image.
         Conflict: a container uses it, or it has several tags and was named by its ID.
     """
-    image = images.find(wanted)
+    while True:
+        image = images.find(wanted)
+        try:
+            return _remove(location, images, image, wanted, force=force, prune=prune, finished=finished)
+        except _NamesChanged:
+            continue
+
+
+class _NamesChanged(Exception):
+    """Somebody tagged or untagged the image since we looked."""
+
+
+def _remove(
+    location: Location, images: ImageStore, image: Image, wanted: str, *, force: bool, prune: bool, finished: bool
+) -> Removed:
     name = _name_meant(image, wanted)
     going = _names_going(image, name) if name else image.names
     if set(image.names) - set(going):
@@ -62,11 +76,14 @@ def remove(
     is_running = _check_use(location, image, wanted, force=force, named=bool(name))
     if is_running:
         return _untag(location, images, going, prune=prune)
-    names = images.forget(image.id)
+    try:
+        images.forget(image)
+    except Conflict:
+        raise _NamesChanged from None
     if not prune:
-        return Removed(names, [image.id])
+        return Removed(image.names, [image.id])
     swept = sweep.after(location, images, image, finished=finished)
-    return Removed(names, [image.id, *swept.snapshots], swept.bytes, swept.inodes)
+    return Removed(image.names, [image.id, *swept.snapshots], swept.bytes, swept.inodes)
 
 
 def _untag(location: Location, images: ImageStore, names: Sequence[str], *, prune: bool) -> Removed:
@@ -151,9 +168,10 @@ def prune(location: Location, images: ImageStore, chosen: Sequence[Image], *, do
         if image_use.containers_of(location, image.id):
             continue
         try:
-            untagged += images.forget(image.id)
-        except NotFound:
-            continue  # somebody else was quicker
+            images.forget(image)
+        except (NotFound, Conflict):
+            continue  # somebody else was quicker, or wants it now
+        untagged += image.names
         deleted.append(image.id)
     swept = sweep.everything(location, images, downloads=downloads)
     return Removed(untagged, deleted + list(swept.snapshots), swept.bytes)

@@ -211,19 +211,21 @@ class ImageStore:
             change.save()
             return remains
 
-    def forget(self, image_id: str) -> list[str]:
-        """Remove an image from the index under all of its names; returns these.
+    def forget(self, image: Image) -> None:
+        """Remove an image from the index under all of its names.
 
         Raises:
-            NotFound: it is not there.
+            NotFound: it is not there any more.
+            Conflict: its names have changed since it was looked up.
         """
         with index.Change(self._directory) as change:
-            gone = [each for each in change.entries if each.id == image_id]
+            gone = [each for each in change.entries if each.id == image.id]
             if not gone:
-                raise NotFound(f"no such image: {image_id}")
-            change.entries = [each for each in change.entries if each.id != image_id]
+                raise NotFound(f"no such image: {image.id}")
+            if Image(self.storage, gone).names != image.names:
+                raise Conflict(f"the image {image.id} was given or lost a name meanwhile: look again")
+            change.entries = [each for each in change.entries if each.id != image.id]
             change.save()
-            return Image(self.storage, gone).names
 
 
 def _put(change: index.Change, entry: Entry) -> None:

@@ -146,12 +146,21 @@ def test_a_forgotten_image_is_gone_under_all_its_names(store: ImageStore) -> Non
     store.publish(entry("aaa"), [f"x.io/a@{full('d')}", "x.io/a:1"])
     store.publish(entry("bbb"), ["x.io/b:1"])
     image = store.find("aaa")
-    assert store.forget(full("aaa")) == ["x.io/a:1", f"x.io/a@{full('d')}"]
+    store.forget(image)
     assert names(store) == {"bbb": ["x.io/b:1"]}
     with pytest.raises(NotFound):
-        store.forget(full("aaa"))
+        store.forget(image)
     with pytest.raises(NotFound):
         store.tag(image, "x.io/a:1")
+
+
+def test_an_image_that_got_a_name_meanwhile_is_not_forgotten(store: ImageStore) -> None:
+    store.publish(entry("aaa"), [])
+    seen = store.find("aaa")
+    store.tag(seen, "x.io/a:1")
+    with pytest.raises(Conflict, match="was given or lost a name meanwhile"):
+        store.forget(seen)
+    assert names(store) == {"aaa": ["x.io/a:1"]}
 
 
 def test_an_image_is_read_by_the_manifest_of_the_name_that_it_was_found_by(store: ImageStore) -> None:
@@ -174,7 +183,7 @@ def test_a_push_gives_the_image_the_manifest_that_it_was_pushed_by(store: ImageS
 def test_a_push_does_not_bring_back_an_image_that_was_removed_meanwhile(store: ImageStore) -> None:
     store.publish(entry("aaa"), ["x.io/a:1"])
     image = store.find("x.io/a:1")
-    store.forget(image.id)
+    store.forget(image)
     data = ImageConfig(Platform("linux", "amd64"), []).to_bytes()
     store.pushed(image, make_manifest(describe(data), []), f"x.io/a@{full('d')}")
     assert store.images() == []
