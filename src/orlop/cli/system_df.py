@@ -10,6 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from orlop.engine.disk_usage import Kind, Usage
     from orlop.engine.location import Location
+    from orlop.images.store import Image
     from orlop.options import Parsed
 
 PARSER = Parser(
@@ -33,7 +34,7 @@ def run(location: Location, said: Parsed) -> int:
 
     found = disk_usage.of_engine(location, image_store.open_store(location))
     if said["verbose"]:
-        _show_all(found)
+        _show_all(found, said["format"])
         return 0
     listing.show(
         said["format"],
@@ -62,65 +63,102 @@ def _row(kind: Kind) -> dict[str, str]:
     }
 
 
-def _show_all(found: Usage) -> None:
-    from orlop.cli import ago, listing, units
-    from orlop.cli.images import NONE
-    from orlop.images import reference
-
-    def size(count: int) -> str:
-        return units.human_size(count)
-
-    sys.stdout.write("Images space usage:\n\n")
-    listing.show(
-        "table",
-        [
-            {
-                "Name": reference.parse(image.names[0]).familiar if image.names else NONE,
-                "ID": image.id[7:19],
-                "Created": f"{ago.since(image.created)} ago" if image.created else "N/A",
-                "Size": size(shared + own),
-                "Shared": size(shared),
-                "Unique": size(own),
-                "Containers": str(containers),
-            }
-            for image, shared, own, containers in found.images
-        ],
+#: The parts of the verbose view: its field, its title, and the columns of its table.
+_PARTS = (
+    (
+        "Images",
+        "Images space usage:",
         (
-            ("IMAGE", "Name"),
+            ("REPOSITORY", "Repository"),
+            ("TAG", "Tag"),
             ("IMAGE ID", "ID"),
-            ("CREATED", "Created"),
+            ("CREATED", "CreatedSince"),
             ("SIZE", "Size"),
-            ("SHARED SIZE", "Shared"),
-            ("UNIQUE SIZE", "Unique"),
+            ("SHARED SIZE", "SharedSize"),
+            ("UNIQUE SIZE", "UniqueSize"),
             ("CONTAINERS", "Containers"),
         ),
-    )
-    sys.stdout.write("\nContainers space usage:\n\n")
-    listing.show(
-        "table",
-        [
-            {
-                "ID": target.id[:12],
-                "Image": target.record["Config"]["Image"],
-                "Size": size(count),
-                "Created": f"{ago.since(target.record['Created'])} ago",
-                "Status": target.state()["Status"],
-                "Name": target.name,
-            }
-            for target, count in found.containers
-        ],
+    ),
+    (
+        "Containers",
+        "Containers space usage:",
         (
             ("CONTAINER ID", "ID"),
             ("IMAGE", "Image"),
             ("SIZE", "Size"),
-            ("CREATED", "Created"),
+            ("CREATED", "CreatedSince"),
             ("STATUS", "Status"),
-            ("NAMES", "Name"),
+            ("NAMES", "Names"),
         ),
-    )
-    sys.stdout.write("\nLocal Volumes space usage:\n\n")
-    listing.show(
-        "table",
-        [{"Name": name, "Links": str(links), "Size": size(count)} for name, count, links in found.volumes],
-        (("VOLUME NAME", "Name"), ("LINKS", "Links"), ("SIZE", "Size")),
-    )
+    ),
+    ("Volumes", "Local Volumes space usage:", (("VOLUME NAME", "Name"), ("LINKS", "Links"), ("SIZE", "Size"))),
+)
+
+
+def _show_all(found: Usage, format_: str) -> None:
+    """Every image, container and volume: a table of each kind, or all of them as one object in a format."""
+    from orlop.cli import listing, template
+
+    everything = _everything(found)
+    if format_.strip() not in ("", "table"):
+        wanted = "{{json .}}" if format_ == "json" else format_
+        sys.stdout.write(template.render(wanted, everything) + "\n")
+        return
+    for number, (field, title, columns) in enumerate(_PARTS):
+        sys.stdout.write("\n" * bool(number) + f"{title}\n\n")
+        listing.show("table", everything[field], columns)
+
+
+def _everything(found: Usage) -> dict[str, list[dict[str, str]]]:
+    from orlop.cli import ago, units
+    from orlop.errors import NotFound
+
+    def since(moment: str) -> str:
+        return f"{ago.since(moment)} ago" if moment else "N/A"
+
+    images = []
+    for image, shared, own, containers in found.images:
+        repository, tag = _name(image)
+        images.append(
+            {
+                "Repository": repository,
+                "Tag": tag,
+                "ID": image.id[7:19],
+                "CreatedSince": since(image.created),
+                "Size": units.human_size(shared + own),
+                "SharedSize": units.human_size(shared),
+                "UniqueSize": units.human_size(own),
+                "Containers": str(containers),
+            }
+        )
+    users = []
+    for target, count in found.containers:
+        try:
+            record, state = target.record, target.state()
+        except NotFound:
+            continue  # removed meanwhile
+        users.append(
+            {
+                "ID": target.id[:12],
+                "Image": record["Config"]["Image"],
+                "Size": units.human_size(count),
+                "CreatedSince": since(record["Created"]),
+                "Status": state["Status"],
+                "Names": record["Name"],
+            }
+        )
+    volumes = [
+        {"Name": name, "Links": str(links), "Size": units.human_size(count)} for name, count, links in found.volumes
+    ]
+    return {"Images": images, "Containers": users, "Volumes": volumes}
+
+
+def _name(image: Image) -> tuple[str, str]:
+    """Repository and tag of an image's first name, as lists of images show them."""
+    from orlop.cli.images import NONE
+    from orlop.images import reference
+
+    if not image.names:
+        return NONE, NONE
+    name = reference.parse(image.names[0])
+    return name.familiar_name, name.tag or NONE

@@ -41,8 +41,14 @@ def test_what_images_containers_and_volumes_take_is_shown(engine: ImageEngine) -
     for title in ("Images space usage:", "Containers space usage:", "Local Volumes space usage:"):
         assert title in text
     rows = {line.split()[0]: line.split() for line in text.splitlines() if line}
-    assert rows["used:1"][-1] == "1"
-    assert rows["idle:1"][-1] == "0"
+    assert (rows["used"][1], rows["used"][-1]) == ("1", "1")
+    assert (rows["idle"][1], rows["idle"][-1]) == ("1", "0")
+    everything = json.loads(engine.ok("system", "df", "-v", "--format", "json"))
+    assert sorted(each["Repository"] for each in everything["Images"]) == ["idle", "used"]
+    assert [(each["Names"], each["Image"]) for each in everything["Containers"]] == [("user", "used:1")]
+    assert [each["Links"] for each in everything["Volumes"]] == ["1"]
+    template = "{{range .Images}}{{.Repository}} {{end}}"
+    assert sorted(engine.ok("system", "df", "-v", "--format", template).split()) == ["idle", "used"]
     assert engine.ok("system", "df", "--format", "{{.Type}}: {{.TotalCount}}").splitlines()[0] == "Images: 2"
 
 
