@@ -148,10 +148,3 @@ def _check(settings: Settings) -> None:
         from orlop.runtime.kill import signal_number
 
         signal_number(settings.stop_signal)
-    if settings.log_options:
-        from orlop.engine import log_file
-
-        try:
-            log_file.check(settings.log_options)
-        except ValueError as error:
-            raise InvalidArgument(f"invalid --log-opt: {error}") from None

@@ -10,6 +10,7 @@ import os
 from orlop.engine import frames, starter
 from orlop.engine.client_line import Line
 from orlop.engine.clients import Clients
+from orlop.engine.log_process import NoLog
 from orlop.engine.pump import Pump
 from orlop.linux import prctl
 from orlop.runtime import exec as runtime
@@ -21,23 +22,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from orlop.linux.seccomp.cache import Cache
-
-
-class _NoLog:
-    """Where the output of a command goes that nobody logs."""
-
-    __slots__ = ()
-    is_behind = False
-    descriptor = -1
-
-    def flush(self) -> None:
-        """Nothing waits."""
-
-    def write(self, stream: str, data: bytes) -> None:
-        """Forget it."""
-
-    def close(self) -> None:
-        """Nothing to close."""
 
 
 def run(request: dict[str, Any], client: _socket.socket, filters: Cache) -> None:
@@ -77,4 +61,4 @@ def _start(request: dict[str, Any], clients: Clients, filters: Cache) -> tuple[P
                 os.close(descriptor)
     if request["terminal"]:
         ours = {"console": executed.console}
-    return Pump(clients, _NoLog(), ours, executed.pid), executed
+    return Pump(clients, NoLog(), ours, executed.pid), executed

@@ -1,163 +1,174 @@
-"""Reading a container's log: from the beginning or the last lines, and on as it grows."""
+"""Reading a container's log: from the beginning, the last lines or a moment on, and on as it grows."""
 
 from __future__ import annotations
 
 import os
+import time
 
-from orlop import json_text
-from orlop.engine import monitor_lock
+from orlop.engine import clock, log_formats, monitor_lock
+from orlop.errors import NotFound, Unsupported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any
 
     from orlop.engine.container import Container
+    from orlop.engine.log_formats import Entry, File, Format
+    from orlop.linux.inotify import Watch
 
-_CHUNK = 1 << 16
-
-
-class Entry:
-    """One record of the log: a line, or a part of a long one."""
-
-    __slots__ = ("stream", "text", "time")
-
-    def __init__(self, record: dict[str, Any]) -> None:
-        self.text: str = record.get("log", "")
-        self.stream: str = record.get("stream", "stdout")
-        self.time: str = record.get("time", "")
+#: Seconds between looks whether the container still has a monitor, when nothing is written.
+_LOOK = 1.0
 
 
-def read(target: Container, *, tail: int | None = None, follow: bool = False) -> Iterator[Entry]:
+def read(
+    target: Container,
+    *,
+    tail: int | None = None,
+    follow: bool = False,
+    since: int | None = None,
+    until: int | None = None,
+) -> Iterator[Entry]:
     """The entries of a container's log, oldest first; the last ``tail`` ones only if that is given.
 
-    With ``follow`` it goes on until the container has ended or was removed.
+    ``since`` and ``until`` are nanoseconds since 1970. With ``follow`` it goes on until the container has ended or was
+    removed.
+
+    Raises:
+        Unsupported: the container's log is kept where it cannot be read.
     """
-    from orlop.linux import inotify
-
-    watch = inotify.Watch(target.directory) if follow else None
+    path, form = where(target)
+    first = "" if since is None else clock.text(since)
+    last = "" if until is None else clock.text(until)
+    log = _Log(target, path, form)
     try:
-        files = _files(target)
-        if tail is not None:
-            files, offset = _last(files, tail)
-        else:
-            offset = 0
-        descriptor = -1
-        for path in files:
-            if descriptor >= 0:
-                os.close(descriptor)
-            try:
-                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            except FileNotFoundError:
-                descriptor = -1
-                continue
-            os.lseek(descriptor, offset, os.SEEK_SET)
-            offset = 0
-            if path != target.log or watch is None:
-                yield from _entries(descriptor, bytearray())
-        if watch is not None:
-            yield from _follow(target, descriptor, watch)
-        elif descriptor >= 0:
-            os.close(descriptor)
+        for entry in log.follow(tail, until) if follow else log.read(tail):
+            if last and entry.time > last:
+                return
+            if entry.time >= first:
+                yield entry
     finally:
-        if watch is not None:
-            watch.close()
+        log.close()
 
 
-def _files(target: Container) -> list[str]:
-    """The log's files that exist, oldest first, the newest always among them."""
-    found = [target.log]
-    number = 1
-    while os.path.exists(f"{target.log}.{number}"):
-        found.insert(0, f"{target.log}.{number}")
-        number += 1
-    return found
+def where(target: Container) -> tuple[str, Format]:
+    """The newest file of a container's log, and its format.
 
+    Raises:
+        Unsupported: there is none that could be read.
+    """
+    from orlop.engine import log_drivers
 
-def _last(files: list[str], count: int) -> tuple[list[str], int]:
-    """Where the last ``count`` records begin: the files from there on, and the offset in the first of them."""
-    for place in range(len(files) - 1, -1, -1):
-        try:
-            with open(files[place], "rb") as file:
-                size = file.seek(0, os.SEEK_END)
-                if count == 0:
-                    return files[place:], size
-                position = size
-                while position > 0:
-                    step = min(_CHUNK, position)
-                    position -= step
-                    file.seek(position)
-                    data = file.read(step)
-                    end = len(data)
-                    if position + step == size and data.endswith(b"\n"):
-                        end -= 1  # the last record's own end
-                    while (found := data.rfind(b"\n", 0, end)) >= 0:
-                        count -= 1
-                        end = found
-                        if count == 0:
-                            return files[place:], position + found + 1
-                if size:
-                    count -= 1  # the file's first record has no newline before it
-                    if count == 0:
-                        return files[place:], 0
-        except FileNotFoundError:
-            continue
-    return files, 0
-
-
-def _entries(descriptor: int, rest: bytearray) -> Iterator[Entry]:
-    """What can be read now; an unfinished line stays in ``rest``."""
-    while data := os.read(descriptor, _CHUNK):
-        rest += data
-        *lines, last = bytes(rest).split(b"\n")
-        rest[:] = last
-        for line in lines:
-            try:
-                yield Entry(json_text.loads(line))
-            except ValueError:
-                continue  # a line that a full disk cut short
-
-
-def _follow(target: Container, descriptor: int, watch: Any) -> Iterator[Entry]:
-    rest = bytearray()
     try:
+        log = target.record["HostConfig"]["LogConfig"]
+    except NotFound:
+        log = {"Type": log_drivers.JSON_FILE, "Config": {}}
+    if log["Type"] == log_drivers.JSON_FILE:
+        return target.log, log_formats.Json()
+    if log["Type"] == log_drivers.NONE or log["Config"].get("cache-disabled") in ("true", "1"):
+        raise Unsupported(f"the log of container {target.name} cannot be read: its log driver is {log['Type']}")
+    return log_drivers.local_path(target.directory), log_formats.Local()
+
+
+class _Log:
+    """The files of one log."""
+
+    __slots__ = ("_format", "_path", "_target", "_watch")
+
+    def __init__(self, target: Container, path: str, form: Format) -> None:
+        self._target = target
+        self._path = path
+        self._format = form
+        self._watch: Watch | None = None
+
+    def close(self) -> None:
+        if self._watch is not None:
+            self._watch.close()
+
+    def read(self, tail: int | None) -> Iterator[Entry]:
+        """What is there now."""
+        files, offset = self._begin(tail)
+        for file in files:
+            yield from file.entries(self._format, offset)
+            file.close()
+            offset = 0
+
+    def follow(self, tail: int | None, until: int | None) -> Iterator[Entry]:
+        """What is there and what comes, until the container has ended."""
+        from orlop.linux.inotify import Watch
+
+        directory = os.path.dirname(self._path)
+        self._watch = Watch(directory if os.path.isdir(directory) else self._target.directory)
+        files, offset = self._begin(tail)
         while True:
             # Asked before reading: what was written before the monitor went is read in this round.
-            ended = _has_ended(target)
-            if descriptor >= 0:
-                yield from _entries(descriptor, rest)
-            newer = _newer(target.log, descriptor)
-            if newer >= 0:
-                if descriptor >= 0:
-                    yield from _entries(descriptor, rest)
-                    os.close(descriptor)
-                descriptor = newer
-                rest = bytearray()
+            ended = self._has_ended()
+            for number, file in enumerate(files):
+                yield from file.entries(self._format, offset)
+                offset = -1 if number == len(files) - 1 else 0
+            newer = self._after(files[-1] if files else None)
+            if newer:
+                for file in files:
+                    yield from file.entries(self._format, -1)  # written between our last look and its replacement
+                    file.close()
+                files, offset = newer, 0
                 continue
-            if ended:
-                return
-            watch.wait(1.0)
-    finally:
-        if descriptor >= 0:
-            os.close(descriptor)
+            if ended or (until is not None and time.time_ns() > until):
+                break
+            for file in files[:-1]:
+                file.close()
+            files = files[-1:]
+            offset = -1
+            self._watch.wait(_LOOK if until is None else min(_LOOK, max(0.0, (until - time.time_ns()) / 1e9)))
+        for file in files:
+            file.close()
 
+    def _begin(self, tail: int | None) -> tuple[list[File], int]:
+        """The files to read, and the offset in the first of them."""
+        files = self._files()
+        if tail is None:
+            return files, 0
+        for number in range(len(files) - 1, -1, -1):
+            offset, count = self._format.tail(files[number].data(), tail)
+            if count >= tail or number == 0:
+                for file in files[:number]:
+                    file.close()
+                return files[number:], offset
+            tail -= count
+        return files, 0
 
-def _has_ended(target: Container) -> bool:
-    """Whether nothing will be written any more: the end is recorded, or the container is removed or has no monitor."""
-    return (
-        not os.path.isdir(target.directory)
-        or target.state()["Status"] == "exited"
-        or not monitor_lock.is_held(target.location, target.id)
-    )
+    def _files(self) -> list[File]:
+        """The files that exist, oldest first."""
+        found: list[File] = []
+        number = 0
+        while (file := log_formats.open_file(self._path, number)) is not None:
+            found.insert(0, file)
+            number += 1
+        if not found and (file := log_formats.open_file(self._path, 1)) is not None:
+            found.append(file)  # it is just being replaced
+        return found
 
+    def _after(self, current: File | None) -> list[File]:
+        """The files that were begun since ``current``."""
+        newest = log_formats.open_file(self._path, 0)
+        if newest is None:
+            return []
+        if current is None:
+            return [newest]
+        newest.close()
+        if newest.identity == current.identity:
+            return []
+        files = self._files()
+        for number, file in enumerate(files):
+            if file.identity == current.identity:
+                for each in files[: number + 1]:
+                    each.close()
+                return files[number + 1 :]
+        return files  # so much was written meanwhile that the one we have read is gone
 
-def _newer(path: str, descriptor: int) -> int:
-    """The log's newest file, if it is another one than ``descriptor``; -1 if not."""
-    try:
-        found = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return -1
-    if descriptor >= 0 and os.path.samestat(os.fstat(found), os.fstat(descriptor)):
-        os.close(found)
-        return -1
-    return found
+    def _has_ended(self) -> bool:
+        """Whether nothing will be written any more: the end is recorded, or the container is gone or has no monitor."""
+        return (
+            not os.path.isdir(self._target.directory)
+            or self._target.state()["Status"] == "exited"
+            or not monitor_lock.is_held(self._target.location, self._target.id)
+        )

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from orlop.engine import health
+    from orlop.engine.pump import Log
     from orlop.linux.seccomp.cache import Cache
 
 
@@ -65,15 +66,8 @@ def run(receive: Callable[[], starter.Call], filters: Cache, let_go: Callable[[]
 
 def _accompany(start: starter.Starter, born: starter.Born, clients: Clients, filters: Cache) -> int | None:
     """Be with the container until its program has ended; its exit code, or None if it was never executed."""
-
-    def about_log() -> tuple[str, Mapping[str, str]]:
-        request = json_text.loads(born.data)
-        return _target(request).log, request["log"]["Config"]
-
     pidfd = born.ends.pop("pidfd")
-    pump = Pump(
-        clients, LogFile(born.ends.pop("log"), about_log), born.ends, born.pid, once=starter.ENDS_INPUT in born.flags
-    )
+    pump = Pump(clients, _log(born), born.ends, born.pid, once=starter.ENDS_INPUT in born.flags)
     checks = _checks(born, filters) if starter.IS_CHECKED in born.flags else None
     pump.errand = checks
     pump.run(pidfd)
@@ -88,6 +82,26 @@ def _accompany(start: starter.Starter, born: starter.Born, clients: Clients, fil
     pump.drain()
     code = os.waitstatus_to_exitcode(status)
     return 128 - code if code < 0 else code
+
+
+def _log(born: starter.Born) -> Log:
+    def about() -> tuple[str, Mapping[str, str], str]:
+        request = json_text.loads(born.data)
+        log = request["log"]
+        if "Attributes" in log:
+            from orlop.engine import log_drivers
+
+            return _target(request).log, log["Config"], log_drivers.dump(log["Attributes"])
+        return _target(request).log, log["Config"], ""
+
+    if "log" in born.ends:
+        return LogFile(born.ends.pop("log"), about)
+    from orlop.engine import log_drivers
+
+    request = json_text.loads(born.data)
+    target = _target(request)
+    made: Log = log_drivers.writer(target.directory, target.log, request["log"])
+    return made
 
 
 def _checks(born: starter.Born, filters: Cache) -> health.Checks:
@@ -133,7 +147,7 @@ def rehearse() -> None:
         there.close()
         reader, writer = os.pipe2(os.O_CLOEXEC)
         clients = Clients(Line(_socket.socket(fileno=here.detach())))
-        pump = Pump(clients, LogFile(os.dup(reader), lambda: ("", {})), ends, 0)
+        pump = Pump(clients, LogFile(os.dup(reader), lambda: ("", {}, "")), ends, 0)
         for descriptor in (stdin, *theirs, writer):
             os.close(descriptor)
         pump.run(reader)

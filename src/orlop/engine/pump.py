@@ -16,11 +16,15 @@ if TYPE_CHECKING:
     from orlop.engine.clients import Clients
 
     class Log(Protocol):
-        """Where output is recorded. Whoever does not keep up is behind, and is told by ``flush`` when there is room."""
+        """Where output is recorded."""
 
         @property
         def descriptor(self) -> int:
-            """What poll finds writable when there is room again, while it is behind."""
+            """What poll finds writable when there is room again, while something waits."""
+
+        @property
+        def waits(self) -> bool:
+            """Whether something is to be written by ``flush`` when there is room."""
 
         @property
         def is_behind(self) -> bool:
@@ -102,7 +106,7 @@ class Pump:
             if listening:
                 for descriptor in self._outputs:
                     poll.register(descriptor, select.POLLIN)
-            elif self._log.is_behind:
+            if self._log.waits:
                 poll.register(self._log.descriptor, select.POLLOUT)
             self._clients.register(poll, typing=not self._typed)
             if self._typed:
@@ -130,7 +134,7 @@ class Pump:
                 self._take(descriptor)
         elif (line := self._clients.find(descriptor)) is not None:
             self._serve(line, happened)
-        elif not self._clients.accept(descriptor) and self._log.is_behind and descriptor == self._log.descriptor:
+        elif not self._clients.accept(descriptor) and descriptor == self._log.descriptor:
             self._log.flush()
 
     def drain(self) -> None:

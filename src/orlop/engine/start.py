@@ -41,6 +41,10 @@ def request(container: Container, console_size: tuple[int, int] | None = None) -
         "console_size": console_size,
         "log": host["LogConfig"],
     }
+    if host["LogConfig"]["Config"] or host["LogConfig"]["Type"] != "json-file":
+        from orlop.engine import log_drivers
+
+        wanted["log"] = log_drivers.request(record)
     policy = host.get("RestartPolicy") or {}
     if policy.get("Name", "no") not in ("", "no"):
         wanted["restart"] = policy

@@ -220,7 +220,8 @@ class _Start:
     def _start(self, filters: Cache) -> None:
         if not os.path.isdir(self._container.directory):
             raise NotFound(f"no such container: {self._container.id[:12]}")
-        self._ends["log"] = log_file.open_log(self._container.log)
+        if _writes_json(self._request["log"]):
+            self._ends["log"] = log_file.open_log(self._container.log)
         stdio = (0, 1, 2)
         if not self._request["terminal"]:
             stdio, ours = pipes(open_stdin=self._request["open_stdin"])
@@ -284,6 +285,15 @@ class _Start:
             clean_up(self._location, self._request)
             control_socket.remove(self._location, self._container.id)
             monitor_lock.drop(self._location, self._container.id, lock)
+
+
+def _writes_json(log: dict[str, Any]) -> bool:
+    """Whether the monitor itself writes the log, to a json-file: its descriptor then is opened here."""
+    if log["Type"] == "json-file" and not log["Config"]:
+        return True
+    from orlop.engine import log_drivers
+
+    return log_drivers.is_plain(log)
 
 
 def pipes(*, open_stdin: bool) -> tuple[tuple[int, int, int], dict[str, int]]:

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from orlop.engine import log_file, log_reader
+from orlop.engine import log_drivers, log_file, log_reader
 from orlop.engine.container import Container
 from orlop.engine.location import Location
 from orlop.engine.log_file import LogFile
+from orlop.errors import InvalidArgument
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def target(tmp_path: Path) -> Container:
 
 
 def open_for(target: Container, options: dict[str, str]) -> LogFile:
-    return LogFile(log_file.open_log(target.log), lambda: (target.log, options))
+    return LogFile(log_file.open_log(target.log), lambda: (target.log, options, ""))
 
 
 def texts(target: Container, tail: int | None = None) -> list[str]:
@@ -80,8 +81,8 @@ def test_the_last_lines_are_found_across_rotated_files(target: Container, tail: 
 
 @pytest.mark.parametrize("options", [{"max-size": "x"}, {"max-file": "0"}, {"bogus": "1"}])
 def test_wrong_log_options_are_refused(options: dict[str, str]) -> None:
-    with pytest.raises(ValueError, match="must be|unknown"):
-        log_file.check(options)
+    with pytest.raises(InvalidArgument, match="must be|unknown"):
+        log_drivers.check("json-file", options)
 
 
 def test_following_a_container_that_has_ended_returns(target: Container) -> None:
