@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from orlop.engine import bundle, clock, container, events, names, network_files, users, volumes
-from orlop.engine.settings import HOST_IMAGE
+from orlop.engine.settings import DEFAULT_LOG_DRIVER, HOST_IMAGE
 from orlop.errors import Conflict, InvalidArgument, NotFound
 
 TYPE_CHECKING = False
@@ -42,6 +42,10 @@ def create(location: Location, settings: Settings) -> Created:
         ImageNotFound: there is no such image here.
         NotFound: there is no such root directory.
     """
+    if settings.log_options or settings.log_driver != DEFAULT_LOG_DRIVER:
+        from orlop.engine import log_drivers
+
+        log_drivers.check(settings.log_driver, settings.log_options)
     made = _Creation(location, settings)
     if settings.name:
         names.validate(settings.name)
