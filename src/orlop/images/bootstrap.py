@@ -67,8 +67,8 @@ def begin(
 ) -> Bootstrap:
     """Start making the distribution that an image's name means: ``debian:bookworm``, ``ubuntu:noble``.
 
-    Without ``mirrors`` (URLs or lines of a sources.list) the machine's own package sources are used where they are the
-    distribution's, else the distribution's public mirror.
+    Without ``mirrors`` (URLs or lines of a sources.list) the machine's own package sources are used where they are those
+    of this release, else the distribution's public mirror.
 
     Raises:
         InvalidArgument: the name means no distribution that can be made.
@@ -83,7 +83,8 @@ def begin(
     program = shutil.which("mmdebstrap")
     if program is None:
         raise Unsupported("bootstrapping needs mmdebstrap: install it with 'apt install mmdebstrap'")
-    sources = list(mirrors) or (_own_sources() if _own_distribution() == distribution else [])
+    # mmdebstrap takes lists of sources as they are, whatever release they are of.
+    sources = list(mirrors) or (_own_sources() if _own_release() == (distribution, name.tag) else [])
     command = [
         program,
         "--quiet",
@@ -99,15 +100,17 @@ def begin(
     return Bootstrap([*command, name.tag, "-", *sources])
 
 
-def _own_distribution() -> str:
+def _own_release() -> tuple[str, str]:
+    """The machine's distribution and the name of its release (os-release(5)); empty where they are not known."""
+    fields = {}
     try:
         with open("/etc/os-release", encoding="utf-8") as file:
             for line in file:
-                if line.startswith("ID="):
-                    return line[3:].strip().strip('"')
+                key, _, value = line.strip().partition("=")
+                fields[key] = value.strip("\"'")
     except FileNotFoundError:
         pass  # then it is none that we know
-    return ""
+    return fields.get("ID", ""), fields.get("VERSION_CODENAME", "")
 
 
 def _own_sources() -> list[str]:
