@@ -6,6 +6,7 @@ path until the first of them is asked for.
 
 from __future__ import annotations
 
+import _thread
 import sys
 
 from orlop.errors import Unsupported
@@ -13,6 +14,9 @@ from orlop.errors import Unsupported
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
+
+
+_finding = _thread.allocate_lock()
 
 
 def load(name: str, purpose: str) -> ModuleType:
@@ -31,10 +35,12 @@ def load(name: str, purpose: str) -> ModuleType:
 def find(name: str) -> ModuleType | None:
     """Import a module if it is installed; None if it is not."""
     module = _import(name)
-    if module is None and sys.flags.no_site and "site" not in sys.modules:
-        import site
+    if module is None and sys.flags.no_site:
+        with _finding:  # another thread may be at it, as where layers are unpacked
+            if "site" not in sys.modules:
+                import site
 
-        site.main()
+                site.main()
         module = _import(name)
     return module
 
