@@ -183,6 +183,16 @@ class Engine:
 
         return int(wait_until(look, "a launcher"))
 
+    def _is_ended(self) -> bool:
+        """Tell all processes to end, one of which the last command may just be starting; whether none is left."""
+        processes = self.processes()
+        for process in processes:
+            try:
+                os.kill(process, signal.SIGTERM)
+            except ProcessLookupError:
+                continue
+        return not processes
+
     def close(self) -> None:
         """Remove every container and end the launcher; nothing must be left."""
         if not self.run_root.exists():
@@ -190,12 +200,7 @@ class Engine:
         ids = self.ok("ps", "-aq", "--no-trunc").split()
         if ids:
             self.ok("rm", "-f", *ids)
-        for process in self.processes():
-            try:
-                os.kill(process, signal.SIGTERM)
-            except ProcessLookupError:
-                continue
-        wait_until(lambda: not self.processes(), "the end of the launcher")
+        wait_until(self._is_ended, "the end of the launcher")
         assert self.containers() == []
         assert self.snapshots() == []
         assert os.listdir(self.root / "names") in ([], [".lock"])
