@@ -7,13 +7,15 @@ container cannot reach, and that one is sealed and warm.
 from __future__ import annotations
 
 from orlop import json_text
-from orlop.engine import bundle, container, repair, start, users
+from orlop.engine import bundle, container, control_socket, events, exec_record, frames, repair, start, users
 from orlop.errors import Conflict, InvalidArgument, NotFound
 from orlop.runtime.container import Container as RuntimeContainer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from orlop.engine.location import Location
 
 
 class Command:
@@ -42,6 +44,81 @@ def execute(target: container.Container, command: Command) -> start.Session:
         Conflict: the container is not running.
         InvalidArgument: the user or the working directory cannot be right.
     """
+    return _ask(target.location, _record(target, command))
+
+
+def prepare(target: container.Container, command: Command, detach_keys: str = "") -> str:
+    """Make everything ready for a command, for `start_prepared`; its exec id.
+
+    Raises:
+        Conflict: the container is not running.
+        InvalidArgument: the user or the working directory cannot be right.
+    """
+    record = _record(target, command)
+    record["DetachKeys"] = detach_keys
+    exec_record.write(target.location, record)
+    return str(record["ID"])
+
+
+def start_prepared(location: Location, exec_id: str, console_size: tuple[int, int] | None = None) -> start.Session:
+    """Start a command that was prepared; returns the connection to whoever looks after it.
+
+    Raises:
+        NotFound: there is no such command.
+        Conflict: it was started before, or the container is not running.
+    """
+    record = exec_record.read(location, exec_id)
+    _running(container.Container(location, record["ContainerID"]))
+    if "Process" not in record:
+        raise Conflict(f"exec command {exec_id} has already run")
+    if console_size is not None:
+        record["Process"]["consoleSize"] = {"height": console_size[0], "width": console_size[1]}
+    return _ask(location, record)
+
+
+def inspect(location: Location, exec_id: str) -> dict[str, Any]:
+    """What is known of a command: Docker's ``ExecInspect``.
+
+    Raises:
+        NotFound: there is no such command, or it ended long ago.
+    """
+    record = exec_record.read(location, exec_id)
+    record.pop("Process", None)
+    if record["Running"] and not exec_record.is_running(location, exec_id):
+        record["Running"] = False  # its monitor was killed, and nobody knows its exit code
+    return record
+
+
+def resize(location: Location, exec_id: str, rows: int, columns: int) -> None:
+    """Set the size of a command's terminal, in characters.
+
+    Raises:
+        NotFound: there is no such command.
+        Conflict: it does not run.
+    """
+    client = control_socket.connect(location, exec_id)
+    if client is None:
+        exec_record.read(location, exec_id)
+        raise Conflict(f"exec command {exec_id} is not running")
+    try:
+        start.Session(client, None).send(frames.SIZE, frames.size(rows, columns))
+    finally:
+        client.close()
+
+
+def _record(target: container.Container, command: Command) -> dict[str, Any]:
+    """The record of a command that is about to be executed, with the OCI process as ``Process``."""
+    inner = _running(target)
+    config = container.read(f"{target.directory}/config.json") or {}
+    made = process(config["process"], command, root=f"/proc/{inner.pid}/root")
+    record = exec_record.new(
+        target.id, made, open_stdin=command.open_stdin, privileged=command.privileged, user=command.user
+    )
+    events.of_container(target, f"exec_create: {' '.join(command.arguments)}", {"execID": record["ID"]})
+    return {**record, "Process": made}
+
+
+def _running(target: container.Container) -> RuntimeContainer:
     repair.look_after(target)
     try:
         inner = RuntimeContainer.load(target.location.runtime, target.id)
@@ -49,15 +126,20 @@ def execute(target: container.Container, command: Command) -> start.Session:
         inner = None
     if inner is None or not inner.alive():
         raise Conflict(f"container {target.name} is not running")
-    config = container.read(f"{target.directory}/config.json") or {}
+    if inner.cgroup().frozen:
+        raise Conflict(f"container {target.name} is paused: unpause it before you execute commands in it")
+    return inner
+
+
+def _ask(location: Location, record: dict[str, Any]) -> start.Session:
     wanted = {
-        **start.basics(target.location),
-        "exec": process(config["process"], command, root=f"/proc/{inner.pid}/root"),
-        "id": target.id,
-        "terminal": command.terminal,
-        "open_stdin": command.open_stdin,
+        **start.basics(location),
+        "id": record["ContainerID"],
+        "exec": record.pop("Process"),
+        "record": record,
+        "attributes": events.attributes(container.Container(location, record["ContainerID"]).record),
     }
-    return start.ask(target.location, json_text.dumps(wanted).encode())
+    return start.ask(location, json_text.dumps(wanted).encode())
 
 
 def process(own: dict[str, Any], command: Command, *, root: str) -> dict[str, Any]:

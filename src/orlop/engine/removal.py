@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from orlop.engine import container, events, monitor_lock, names, volumes
+from orlop.engine import container, events, exec_record, monitor_lock, names, volumes
 from orlop.errors import Conflict, NotFound, OrlopError
 from orlop.storage import trees
 
@@ -76,6 +76,7 @@ def _release_new_name(location: Location, container_id: str) -> None:
 def destroy(location: Location, container_id: str) -> None:
     """Remove what `vanish` left, the runtime's state included. The caller holds the monitor's lock."""
     release_runtime(location, container_id)
+    exec_record.forget(location, container_id)
     clear(location, f"{location.containers}/{container.GONE}{container_id}", container_id)
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import _signal
 import os
 
-from orlop.engine import clock, container, control_socket, events, monitor_lock, names, own_cgroup, removal
+from orlop.engine import clock, container, control_socket, events, exec_record, monitor_lock, names, own_cgroup, removal
 from orlop.errors import Conflict, NotFound, OrlopError
 
 TYPE_CHECKING = False
@@ -44,6 +44,7 @@ def everything(location: Location) -> None:
 
         rename.finish(location)  # or one was just being made
     _sweep_locks(location)
+    exec_record.sweep_all(location)
     _sweep_runtime(location)
     _sweep_snapshots(location)
     if not location.rootless:
