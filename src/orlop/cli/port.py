@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from orlop.errors import InvalidArgument, NotFound
+from orlop.errors import InvalidArgument, NotFound, OrlopError
 from orlop.options import Parser, natural
 
 TYPE_CHECKING = False
@@ -23,6 +23,14 @@ PARSER = Parser(
 
 def run(location: Location, said: Parsed) -> int:
     """Carry the command out."""
+    try:
+        return _run(location, said)
+    except OrlopError as error:
+        sys.stderr.write(f"Error: {error}\n")
+        return 1
+
+
+def _run(location: Location, said: Parsed) -> int:
     from orlop.engine import container, ports
 
     target = container.find(location, said.arguments[0])

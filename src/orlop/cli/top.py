@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from orlop.errors import OrlopError
 from orlop.options import Parser
 
 TYPE_CHECKING = False
@@ -26,6 +27,14 @@ _PADDING = 3
 
 def run(location: Location, said: Parsed) -> int:
     """Carry the command out."""
+    try:
+        return _run(location, said)
+    except OrlopError as error:
+        sys.stderr.write(f"Error: {error}\n")
+        return 1
+
+
+def _run(location: Location, said: Parsed) -> int:
     from orlop.cli import listing
     from orlop.engine import container, top
 

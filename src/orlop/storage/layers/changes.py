@@ -31,7 +31,7 @@ from orlop.storage.layers.hard_links import HardLinks, is_whiteout, open_directo
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ADDED = "added"
 MODIFIED = "modified"
@@ -56,16 +56,26 @@ class Source:
 
     ``directory`` is the tree, or an overlay's upper directory if ``marks`` says how attributes of overlay's own begin
     there (``trusted.overlay.``, or ``user.overlay.`` if it is mounted with ``userxattr``; the other ones are anybody's).
-    ``parent`` is the parent's whole tree, or -1 if there is none. ``snapshot`` is for `Comparison`.
+    ``parent`` is the parent's whole tree, or -1 if there is none. ``snapshot`` is for `Comparison`. ``passes_over``, where
+    it is given, is asked of each directory, by its path and opened, whether what is in it is left out.
     """
 
-    __slots__ = ("directory", "marks", "parent", "snapshot")
+    __slots__ = ("directory", "marks", "parent", "passes_over", "snapshot")
 
-    def __init__(self, directory: int, parent: int = -1, *, marks: str = "", snapshot: bool = False) -> None:
+    def __init__(
+        self,
+        directory: int,
+        parent: int = -1,
+        *,
+        marks: str = "",
+        snapshot: bool = False,
+        passes_over: Callable[[bytes, int], bool] | None = None,
+    ) -> None:
         self.directory = directory
         self.parent = parent
         self.marks = marks
         self.snapshot = snapshot
+        self.passes_over = passes_over
 
 
 class Change:
@@ -246,6 +256,9 @@ class _Walk:
 
     def _list(self, level: _Level, *, has_hidden_files: bool) -> bool:
         """Find what there is in a directory and what is missing; True if it was emptied."""
+        passes_over = self._source.passes_over
+        if passes_over is not None and passes_over(level.path, level.descriptor):
+            return False
         listed = [os.fsencode(name) for name in os.listdir(level.descriptor)]
         if level.parent < 0:
             level.names = listed
