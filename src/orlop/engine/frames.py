@@ -5,7 +5,8 @@ Over a SOCK_SEQPACKET socket, so that one packet is one frame and nothing has to
 From the client: `STDIN` (bytes), `STDIN_END`, `SIGNAL` (one byte), `SIZE` (rows and columns, two bytes each,
 little endian). From the monitor: `CREATED` (a JSON object: the id, and warnings; only for a
 request to create), `STARTED`, `STDOUT` and `STDERR` (bytes), `SKIPPED` (how many bytes of output were left out, eight
-bytes, little endian), `EXITED` (the exit code, one byte; where the container is not started again, nothing follows) or
+bytes, little endian), `USAGE` (a JSON object, `orlop.engine.usage`; where that was asked for), `EXITED` (the exit
+code, one byte; where the container is not started again, nothing follows) or
 `FAILED` (a JSON object as `orlop.runtime.channel.describe` makes it, and nothing follows). From a launcher that does not
 serve a request: `REFUSED` (the reason) or `OUTDATED`.
 
@@ -31,6 +32,7 @@ STARTED = b"+"
 STDOUT = b"o"
 STDERR = b"e"
 SKIPPED = b"-"
+USAGE = b"u"
 EXITED = b"x"
 FAILED = b"!"
 REFUSED = b"?"

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 _LONGEST_SOCKET_PATH = 107
 _EVERY_DESCRIPTOR = (1 << 31) - 1
 _FIRST = 3  # the descriptor on which a new launcher finds its first request
+#: With these, and no variables of the caller's, only code of ours is read.
+_FLAGS = ("-I", "-S", "-c")
+_ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 
 
 def package() -> str:
@@ -63,6 +66,9 @@ def spawn(location: Location, first: _socket.socket | None = None, *, listen: bo
 
     Returns before the launcher is ready.
     """
+    if len(os.listdir("/proc/self/task")) > 1:
+        _spawn_apart(location, first, listen=listen)
+        return
     child = os.fork()
     if child:
         os.waitpid(child, 0)
@@ -77,6 +83,33 @@ def spawn(location: Location, first: _socket.socket | None = None, *, listen: bo
         os._exit(status)
 
 
+def _spawn_apart(location: Location, first: _socket.socket | None, *, listen: bool) -> None:
+    """`spawn` from a process with several threads.
+
+    What one of them is doing at the time, a fork leaves half done for ever (fork(2)). So a program of its own, which is
+    started without a fork, does it.
+    """
+    code = (
+        f"import sys; sys.path.append({os.path.dirname(package())!r})\n"
+        "from orlop.engine import launch\n"
+        f"launch.relay({location.root!r}, {location.run_root!r}, {location.rootless}, {first is not None}, {listen})"
+    )
+    actions = [(os.POSIX_SPAWN_DUP2, first.fileno(), _FIRST)] if first is not None else []
+    pid = os.posix_spawn(sys.executable, [sys.executable, *_FLAGS, code], _ENVIRONMENT, file_actions=actions)
+    try:
+        os.waitpid(pid, 0)
+    except ChildProcessError:
+        return  # somebody else has waited for it, such as a handler of the caller's for SIGCHLD
+
+
+def relay(root: str, run_root: str, rootless: bool, has_first: bool, listen: bool) -> None:
+    """What the program of `_spawn_apart` does."""
+    from orlop.engine.location import Location
+
+    first = _socket.socket(fileno=_FIRST) if has_first else None
+    spawn(Location(root, run_root, rootless=rootless), first, listen=listen)
+
+
 def _become(location: Location, first: _socket.socket | None, *, listen: bool) -> None:
     if first is not None:
         os.dup2(first.fileno(), _FIRST, inheritable=True)
@@ -88,16 +121,15 @@ def _become(location: Location, first: _socket.socket | None, *, listen: bool) -
         "from orlop.engine.launcher import main\n"
         f"import os; os._exit(main({location.root!r}, {location.run_root!r}, {first_descriptor}, {listen}))"
     )
-    environment = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
-    arguments = ["-I", "-S", "-c", code]
+    arguments = [*_FLAGS, code]
     from orlop.linux import sealed
 
     try:
-        sealed.execute(arguments, environment)
+        sealed.execute(arguments, _ENVIRONMENT)
     except OSError:
         # An ordinary user may not make the mount, and does not need it: see `sealed.ensure`. The runtime
         # takes its other way of keeping the interpreter out of a container's reach.
-        os.execve(sys.executable, [sys.executable, *arguments], environment)
+        os.execve(sys.executable, [sys.executable, *arguments], _ENVIRONMENT)
 
 
 def detach_from_caller(keep: int) -> None:

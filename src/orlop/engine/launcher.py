@@ -36,6 +36,7 @@ from orlop.engine import (
     restarting,
     security_options,
     starter,
+    usage,
 )
 from orlop.engine.location import Location
 from orlop.images import config, platform, reference
@@ -69,6 +70,7 @@ PRELOADED = (
     restarting,
     seccomp,
     security_options,
+    usage,
 )
 
 SOCKET_NAME = "launcher.sock"

@@ -68,6 +68,8 @@ def _accompany(start: starter.Starter, born: starter.Born, clients: Clients, fil
     """Be with the container until its program has ended; its exit code, or None if it was never executed."""
     pidfd = born.ends.pop("pidfd")
     pump = Pump(clients, _log(born), born.ends, born.pid, once=starter.ENDS_INPUT in born.flags)
+    if starter.IS_LEASHED in born.flags:
+        pump.leash = clients.lines[0]
     checks = _checks(born, filters) if starter.IS_CHECKED in born.flags else None
     pump.errand = checks
     pump.run(pidfd)
@@ -134,6 +136,10 @@ def _end(
             code = again
             state = _state_at_end(target, request, born, code)
         state = restarts.last(state)
+    if "wishes" in request and request["wishes"].get("measure"):
+        from orlop.engine import usage
+
+        clients.tell(frames.USAGE, json_text.dumps(usage.measure(target.location.runtime, target.id)).encode())
     starter.record_end(target, request, state)
     clients.tell(frames.EXITED, bytes((code,)))
     return code

@@ -54,6 +54,7 @@ _CHUNK = frames.LARGEST
 _HUNG_UP_PAUSE = 100
 #: A user who passes one of these on wants the container to stop.
 _STOPPING = (2, 3, 15)  # SIGINT, SIGQUIT, SIGTERM
+_KILL = 9
 _GONE = select.POLLHUP | select.POLLERR | select.POLLNVAL
 
 
@@ -76,6 +77,7 @@ class Pump:
         "_pid",
         "_typed",
         "errand",
+        "leash",
     )
 
     def __init__(self, clients: Clients, log: Log, ends: dict[str, int], pid: int, *, once: bool = True) -> None:
@@ -96,10 +98,16 @@ class Pump:
         for descriptor in {*self._outputs, self._input} - {-1}:
             os.set_blocking(descriptor, False)
         self.errand: Errand | None = None
+        #: The client with whom the container ends.
+        self.leash: Line | None = None
 
     def run(self, pidfd: int) -> None:
         """Move bytes until the process that ``pidfd`` names has ended."""
         while True:
+            if self.leash is not None and not self.leash.open:
+                self.leash = None
+                self._clients.halted = True
+                self._signal(_KILL)
             poll = select.poll()
             poll.register(pidfd, select.POLLIN)
             listening = not (self._clients.is_held or self._log.is_behind or self._hung_up)

@@ -7,11 +7,12 @@ import os
 import orlop
 from orlop import json_text
 from orlop.engine import frames, launch
-from orlop.errors import ImageNotFound, OrlopError
+from orlop.errors import ImageNotFound, InvalidArgument, OrlopError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
+    from collections.abc import Mapping
     from typing import Any
 
     from orlop.engine.container import Container
@@ -170,14 +171,44 @@ def create_and_start(location: Location, settings: Settings, client: _socket.soc
     return Started(made.container.id, made.warnings, session)
 
 
-def _ask_to_create(location: Location, settings: Settings, client: _socket.socket) -> Started | None:
+def create_and_start_apart(location: Location, settings: Settings, wishes: Mapping[str, Any]) -> Started:
+    """Make a container and have it started, doing nothing of it in this process, which may have several threads.
+
+    ``wishes`` are more for its monitor: with ``leash`` the container ends when the session does, however the caller came
+    to its end; with ``measure`` a frame tells before `frames.EXITED` what the container used (`orlop.engine.usage`).
+
+    Raises:
+        ImageNotFound: the image is not here: pull it and try again.
+        InvalidArgument: the settings are more than a request can hold.
+        StartFailed: it could not be made.
+    """
+    client = launch.connect(location)
+    started = None
+    if client is not None:
+        started = _ask_to_create(location, settings, client, wishes)
+    if started is None:
+        client, theirs = launch.pair()
+        launch.spawn(location, theirs)
+        theirs.close()
+        started = _ask_to_create(location, settings, client, wishes)
+    if started is None:
+        raise InvalidArgument(f"the settings of the container are too long: all together {_LARGEST_REQUEST} bytes")
+    return started
+
+
+def _ask_to_create(
+    location: Location, settings: Settings, client: _socket.socket, wishes: Mapping[str, Any] | None = None
+) -> Started | None:
     """Have the launcher make and start a container; None if it does not serve us."""
     try:
-        here = os.getcwd()
+        here = os.getcwd() if wishes is None else "/"
     except FileNotFoundError:  # relative paths mean nothing any more, and only to us
         client.close()
         return None
-    data = json_text.dumps({**basics(location), "create": settings.fields(), "directory": here}).encode()
+    wanted = {**basics(location), "create": settings.fields(), "directory": here}
+    if wishes:
+        wanted["wishes"] = wishes
+    data = json_text.dumps(wanted).encode()
     frame = None
     if len(data) <= _LARGEST_REQUEST:
         try:

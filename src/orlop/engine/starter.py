@@ -56,6 +56,8 @@ CLOSED = 4
 ENDS_INPUT = "o"
 #: In `Born.flags`: it has a health check.
 IS_CHECKED = "h"
+#: In `Born.flags`: it ends when the client who started it goes.
+IS_LEASHED = "l"
 
 
 class Call:
@@ -83,7 +85,7 @@ class Born:
     ``pid`` is its init's; ``data`` the request. ``ends`` are descriptors by name: ``client``, its connection; ``lock``,
     the monitor's; ``control``, where others come; ``pidfd``, of the init; ``log``; and our ends of its standard streams,
     ``console`` or ``stdout``, ``stderr`` and perhaps ``stdin``. The letters of ``flags`` say what is special about it:
-    `ENDS_INPUT`, `IS_CHECKED`. ``began`` is when that was, by the monotonic clock.
+    `ENDS_INPUT`, `IS_CHECKED`, `IS_LEASHED`. ``began`` is when that was, by the monotonic clock.
     """
 
     __slots__ = ("began", "data", "ends", "flags", "pid", "started_at")
@@ -212,7 +214,10 @@ class _Start:
         made = create.create(self._location, settings)  # its lock is ours until we end
         os.chdir("/")
         self._container = made.container  # whose record need not be read anew
+        wishes = self._request.get("wishes")
         self._request = start.request(made.container, settings.console_size)
+        if wishes:
+            self._request["wishes"] = wishes
         self._call.data = json_text.dumps(self._request).encode()
         told = json_text.dumps({"id": made.container.id, "warnings": made.warnings})
         self._line.send(frames.CREATED, told.encode())
@@ -268,7 +273,11 @@ class _Start:
         )
 
     def _flags(self) -> str:
-        wanted = ((ENDS_INPUT, self._request["stdin_once"]), (IS_CHECKED, "health" in self._request))
+        wanted = (
+            (ENDS_INPUT, self._request["stdin_once"]),
+            (IS_CHECKED, "health" in self._request),
+            (IS_LEASHED, "wishes" in self._request and self._request["wishes"].get("leash")),
+        )
         return "-" + "".join(flag for flag, is_so in wanted if is_so)
 
     def _fail(self, error: Exception) -> None:
