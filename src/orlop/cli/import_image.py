@@ -30,7 +30,7 @@ IN_NAMESPACE = True
 
 def run(location: Location, said: Parsed) -> int:
     """Carry the command out."""
-    from orlop.engine import image_store, sweep
+    from orlop.engine import image_events, image_store, sweep
     from orlop.errors import InvalidArgument, InvalidReference
     from orlop.images import platform, reference
     from orlop.images.archive import download, file_system
@@ -56,5 +56,6 @@ def run(location: Location, said: Parsed) -> int:
         else:
             with download.opened(source) as descriptor:
                 image = file_system.image_of(images, descriptor, source, names, description)
+    image_events.happened(location, "import", image.id)
     sys.stdout.write(f"{image.id}\n")
     return 0

@@ -40,7 +40,7 @@ IN_NAMESPACE = True
 def run(location: Location, said: Parsed) -> int:
     """Carry the command out."""
     from orlop.cli import progress
-    from orlop.engine import image_store, sweep
+    from orlop.engine import image_events, image_store, sweep
     from orlop.errors import InvalidArgument
     from orlop.images import platform, reachable, reference
     from orlop.images.archive import load
@@ -65,6 +65,7 @@ def run(location: Location, said: Parsed) -> int:
     if needless:
         sweep.blobs(location, images, needless)
     for image, names in loaded:
+        image_events.happened(location, "load", image.id)
         for name in names:
             sys.stdout.write(f"Loaded image: {reference.parse(name).familiar}\n")
         if not names:

@@ -37,7 +37,7 @@ IN_NAMESPACE = True
 def run(location: Location, said: Parsed) -> int:
     """Carry the command out."""
     from orlop.cli import progress
-    from orlop.engine import image_store, sweep
+    from orlop.engine import image_events, image_store, sweep
     from orlop.errors import InvalidReference
     from orlop.images import pull, reference
 
@@ -54,6 +54,8 @@ def run(location: Location, said: Parsed) -> int:
             name = name.with_default_tag()
             pull.pull(images, name, wanted=wanted, progress=shown)
             names = [str(name)]
+    for each in names:
+        image_events.transferred(location, "pull", each)
     if said["progress"] != "json" or said["quiet"]:
         sys.stdout.write("".join(f"{each}\n" for each in names))
     return 0

@@ -36,7 +36,7 @@ IN_NAMESPACE = True
 def run(location: Location, said: Parsed) -> int:
     """Carry the command out."""
     from orlop.cli import progress
-    from orlop.engine import image_store, sweep
+    from orlop.engine import image_events, image_store, sweep
     from orlop.errors import InvalidReference
     from orlop.images import push, reference
 
@@ -52,6 +52,8 @@ def run(location: Location, said: Parsed) -> int:
             name = name.with_default_tag()
             push.push(images, name, shown)
             names = [str(name)]
+    for each in names:
+        image_events.transferred(location, "push", each)
     if said["quiet"]:
         sys.stdout.write("".join(f"{each}\n" for each in names))
     return 0

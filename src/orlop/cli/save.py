@@ -33,25 +33,36 @@ PARSER = Parser(
 
 def run(location: Location, said: Parsed) -> int:
     """Carry the command out."""
-    from orlop.engine import image_store
+    from orlop.engine import image_events, image_store
+    from orlop.errors import NotFound
+
+    images = image_store.open_store(location)
+    _save(images, said)
+    for wanted in said.arguments:
+        try:
+            image_events.happened(location, "save", images.find(wanted).id)
+        except NotFound:
+            continue  # a repository, all of whose images were saved, or it was removed meanwhile
+    return 0
+
+
+def _save(images: ImageStore, said: Parsed) -> None:
     from orlop.errors import InvalidArgument
     from orlop.images.archive import save
 
-    images = image_store.open_store(location)
     output = said["output"]
     if said["format"] == save.OCI_DIRECTORY:
         if not output:
             raise InvalidArgument("--format oci-dir needs --output with the directory to make")
         save.to_directory(images, said.arguments, output)
-        return 0
+        return
     if not output:
         if os.isatty(1):
             raise InvalidArgument("cowardly refusing to save to a terminal: use the -o flag or redirect")
         sys.stdout.flush()
         _write(images, said, 1)
-        return 0
+        return
     _write_file(images, said, output)
-    return 0
 
 
 def _write(images: ImageStore, said: Parsed, descriptor: int) -> None:

@@ -20,7 +20,7 @@ PARSER = Parser(
 
 def run(location: Location, said: Parsed) -> int:
     """Carry the command out."""
-    from orlop.engine import image_store
+    from orlop.engine import image_events, image_store
     from orlop.errors import InvalidReference
     from orlop.images import reference
 
@@ -29,5 +29,7 @@ def run(location: Location, said: Parsed) -> int:
     if name.digest:
         raise InvalidReference(f"refusing to create a tag with a digest reference: {target}")
     images = image_store.open_store(location)
-    images.tag(images.find(source), str(name))
+    image = images.find(source)
+    images.tag(image, str(name))
+    image_events.happened(location, "tag", image.id, str(name))
     return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orlop.engine import image_store, pausing, repair
+from orlop.engine import events, image_store, pausing, repair
 from orlop.errors import InvalidReference, NotFound, Unsupported
 
 TYPE_CHECKING = False
@@ -72,7 +72,10 @@ def commit(target: Container, name: str, description: Description, *, pause: boo
         config, manifest = images_commit.derive(base, below, layer, starts, description, words)
         lease.hold(manifest.config.digest)
         storage.blobs.write(config.to_bytes())
-        return Committed(install.install(images, manifest, names, lease), warnings)
+        image = install.install(images, manifest, names, lease)
+    about = {"comment": description.comment, "imageID": image.id, "imageRef": name}
+    events.of_container(target, "commit", {key: value for key, value in about.items() if value})
+    return Committed(image, warnings)
 
 
 class _Running:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from orlop.engine import image_store, repair
+from orlop.engine import events, image_store, repair
 from orlop.errors import Unsupported
 
 TYPE_CHECKING = False
@@ -25,6 +25,7 @@ def export(target: Container, output: int) -> None:
     """
     repair.look_after(target)
     record = target.record
+    events.emit(target.location, events.CONTAINER, "export", target.id, events.attributes(record))
     if record["Rootfs"]:
         _directory(target, record["Rootfs"], output)
     elif not record.get("RootMounts"):

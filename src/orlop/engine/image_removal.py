@@ -6,7 +6,7 @@ uses it. ``force`` takes it from stopped containers too, whose files stay. From 
 
 from __future__ import annotations
 
-from orlop.engine import image_use, sweep
+from orlop.engine import image_events, image_use, sweep
 from orlop.errors import Conflict, NotFound
 from orlop.images import reachable, reference
 
@@ -67,7 +67,7 @@ def _remove(
     name = _name_meant(image, wanted)
     going = _names_going(image, name) if name else image.names
     if set(image.names) - set(going):
-        return _untag(location, images, going, prune=prune)
+        return _untag(location, images, image, going, prune=prune)
     if not name and not force and _has_several_names(image):
         raise Conflict(
             f"cannot remove image {wanted}: it is referenced by several names ({_spoken(image)}); "
@@ -75,18 +75,19 @@ def _remove(
         )
     is_running = _check_use(location, image, wanted, force=force, named=bool(name))
     if is_running:
-        return _untag(location, images, going, prune=prune)
+        return _untag(location, images, image, going, prune=prune)
     try:
         images.forget(image)
     except Conflict:
         raise _NamesChanged from None
+    image_events.removed(location, image.id, image.names, deleted=True)
     if not prune:
         return Removed(image.names, [image.id])
     swept = sweep.after(location, images, image, finished=finished)
     return Removed(image.names, [image.id, *swept.snapshots], swept.bytes, swept.inodes)
 
 
-def _untag(location: Location, images: ImageStore, names: Sequence[str], *, prune: bool) -> Removed:
+def _untag(location: Location, images: ImageStore, image: Image, names: Sequence[str], *, prune: bool) -> Removed:
     """Take names away from an image that stays, and what only these names needed."""
     before = images.manifests()
     gone = []
@@ -96,6 +97,7 @@ def _untag(location: Location, images: ImageStore, names: Sequence[str], *, prun
         except NotFound:
             continue  # somebody else was quicker
         gone.append(name)
+    image_events.removed(location, image.id, gone, deleted=False)
     replaced = before - images.manifests()
     if not (prune and replaced):
         return Removed(gone)
@@ -171,6 +173,7 @@ def prune(location: Location, images: ImageStore, chosen: Sequence[Image], *, do
             images.forget(image)
         except (NotFound, Conflict):
             continue  # somebody else was quicker, or wants it now
+        image_events.removed(location, image.id, image.names, deleted=True)
         untagged += image.names
         deleted.append(image.id)
     swept = sweep.everything(location, images, downloads=downloads)
