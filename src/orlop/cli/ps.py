@@ -25,6 +25,7 @@ PARSER = Parser(
         Option("-l, --latest", "Show the latest created container (includes all states)"),
         Option("--no-trunc", "Don't truncate output"),
         Option("-q, --quiet", "Only display container IDs"),
+        Option("-s, --size", "Display total file sizes"),
     ),
     at_most=0,
 )
@@ -38,6 +39,7 @@ _COLUMNS = (
     ("PORTS", "Ports"),
     ("NAMES", "Names"),
 )
+_SIZE = ("SIZE", "Size")
 _RAW = (
     ("container_id", "ID"),
     ("image", "Image"),
@@ -98,17 +100,22 @@ def run(location: Location, said: Parsed) -> int:
         if (everything or each.state["Status"] in _RUNNING) and wanted(each):
             found.append(each)
     found.sort(key=lambda each: each.created, reverse=True)
+    sized = said["size"] or ".Size" in (said["format"] or "")
+    if sized and location.rootless:
+        from orlop.engine import own_namespace
+
+        own_namespace.enter()  # where files of the user's subordinate ids can be seen
     listing.show(
         said["format"] or "table",
-        (_row(each, full=said["no-trunc"]) for each in found[: last if last > 0 else None]),
-        _COLUMNS,
+        (_row(each, full=said["no-trunc"], sized=sized) for each in found[: last if last > 0 else None]),
+        (*_COLUMNS, _SIZE) if said["size"] else _COLUMNS,
         quiet="ID" if said["quiet"] else "",
-        raw=_RAW,
+        raw=(*_RAW, ("size", "Size")) if said["size"] else _RAW,
     )
     return 0
 
 
-def _row(each: _Listed, *, full: bool) -> dict[str, Any]:
+def _row(each: _Listed, *, full: bool, sized: bool) -> dict[str, Any]:
     from orlop.cli import ago
     from orlop.cli.gotemplate.values import Method, quote
 
@@ -131,10 +138,20 @@ def _row(each: _Listed, *, full: bool) -> dict[str, Any]:
         "Names": each.target.name,
         "Networks": record["HostConfig"]["NetworkMode"],
         "Ports": "",
+        "Size": _size(each.target) if sized else "0B",
         "RunningFor": f"{ago.since(each.created)} ago",
         "State": each.state["Status"],
         "Status": _status(each.state),
     }
+
+
+def _size(target: Container) -> str:
+    from orlop.cli import units
+    from orlop.engine import container_size
+
+    size = container_size.of(target)
+    text = units.human_size(size.own, 3)
+    return f"{text} (virtual {units.human_size(size.whole, 3)})" if size.whole else text
 
 
 def _shortened(text: str, length: int) -> str:
