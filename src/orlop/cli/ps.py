@@ -60,7 +60,7 @@ _LONGEST_MOUNT = 15
 class _Listed:
     """A container, and its state at the time."""
 
-    __slots__ = ("created", "record", "state", "target")
+    __slots__ = ("created", "health", "record", "state", "target")
 
     def __init__(self, target: Container) -> None:
         from orlop.engine import pausing
@@ -69,6 +69,12 @@ class _Listed:
         self.record = target.record
         self.created = str(target.record["Created"])
         self.state = pausing.state(target)
+        self.health = "none"
+        if "Healthcheck" in self.record["Config"]:
+            from orlop.engine import health
+
+            known = health.state(target, running=self.state["Running"])
+            self.health = known["Status"] if known is not None else "none"
 
     def mounts(self) -> list[str]:
         """The names of its volumes and the sources of its bind mounts."""
@@ -138,10 +144,10 @@ def _row(each: _Listed, *, full: bool, sized: bool) -> dict[str, Any]:
         "Names": each.target.name,
         "Networks": record["HostConfig"]["NetworkMode"],
         "Ports": "",
-        "Size": _size(each.target) if sized else "0B",
         "RunningFor": f"{ago.since(each.created)} ago",
+        "Size": _size(each.target) if sized else "0B",
         "State": each.state["Status"],
-        "Status": _status(each.state),
+        "Status": _status(each.state, each.health),
     }
 
 
@@ -158,11 +164,14 @@ def _shortened(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
-def _status(state: dict[str, Any]) -> str:
+def _status(state: dict[str, Any], health: str) -> str:
     from orlop.cli import ago
 
     if state["Status"] == "running":
-        return f"Up {ago.since(state['StartedAt'])}"
+        words = {"none": "", "starting": " (health: starting)"}.get(health, f" ({health})")
+        return f"Up {ago.since(state['StartedAt'])}{words}"
+    if state["Status"] == "restarting":
+        return f"Restarting ({state['ExitCode']}) {ago.since(state['FinishedAt'])} ago"
     if state["Status"] == "paused":
         return f"Up {ago.since(state['StartedAt'])} (Paused)"
     if state["Status"] == "exited":
@@ -187,6 +196,7 @@ def _filters(location: Location) -> dict[str, Filter]:
         "ancestor": lambda name: lambda each: _is_of(each.record, name),
         "before": before,
         "exited": filters.number(lambda each: each.state["ExitCode"] if each.state["Status"] == "exited" else None),
+        "health": filters.same(lambda each: each.health, "starting", "healthy", "unhealthy", "none"),
         "id": filters.prefix(lambda each: each.target.id),
         "label": filters.label(lambda each: each.record["Config"]["Labels"]),
         "name": filters.pattern(lambda each: each.target.name),
