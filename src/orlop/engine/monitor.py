@@ -196,6 +196,8 @@ def _state_at_end(
     state.update(ExitCode=code, StartedAt=born.started_at, FinishedAt=clock.now())
     if names.holder_of(target.location.names, request["name"]) != target.id:
         request["attributes"] = events.attributes(target.record)  # it was renamed
+    if state["OOMKilled"]:
+        events.emit(target.location, events.CONTAINER, "oom", target.id, request["attributes"])
     about = {**request["attributes"], "exitCode": str(code)}
     events.emit(target.location, events.CONTAINER, "die", target.id, about)
     return state
