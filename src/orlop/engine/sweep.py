@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from orlop.engine import image_use
 from orlop.errors import DigestMismatch, InsufficientSpace, InvalidArchive, InvalidImage, OrlopError, Unsupported
-from orlop.images import index, reachable
-from orlop.storage import collect
+from orlop.images import index, reachable, unpack
+from orlop.storage import collect, named_lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,8 +28,10 @@ def everything(location: Location, images: ImageStore, *, downloads: bool = Fals
         OrlopError: what images or containers need is not known, because a record is damaged. Nothing was removed.
         OSError: something cannot be removed.
     """
-    images.storage.prepare()
-    return collect.sweep(images.storage, lambda: _marked(location, images), everything=downloads)
+    storage = images.storage
+    storage.prepare()
+    named_lock.sweep(unpack.locks(storage))
+    return collect.sweep(storage, lambda: _marked(location, images), everything=downloads)
 
 
 def after(location: Location, images: ImageStore, gone: Image, *, finished: bool = True) -> Swept:
@@ -105,6 +107,7 @@ class after_change:  # noqa: N801 - used like a function, as contextlib's are
     def _sweep_abandoned(self) -> None:
         storage = self._images.storage
         if storage.leases.any_abandoned():
+            named_lock.sweep(unpack.locks(storage))
             collect.sweep(storage, lambda: _marked(self._location, self._images), blobs=(), snapshots=())
 
 

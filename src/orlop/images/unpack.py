@@ -47,6 +47,11 @@ class Layer:
         return short(self.descriptor)
 
 
+def locks(storage: Storage) -> str:
+    """The directory of the locks on layers."""
+    return f"{storage.directory}/locks"
+
+
 def short(descriptor: Descriptor) -> str:
     """What a progress line calls a blob: the first 12 digits of its digest."""
     return descriptor.digest.partition(":")[2][:12]
@@ -186,7 +191,7 @@ class _Unpacking:
         def waiting() -> None:
             self._progress.update(layer.short, words.WAITING)
 
-        lock = NamedLock(f"{self._storage.directory}/locks", f"unpack-{layer.chain_id.replace(':', '-')}")
+        lock = NamedLock(locks(self._storage), f"unpack-{layer.chain_id.replace(':', '-')}")
         unpacked = _Unpacked(lock.acquire(waiting))
         try:
             with self._fetching:

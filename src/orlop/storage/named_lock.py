@@ -77,6 +77,31 @@ class NamedLock:
         self.release()
 
 
+def sweep(directory: str) -> None:
+    """Remove the files of locks that nobody has, as killed processes leave them.
+
+    Raises:
+        OSError: one cannot be removed.
+    """
+    try:
+        names = os.listdir(directory)
+    except FileNotFoundError:
+        return  # never used
+    for name in names:
+        try:
+            descriptor = os.open(f"{directory}/{name}", os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue  # released
+        try:
+            # Whoever waits for it, or opened it just now, looks again when they have it.
+            if _try(descriptor) and os.fstat(descriptor).st_nlink:
+                os.unlink(f"{directory}/{name}")
+        except FileNotFoundError:
+            continue  # somebody else was quicker
+        finally:
+            os.close(descriptor)
+
+
 def _try(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
