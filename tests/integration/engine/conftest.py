@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.integration.conftest import BUSYBOX, REPOSITORY, busybox_root
+from tests.integration.engine.screen import Screen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -204,7 +205,7 @@ class Engine:
         assert self.containers() == []
         assert self.snapshots() == []
         assert os.listdir(self.root / "names") in ([], [".lock"])
-        for directory in ("monitors", "runtime"):
+        for directory in ("control", "execs", "monitors", "runtime"):
             path = self.run_root / directory
             assert not path.exists() or os.listdir(path) == []
         assert str(self.root) not in Path("/proc/self/mountinfo").read_text()
@@ -239,6 +240,14 @@ def shared(tmp_path_factory: pytest.TempPathFactory, rootfs: Path) -> Iterator[E
     made = Engine(tmp_path_factory.mktemp("engine"), rootfs)
     assert made.run("true").code == 0
     made.launcher()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def screen() -> Iterator[Screen]:
+    """A terminal of 24 rows and 80 columns."""
+    made = Screen()
     yield made
     made.close()
 

@@ -1,0 +1,240 @@
+"""Several terminals on one container, and those who wait for its end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.integration.engine.conftest import wait_until
+
+if TYPE_CHECKING:
+    from typing import IO
+
+    from tests.integration.engine.conftest import Engine
+    from tests.integration.engine.screen import Screen
+
+ECHO = "while read line; do echo got $line; [ $line = end ] && exit 4; done; echo closed; sleep 1000"
+
+
+def attached(engine: Engine, name: str, *options: str) -> subprocess.Popen[bytes]:
+    """A client on a container."""
+    return engine.popen("attach", *options, name, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def stream(found: IO[bytes] | None) -> IO[bytes]:
+    assert found is not None
+    return found
+
+
+def say(client: subprocess.Popen[bytes], text: str) -> None:
+    stream(client.stdin).write(text.encode())
+    stream(client.stdin).flush()
+
+
+def line_of(client: subprocess.Popen[bytes]) -> str:
+    return stream(client.stdout).readline().decode().strip()
+
+
+def finish(client: subprocess.Popen[bytes]) -> tuple[int, bytes]:
+    """How a client ended, and the last that it printed."""
+    out, _ = client.communicate(timeout=20)
+    return client.returncode, out
+
+
+def until_it_listens(*clients: subprocess.Popen[bytes]) -> None:
+    """Wait until everybody gets what is said."""
+    for number, client in enumerate(clients):
+        say(client, f"here{number}\n")
+        for each in clients[: number + 1]:
+            while line_of(each) != f"got here{number}":
+                pass
+
+
+def test_two_clients_see_the_same_and_each_can_type(engine: Engine) -> None:
+    engine.detached("web", "-i", "sh", "-c", ECHO)
+    one, two = attached(engine, "web"), attached(engine, "web")
+    until_it_listens(one, two)
+    say(one, "first\n")
+    assert (line_of(one), line_of(two)) == ("got first", "got first")
+    say(two, "end\n")
+    assert (line_of(one), line_of(two)) == ("got end", "got end")
+    assert (finish(one)[0], finish(two)[0]) == (4, 4)
+
+
+def test_a_client_that_is_killed_takes_nobody_along(engine: Engine) -> None:
+    engine.detached("web", "-i", "sh", "-c", ECHO)
+    one, two = attached(engine, "web"), attached(engine, "web")
+    until_it_listens(one, two)
+    one.kill()
+    finish(one)
+    say(two, "on\n")
+    assert line_of(two) == "got on"
+    say(two, "end\n")
+    assert finish(two) == (4, b"got end\n")
+
+
+def test_input_stays_open_for_the_next_unless_it_was_a_foreground_container_s(engine: Engine) -> None:
+    engine.detached("web", "-i", "sh", "-c", ECHO)
+    one = attached(engine, "web")
+    until_it_listens(one)
+    stream(one.stdin).close()
+    two = attached(engine, "web")
+    until_it_listens(two)
+    say(two, "end\n")
+    assert two.wait(timeout=20) == one.wait(timeout=20) == 4
+    for client in (one, two):
+        stream(client.stdout).close()
+        stream(client.stderr).close()
+    stream(two.stdin).close()
+    foreground = engine("run", "-i", "--rm", "--rootfs", "ROOTFS", "cat", given=b"typed")
+    assert (foreground.code, foreground.out) == (0, "typed")
+
+
+def test_without_its_input_a_client_only_looks_on(engine: Engine) -> None:
+    engine.detached("web", "-i", "sh", "-c", ECHO)
+    one, two = attached(engine, "web"), attached(engine, "web", "--no-stdin")
+    until_it_listens(one)
+    say(two, "ignored\n")
+    say(one, "end\n")
+    assert line_of(one) == "got end"
+    assert finish(one)[0] == 4
+    code, out = finish(two)
+    assert code == 4
+    assert b"ignored" not in out
+
+
+def test_signals_of_a_client_reach_the_program_past_its_input(engine: Engine) -> None:
+    script = "trap 'exit 7' TERM; echo ready; while :; do sleep 0.02; done"
+    engine.detached("web", "-i", "sh", "-c", script)
+    client = attached(engine, "web")
+    stream(client.stdin).write(b"x" * (1 << 16))  # which nobody reads
+    wait_until(lambda: engine.ok("logs", "web") == "ready\n")
+    client.send_signal(signal.SIGTERM)
+    assert finish(client)[0] == 7
+
+
+def test_who_cannot_be_attached_to_is_told_why(engine: Engine) -> None:
+    engine("run", "--name", "done", "--rootfs", "ROOTFS", "true")
+    result = engine("attach", "done")
+    assert result.code == 1
+    assert "not running" in result.err
+    engine.detached("still", "sleep", "1000")
+    engine.ok("pause", "still")
+    result = engine("attach", "still")
+    engine.ok("unpause", "still")
+    assert result.code == 1
+    assert "paused" in result.err
+
+
+def test_a_monitor_that_is_killed_ends_its_clients(engine: Engine) -> None:
+    container_id = engine.detached("web", "-i", "sh", "-c", ECHO)
+    client = attached(engine, "web")
+    until_it_listens(client)
+    os.kill(engine.monitor(container_id), signal.SIGKILL)
+    _, errors = client.communicate(timeout=20)
+    assert client.returncode == 1
+    assert b"monitor of container" in errors
+    assert engine.state("web")["Status"] == "exited"
+
+
+def test_a_flood_of_output_does_not_wait_for_a_client_that_stands_still(engine: Engine) -> None:
+    script = "read go; i=0; while [ $i -lt 60 ]; do cat /big; i=$((i+1)); done; exit 9"
+    container_id = engine.detached(
+        "web", "-i", "-v", f"{_big_file(engine)}:/big:ro", "--log-opt", "max-size=1m", "sh", "-c", script
+    )
+    client = attached(engine, "web")
+    client.send_signal(signal.SIGSTOP)
+    monitor = engine.monitor(container_id)
+    before = _private_memory(monitor)
+    other = attached(engine, "web")
+    peak = 0
+    wait_until(lambda: engine.state("web")["Status"] == "running")
+    say(other, "go\n")
+    out = stream(other.stdout)
+    while out.read(1 << 16):
+        try:
+            peak = max(peak, _private_memory(monitor))
+        except FileNotFoundError:
+            break
+    assert other.wait(timeout=20) == 9
+    assert engine.state("web")["ExitCode"] == 9  # while the first client still stands still
+    assert peak - before < 8 << 20
+    client.send_signal(signal.SIGCONT)
+    client.communicate(timeout=20)
+    assert client.returncode in (9, 1)
+    for each in (other.stdin, other.stdout, other.stderr):
+        stream(each).close()
+
+
+def _big_file(engine: Engine) -> str:
+    path = engine.run_root.parent / "big"
+    path.write_bytes(b"a line of some length, as programs write them when they have a lot to say\n" * 7000)
+    return str(path)
+
+
+def _private_memory(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return sum(int(line.split()[1]) << 10 for line in lines if line.startswith("Private_"))
+
+
+def test_wait_tells_the_exit_code_of_each(engine: Engine) -> None:
+    engine.detached("one", "sh", "-c", "while [ ! -e /tmp/go-$HOSTNAME ]; do sleep 0.02; done; exit 3")
+    engine("run", "--name", "two", "--rootfs", "ROOTFS", "sh", "-c", "exit 5")
+    waiter = engine.popen("wait", "one", "two", stdout=subprocess.PIPE)
+    engine.ok("exec", "one", "sh", "-c", "touch /tmp/go-$HOSTNAME")
+    assert finish(waiter) == (0, b"3\n5\n")
+    assert engine("wait", "nobody").code == 1
+    (Path(engine.rootfs) / f"tmp/go-{engine.inspect('one')['Config']['Hostname']}").unlink()
+
+
+def test_wait_knows_how_a_container_ended_that_removed_itself(engine: Engine) -> None:
+    engine.ok("run", "-d", "--rm", "--name", "web", "--rootfs", "ROOTFS", "sleep", "1000")
+    waiter = engine.popen("wait", "web", stdout=subprocess.PIPE)
+    identity = engine.inspect("web")["Id"]
+    wait_until(lambda: _listens(engine, identity), "the waiter's connection")
+    engine.ok("kill", "web")
+    assert finish(waiter) == (0, b"137\n")
+
+
+def _listens(engine: Engine, container_id: str) -> bool:
+    """Whether somebody is connected to a container's monitor."""
+    sockets = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()]
+    return sum(words[-1].endswith(f"/{container_id}") for words in sockets) > 1 and bool(engine)
+
+
+def test_a_terminal_is_left_by_keys_and_come_back_to(engine: Engine, screen: Screen) -> None:
+    screen.start(engine.command("run", "-it", "--name", "web", "--rootfs", "ROOTFS", "sh"))
+    screen.expect("# ")
+    screen.type("echo $((6*7))\n")
+    screen.expect("42")
+    screen.type("\x10\x11")
+    screen.expect("read escape sequence")
+    assert screen.wait() == 0
+    assert engine.state("web")["Status"] == "running"
+    screen.start(engine.command("attach", "--detach-keys", "ctrl-a,x", "web"))
+    screen.type("echo $((6*8))\n")
+    screen.expect("48")
+    screen.type("\x10\x11\x15")  # no longer the keys: the shell brings an earlier line back, and clears it
+    screen.type("\x01x")
+    assert screen.wait() == 0
+    screen.start(engine.command("attach", "web"))
+    screen.type("exit 6\n")
+    assert screen.wait() == 6
+
+
+def test_an_exec_is_left_by_keys_and_goes_on(engine: Engine, screen: Screen) -> None:
+    engine.detached("web", "sleep", "1000")
+    screen.start(engine.command("exec", "-it", "web", "sh", "-c", "echo ready; sleep 987"))
+    screen.expect("ready")
+    screen.type("\x10\x11")
+    assert screen.wait() == 0
+    assert "sleep 987" in engine.ok("exec", "web", "ps")
+
+
+def test_keys_that_are_none_are_refused(engine: Engine, screen: Screen) -> None:
+    screen.start(engine.command("run", "-it", "--detach-keys", "ctrl-1", "--rootfs", "ROOTFS", "true"))
+    screen.expect('invalid detach keys "ctrl-1"')
+    assert screen.wait() == 125
