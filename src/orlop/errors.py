@@ -56,7 +56,12 @@ class NotFound(OrlopError):
 
 
 class ImageNotFound(NotFound):
-    """The image that a container was to be made of is not here. Whoever asked may pull it and ask again."""
+    """The image that a container was to be made of is not here. Whoever asked may pull it and ask again.
+
+    ``image`` is its name as it was given, where that is known.
+    """
+
+    image = ""
 
 
 class Conflict(OrlopError):

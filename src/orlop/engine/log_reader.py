@@ -10,7 +10,7 @@ from orlop.errors import NotFound, Unsupported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from orlop.engine.container import Container
     from orlop.engine.log_formats import Entry, File, Format
@@ -27,11 +27,12 @@ def read(
     follow: bool = False,
     since: int | None = None,
     until: int | None = None,
+    stopped: Callable[[], bool] | None = None,
 ) -> Iterator[Entry]:
     """The entries of a container's log, oldest first; the last ``tail`` ones only if that is given.
 
     ``since`` and ``until`` are nanoseconds since 1970. With ``follow`` it goes on until the container has ended or was
-    removed.
+    removed, or ``stopped``, which is asked each second, says that nobody wants more.
 
     Raises:
         Unsupported: the container's log is kept where it cannot be read.
@@ -41,7 +42,7 @@ def read(
     last = "" if until is None else clock.text(until)
     log = _Log(target, path, form)
     try:
-        for entry in log.follow(tail, until) if follow else log.read(tail):
+        for entry in log.follow(tail, until, stopped) if follow else log.read(tail):
             if last and entry.time > last:
                 return
             if entry.time >= first:
@@ -92,7 +93,9 @@ class _Log:
             file.close()
             offset = 0
 
-    def follow(self, tail: int | None, until: int | None) -> Iterator[Entry]:
+    def follow(
+        self, tail: int | None, until: int | None, stopped: Callable[[], bool] | None = None
+    ) -> Iterator[Entry]:
         """What is there and what comes, until the container has ended."""
         from orlop.linux.inotify import Watch
 
@@ -112,7 +115,7 @@ class _Log:
                     file.close()
                 files, offset = newer, 0
                 continue
-            if ended or (until is not None and time.time_ns() > until):
+            if ended or (until is not None and time.time_ns() > until) or (stopped is not None and stopped()):
                 break
             for file in files[:-1]:
                 file.close()

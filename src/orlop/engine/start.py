@@ -90,6 +90,11 @@ class Session:
             return frame
         return _receive(self.socket)
 
+    def early(self) -> tuple[bytes, bytes] | None:
+        """The frame that came before its turn, if one did; for who reads the others from the socket."""
+        frame, self._first = self._first, None
+        return frame
+
     def hold(self, lock: int) -> None:
         """Keep a descriptor open until the container is started."""
         self._lock = lock
@@ -121,7 +126,14 @@ class Session:
 
 
 class StartFailed(OrlopError):
-    """A container could not be started."""
+    """A container, or a command in one, could not be started.
+
+    ``exit_code`` is 127 if there is no such program, 126 if it cannot be executed, 125 or 128 otherwise. ``container_id``
+    and ``image`` are the container's where they are known.
+    """
+
+    container_id = ""
+    image = ""
 
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
