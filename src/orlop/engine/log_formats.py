@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from orlop import json_text
-from orlop.engine import clock, log_local
+from orlop.engine import clock, log_local, log_rotation
 from orlop.engine.log_rotation import COMPRESSED
 
 TYPE_CHECKING = False
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 
 _CHUNK = 1 << 16
+#: How often to look again at files that were replaced while we looked.
+_LOOKS = 20
 _NAMED = 8  # FNAME in the flags of a gzip header (RFC 1952)
 
 
@@ -104,15 +106,30 @@ class Local:
 
 
 class File:
-    """One file of a log, open for reading. ``identity`` is its inode's number, also when it was compressed since."""
+    """One file of a log, open for reading."""
 
-    __slots__ = ("_descriptor", "_is_compressed", "_rest", "identity")
+    __slots__ = ("_descriptor", "_is_compressed", "_rest")
 
     def __init__(self, descriptor: int, *, is_compressed: bool) -> None:
         self._descriptor = descriptor
         self._is_compressed = is_compressed
         self._rest = b""
-        self.identity = _inode(descriptor) if is_compressed else os.fstat(descriptor).st_ino
+
+    def is_same(self, other: File) -> bool:
+        """Whether the two are one file, or it and what it was compressed to.
+
+        While a file is open its inode's number is nobody else's. Nothing is written to a file that was replaced, so that
+        it and the time of its last change are what a compressed file remembers.
+        """
+        if not (self._is_compressed or other._is_compressed):
+            return os.fstat(self._descriptor).st_ino == os.fstat(other._descriptor).st_ino
+        return self._origin() == other._origin()
+
+    def _origin(self) -> bytes:
+        if not self._is_compressed:
+            return log_rotation.origin(self._descriptor)
+        header = os.pread(self._descriptor, 128, 0)
+        return header[10:].split(b"\0", 1)[0] if len(header) > 10 and header[3] & _NAMED else b""
 
     def data(self) -> bytes | mmap.mmap:
         """Everything that is in it now."""
@@ -146,20 +163,57 @@ class File:
         os.close(self._descriptor)
 
 
-def open_file(path: str, number: int) -> File | None:
-    """A log's newest file, or the one of a ``number``; None if it is not there."""
-    name = f"{path}.{number}" if number else path
-    for ending in ("", COMPRESSED) if number else ("",):
-        try:
-            descriptor = os.open(name + ending, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            continue
-        return File(descriptor, is_compressed=bool(ending))
+def open_files(path: str) -> list[File] | None:
+    """The files of a log, oldest first; None if they are being replaced so fast that their order cannot be told."""
+    for _ in range(_LOOKS):
+        names = _names(path)
+        opened = [(name, _open(name)) for name in names]
+        if _names(path) == names and all(file is not None and _is_at(file, name) for name, file in opened):
+            found: list[File] = []
+            for _, file in opened:
+                # One that was just compressed may be there twice.
+                if file is not None and not any(file.is_same(each) for each in found):
+                    found.append(file)
+            return found
+        for _, file in opened:
+            if file is not None:
+                file.close()
     return None
 
 
-def _inode(descriptor: int) -> int:
-    """The number of the inode that a file had before it was compressed, from its header."""
-    header = os.pread(descriptor, 64, 0)
-    name = header[10:].split(b"\0", 1)[0] if len(header) > 10 and header[3] & _NAMED else b""
-    return int(name) if name.isdigit() else -1
+def open_newest(path: str) -> File | None:
+    """A log's newest file; None if it is not there."""
+    return _open(path)
+
+
+def _names(path: str) -> list[str]:
+    """The paths of a log's files, oldest first."""
+    directory, _, base = path.rpartition("/")
+    numbered = []
+    try:
+        names = os.listdir(directory)
+    except FileNotFoundError:
+        return []
+    for name in names:
+        number = name.removeprefix(base).removesuffix(COMPRESSED).removeprefix(".") or "0"
+        if name.startswith(base) and number.isdigit():
+            numbered.append((-int(number), name))
+    return [f"{directory}/{name}" for _, name in sorted(numbered)]
+
+
+def _open(name: str) -> File | None:
+    try:
+        return File(os.open(name, os.O_RDONLY | os.O_CLOEXEC), is_compressed=name.endswith(COMPRESSED))
+    except FileNotFoundError:
+        return None
+
+
+def _is_at(file: File, name: str) -> bool:
+    """Whether a file still is where it was opened."""
+    other = _open(name)
+    if other is None:
+        return False
+    try:
+        return file.is_same(other)
+    finally:
+        other.close()

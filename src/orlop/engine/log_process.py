@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 DEFAULT_BUFFER = 1 << 20
 #: Seconds for writing the last of the log when the container has ended; who takes longer goes on by itself.
-_PATIENCE = 5.0
+_PATIENCE = 3.0
 
 
 class NoLog:

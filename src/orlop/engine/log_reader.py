@@ -93,9 +93,7 @@ class _Log:
             file.close()
             offset = 0
 
-    def follow(
-        self, tail: int | None, until: int | None, stopped: Callable[[], bool] | None = None
-    ) -> Iterator[Entry]:
+    def follow(self, tail: int | None, until: int | None, stopped: Callable[[], bool] | None = None) -> Iterator[Entry]:
         """What is there and what comes, until the container has ended."""
         from orlop.linux.inotify import Watch
 
@@ -127,7 +125,7 @@ class _Log:
 
     def _begin(self, tail: int | None) -> tuple[list[File], int]:
         """The files to read, and the offset in the first of them."""
-        files = self._files()
+        files = log_formats.open_files(self._path) or []
         if tail is None:
             return files, 0
         for number in range(len(files) - 1, -1, -1):
@@ -139,30 +137,20 @@ class _Log:
             tail -= count
         return files, 0
 
-    def _files(self) -> list[File]:
-        """The files that exist, oldest first."""
-        found: list[File] = []
-        number = 0
-        while (file := log_formats.open_file(self._path, number)) is not None:
-            found.insert(0, file)
-            number += 1
-        if not found and (file := log_formats.open_file(self._path, 1)) is not None:
-            found.append(file)  # it is just being replaced
-        return found
-
     def _after(self, current: File | None) -> list[File]:
         """The files that were begun since ``current``."""
-        newest = log_formats.open_file(self._path, 0)
+        newest = log_formats.open_newest(self._path)
         if newest is None:
             return []
         if current is None:
             return [newest]
+        is_same = newest.is_same(current)
         newest.close()
-        if newest.identity == current.identity:
-            return []
-        files = self._files()
+        files = None if is_same else log_formats.open_files(self._path)
+        if files is None:
+            return []  # or they are replaced faster than we can look
         for number, file in enumerate(files):
-            if file.identity == current.identity:
+            if file.is_same(current):
                 for each in files[: number + 1]:
                     each.close()
                 return files[number + 1 :]

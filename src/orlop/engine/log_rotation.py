@@ -95,9 +95,9 @@ def open_newest(path: str) -> int:
 
 
 def compress(path: str) -> None:
-    """Replace a file by a compressed one, ``path.gz``, that has its inode's number for a name (RFC 1952, FNAME).
+    """Replace a file by a compressed one, ``path.gz``, that has the file's `origin` for a name (RFC 1952, FNAME).
 
-    By that number a reader who had the file open knows which one it has read.
+    By that a reader who had the file open knows which one it has read.
     """
     import zlib
 
@@ -107,7 +107,7 @@ def compress(path: str) -> None:
     checksum = size = 0
     deflate = zlib.compressobj(zlib.Z_DEFAULT_COMPRESSION, zlib.DEFLATED, -zlib.MAX_WBITS)
     # The magic number, deflate, FNAME, no time, no extra flags, Unix.
-    os.write(target, b"\x1f\x8b\x08\x08" + bytes(5) + b"\x03" + str(os.fstat(source).st_ino).encode() + b"\0")
+    os.write(target, b"\x1f\x8b\x08\x08" + bytes(5) + b"\x03" + origin(source) + b"\0")
     while data := os.read(source, _CHUNK):
         checksum = zlib.crc32(data, checksum)
         size += len(data)
@@ -116,6 +116,12 @@ def compress(path: str) -> None:
     _write_all(target, deflate.flush() + trailer)
     os.rename(aside, f"{path}{COMPRESSED}")
     os.unlink(path)
+
+
+def origin(descriptor: int) -> bytes:
+    """What tells a file that is not written to any more from any other that has its inode's number later."""
+    status = os.fstat(descriptor)
+    return f"{status.st_ino}.{status.st_mtime_ns}".encode()
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
