@@ -49,6 +49,7 @@ PARSER = Parser(
     ),
     at_least=1,
     intermixed=False,
+    further=settings_options.further,
 )
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 
-from orlop.cli import health_options
-from orlop.engine import restart_policy
-from orlop.engine.settings import DEFAULT_LOG_DRIVER, Settings
+from orlop.engine.settings import Settings
 from orlop.errors import InvalidArgument
-from orlop.options import Option, limit, one_of, size
+from orlop.options import Option, limit, size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from orlop.options import Parsed
 
 
@@ -22,6 +22,20 @@ def cpus(text: str) -> int:
     if not (digits.isascii() and digits.isdigit()) or len(digits) > 18 or len(fraction) > 9:
         raise ValueError("must be a number of processors such as 1.5")
     return int(digits + "0" * (9 - len(fraction)))
+
+
+def network(text: str) -> str:
+    """What ``--network`` may be."""
+    if text not in ("none", "host") and not text.startswith("container:"):
+        raise ValueError("must be none, host or container:NAME")
+    return text
+
+
+def further() -> Sequence[Option]:
+    """The options that few containers need."""
+    from orlop.cli import further_options
+
+    return further_options.OPTIONS
 
 
 OPTIONS = (
@@ -51,9 +65,9 @@ OPTIONS = (
     Option("--privileged", "Give extended privileges to this container"),
     Option(
         "--network, --net",
-        "Connect a container to a network: none, or the host's own (none until there are others)",
+        "Connect a container to a network: none, host, or container:NAME (none until there are others)",
         value="network",
-        read=one_of("none", "host"),
+        read=network,
         default="none",
     ),
     Option("-l, --label", "Set meta data on a container", value="list", many=True),
@@ -61,16 +75,6 @@ OPTIONS = (
         "--stop-signal", "Signal to stop the container (default the image's, or SIGTERM)", value="string", default=""
     ),
     Option("--platform", "Have an image for this platform", value="string", default=""),
-    Option("--log-driver", "Logging driver for the container", value="string", default=""),
-    Option("--log-opt", "Log driver options", value="list", many=True),
-    Option(
-        "--restart",
-        "Restart policy to apply when a container exits",
-        value="policy",
-        read=restart_policy.read,
-        default=None,
-    ),
-    *health_options.OPTIONS,
 )
 
 
@@ -95,7 +99,7 @@ def read(said: Parsed) -> Settings:
     # An empty one takes the image's away.
     settings.entrypoint = [said["entrypoint"]] if said.given("entrypoint") else []
     settings.platform = said["platform"]
-    settings.binds = [text for text in said["volume"] if ":" in text]
+    settings.binds = [_absolute(text) for text in said["volume"] if ":" in text]
     settings.volumes = [text for text in said["volume"] if ":" not in text]
     settings.read_only = said["read-only"]
     settings.memory = said["memory"]
@@ -108,10 +112,10 @@ def read(said: Parsed) -> Settings:
     settings.network = said["network"]
     settings.labels = dict(_pair(text) for text in said["label"])
     settings.stop_signal = said["stop-signal"]
-    settings.log_driver = said["log-driver"] or DEFAULT_LOG_DRIVER
-    settings.log_options = dict(_pair(text) for text in said["log-opt"])
-    settings.restart_policy = said["restart"] or settings.restart_policy
-    settings.healthcheck = health_options.read(said)
+    if said.has_further:
+        from orlop.cli import further_options
+
+        further_options.read(said, settings)
     _check(settings)
     return settings
 
@@ -136,6 +140,14 @@ def environment(files: list[str], texts: list[str]) -> list[str]:
     return [
         text if "=" in text or text not in os.environ else f"{text}={os.environ[text]}" for text in [*lines, *texts]
     ]
+
+
+def _absolute(text: str) -> str:
+    """A source that is relative to where we are, as a path."""
+    if not text.startswith("."):
+        return text
+    source, _, rest = text.partition(":")
+    return f"{os.path.abspath(source)}:{rest}"
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Bind mounts as Docker's ``-v`` writes them: ``source:target[:options]``."""
+"""What ``-v`` writes as ``source:target[:options]``, as one of Docker's ``Mount`` objects."""
 
 from __future__ import annotations
 
@@ -10,50 +10,71 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_PROPAGATION = ("private", "rprivate", "shared", "rshared", "slave", "rslave")
+PROPAGATION = ("private", "rprivate", "shared", "rshared", "slave", "rslave")
+#: How files of a mount belong to the container's user: see `orlop.engine.mounting`.
+MATCH_USER = "match-user"
+_WITHOUT_EFFECT = ("z", "Z", "consistent", "cached", "delegated", "default")
 
 
-def mount(text: str) -> dict[str, Any]:
-    """One ``-v`` as an entry of the OCI configuration's ``mounts``.
+def parse(text: str) -> dict[str, Any]:
+    """A bind mount, or a volume if its source is a name and not a path. ``Mode`` is the options' text.
 
     Raises:
-        InvalidArgument: the text has another form, or a path is not absolute.
+        InvalidArgument: the text has another form, or the target is not absolute.
     """
     parts = text.split(":")
     if len(parts) not in (2, 3) or not parts[0] or not parts[1]:
         raise InvalidArgument(f'invalid volume "{text}": use source:target[:options]')
     source, target = parts[0], parts[1]
-    if not source.startswith("/"):
+    is_volume = not source.startswith("/")
+    if is_volume and "/" in source:
         raise InvalidArgument(
-            f'invalid volume "{text}": the source must be an absolute path (named volumes do not exist yet)'
+            f'invalid volume "{text}": the source must be an absolute path, or the name of a volume, which has no "/"'
         )
-    if not target.startswith("/"):
-        raise InvalidArgument(f'invalid volume "{text}": the target "{target}" must be an absolute path')
-    target = os.path.normpath(target)
-    if target.strip("/") == "":
-        raise InvalidArgument(f'invalid volume "{text}": the target cannot be "/"')
-    return {
-        "destination": target,
-        "type": "bind",
-        "source": os.path.normpath(source),
-        "options": _options(text, parts[2] if len(parts) == 3 else ""),
+    mode = parts[2] if len(parts) == 3 else ""
+    found: dict[str, Any] = {
+        "Type": "volume" if is_volume else "bind",
+        "Source": source if is_volume else os.path.normpath(source),
+        "Target": target_of(target, f'invalid volume "{text}"'),
+        "Mode": mode,
     }
+    _options(found, text, mode)
+    return found
 
 
-def _options(text: str, words: str) -> list[str]:
+def target_of(target: str, about: str) -> str:
+    """Where something is to be mounted, in the shortest form.
+
+    Raises:
+        InvalidArgument: it is no absolute path, or the root directory; the message begins with ``about``.
+    """
+    if not target.startswith("/") or "\0" in target:
+        raise InvalidArgument(f'{about}: the target "{target}" must be an absolute path')
+    path = "/" + os.path.normpath(target).lstrip("/")
+    if path == "/":
+        raise InvalidArgument(f'{about}: the target cannot be "/"')
+    return path
+
+
+def _options(found: dict[str, Any], text: str, words: str) -> None:
     write = ""
-    propagation = ""
-    recursion = "rbind"
+    bind: dict[str, Any] = {"CreateMountpoint": True}
     for word in words.split(",") if words else ():
         if word in ("ro", "rw") and not write:
             write = word
-        elif word in _PROPAGATION and not propagation:
-            propagation = word
-        elif word == "bind-nonrecursive":
-            recursion = "bind"
-        elif word not in ("z", "Z", "nocopy", "consistent", "cached", "delegated"):
+        elif found["Type"] == "bind" and word in PROPAGATION and "Propagation" not in bind:
+            bind["Propagation"] = word
+        elif found["Type"] == "bind" and word == "bind-nonrecursive":
+            bind["NonRecursive"] = True
+        elif word == "idmap":
+            found["IDMap"] = MATCH_USER
+        elif found["Type"] == "volume" and word == "nocopy":
+            found["VolumeOptions"] = {"NoCopy": True}
+        elif word not in _WITHOUT_EFFECT:
             raise InvalidArgument(f'invalid volume "{text}": unknown or repeated option "{word}"')
-    return [recursion, propagation or "rprivate", write or "rw"]
+    found["ReadOnly"] = write == "ro"
+    if found["Type"] == "bind":
+        found["BindOptions"] = bind
 
 
 def make_source(path: str) -> None:

@@ -44,12 +44,12 @@ def configuration(
     *,
     rootless: bool,
     host_view: Sequence[dict[str, Any]] = (),
-    volume_mounts: Sequence[dict[str, Any]] = (),
+    mounts: Sequence[dict[str, Any]] = (),
 ) -> Bundle:
     """The OCI configuration for a container.
 
     ``directory`` is the container's own (where its generated files are), ``rootfs`` its root directory, ``user`` who
-    its program runs as, ``host_view`` what is mounted to make up the image `host`, ``volume_mounts`` its volumes.
+    its program runs as, ``host_view`` what is mounted to make up the image `host`, ``mounts`` its binds, volumes and the like.
 
     Raises:
         InvalidArgument: settings that cannot be right.
@@ -83,7 +83,7 @@ def configuration(
                 map_tty_group=not rootless or _is_mapped(gid_maps, 5),
             ),
             # What lies deeper comes later, so that nothing is hidden; of two at one place the user's is on top.
-            *sorted([*network_files.mounts(directory), *volume_mounts, *_binds(settings.binds)], key=_depth),
+            *sorted([*network_files.mounts(directory), *mounts], key=_depth),
         ],
         "linux": {
             "namespaces": _namespaces(own_network=own_network, own_users=rootless),
@@ -106,6 +106,10 @@ def configuration(
     filter_ = _seccomp(settings, security, granted)
     if filter_ is not None:
         linux["seccomp"] = filter_
+    if not settings.is_ordinary:
+        from orlop.engine import further
+
+        further.apply(config, settings, container_id, directory, rootless=rootless)
     return Bundle(config, warnings)
 
 
@@ -172,14 +176,6 @@ def _id_maps() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     return id_maps.of_this_user()
 
 
-def _binds(texts: list[str]) -> list[dict[str, Any]]:
-    if not texts:
-        return []
-    from orlop.engine import binds
-
-    return [binds.mount(text) for text in texts]
-
-
 def _depth(mount: dict[str, Any]) -> int:
     return str(mount["destination"]).rstrip("/").count("/")
 
@@ -195,8 +191,16 @@ def _resources(settings: Settings, *, rootless: bool) -> dict[str, Any]:
     if settings.memory:
         if settings.memory < _LEAST_MEMORY:
             raise InvalidArgument("minimum memory limit allowed is 6MB")
+        from orlop.engine import resources as limits
+
         resources["memory"] = {"limit": settings.memory}
+        swap = limits.memory_and_swap(settings.memory)
+        if swap is not None:
+            resources["memory"]["swap"] = swap
     if settings.nano_cpus:
+        from orlop.engine import resources as limits
+
+        limits.check_processors(settings.nano_cpus)
         resources["cpu"] = {"quota": settings.nano_cpus * _CPU_PERIOD // 1_000_000_000, "period": _CPU_PERIOD}
     if settings.pids_limit:
         resources["pids"] = {"limit": settings.pids_limit}

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from orlop.engine import image_root
+    from orlop.engine import image_root, mounting
     from orlop.engine.location import Location
     from orlop.engine.settings import Settings
     from orlop.storage.leases import Lease
@@ -83,7 +83,11 @@ class _Creation:
         if settings.entrypoint == [""]:
             settings.entrypoint = []
         self.id = os.urandom(32).hex()
-        settings.hostname = bundle.hostname_for(settings, self.id)
+        if not settings.is_ordinary or settings.network not in ("none", "host"):
+            from orlop.engine import further
+
+            further.check(location, settings)
+        settings.hostname = settings.hostname or bundle.hostname_for(settings, self.id)
         self._published = f"{location.containers}/{self.id}"
         self.aside = f"{location.containers}/{container.NEW}{self.id}"
 
@@ -97,19 +101,19 @@ class _Creation:
     def publish(self) -> container.Container:
         """Make everything aside, and then visible. Whoever calls this removes what is there if it fails."""
         location, settings, aside = self._location, self._settings, self.aside
-        made_volumes = self._plan_mounts()
+        mounted = self._plan_mounts()
         root_mounts: list[Mount] = []
         host_mounts: list[dict[str, Any]] = []
         if self._image is not None:
             root_mounts = self._prepare_snapshot(self._image)
-            user = users.find_in_snapshot(root_mounts, settings.user)
+            user = users.find_in_snapshot(root_mounts, settings.user, settings.group_add)
         elif self._rootfs:
-            user = users.find(self._rootfs, settings.user)
+            user = users.find(self._rootfs, settings.user, settings.group_add)
         else:
             from orlop.engine import host_view
 
             host_mounts = host_view.prepare(aside, self._published, location)
-            user = users.find("/", settings.user)
+            user = users.find("/", settings.user, settings.group_add)
         made = bundle.configuration(
             settings,
             self.id,
@@ -118,30 +122,48 @@ class _Creation:
             user,
             rootless=location.rootless,
             host_view=host_mounts,
-            volume_mounts=volumes.mounts(made_volumes),
+            mounts=[*mounted.mounts, *volumes.mounts(mounted.made)] if mounted is not None else (),
         )
         self.warnings += made.warnings
-        volumes.prepare(location, aside, made_volumes, root_mounts, self._rootfs)
-        network_files.write(aside, settings.hostname, settings.network)
-        record = self._record(root_mounts, made_volumes)
-        container.write(f"{aside}/{container.RECORD_FILE}", record)
-        container.write(f"{aside}/config.json", made.config)
-        volumes.publish(location, aside, made_volumes)
-        os.rename(aside, self._published)
+        network_files.write(aside, settings)
+        record = self._record(root_mounts, mounted.points if mounted is not None else [])
+        if mounted is None:
+            self._write(record, made.config)
+            os.rename(aside, self._published)
+        else:
+            from orlop.engine import mounting
+
+            with mounting.prepared(location, mounted, user, aside, root_mounts, self._rootfs):
+                self._write(record, made.config, is_late=mounted.is_late)
+                volumes.publish(location, aside, mounted.made)
+                os.rename(aside, self._published)
         events.emit(location, events.CONTAINER, "create", self.id, events.attributes(record))
         return container.Container(location, self.id, record)
 
-    def _plan_mounts(self) -> list[dict[str, Any]]:
-        """Have the sources of bind mounts, and decide on the volumes that there are to be."""
-        if not (self._settings.binds or self._settings.volumes):
-            return []
-        from orlop.engine import binds
+    def _write(self, record: dict[str, Any], config: dict[str, Any], *, is_late: bool = False) -> None:
+        """Write the record and the configuration; what is known only at the start makes the latter a template."""
+        aside, settings = self.aside, self._settings
+        if not settings.is_ordinary:
+            from orlop.engine import further, late
 
-        bound = [binds.mount(text) for text in self._settings.binds]
-        planned = volumes.plan(self._location, self._settings.volumes, (each["destination"] for each in bound))
-        for each in bound:
-            binds.make_source(each["source"])
-        return planned
+            further.write_files(aside, settings)
+            is_late = is_late or late.is_needed(settings)
+        if is_late:
+            from orlop.engine import late
+
+            record["Late"] = True
+            container.write(f"{aside}/{late.TEMPLATE_FILE}", config)
+        container.write(f"{aside}/{container.RECORD_FILE}", record)
+        container.write(f"{aside}/config.json", config)
+
+    def _plan_mounts(self) -> mounting.Plan | None:
+        """Find out what is to be mounted; None for a container that has nothing but what every one has."""
+        settings = self._settings
+        if not (settings.binds or settings.volumes or settings.mounts or settings.tmpfs or settings.volumes_from):
+            return None
+        from orlop.engine import mounting
+
+        return mounting.plan(self._location, settings)
 
     def _prepare_snapshot(self, image: image_root.Found) -> list[Mount]:
         from orlop.engine import image_root, mount_points
@@ -151,7 +173,7 @@ class _Creation:
         os.mkdir(f"{self.aside}/rootfs", 0o755)  # where they are attached, in the container's mount namespace
         return mounts
 
-    def _record(self, root_mounts: list[Mount], made_volumes: list[dict[str, Any]]) -> dict[str, Any]:
+    def _record(self, root_mounts: list[Mount], points: list[dict[str, Any]]) -> dict[str, Any]:
         arguments = self._settings.entrypoint + self._settings.command
         record = {
             "Id": self.id,
@@ -160,7 +182,7 @@ class _Creation:
             "Path": arguments[0],
             "Args": arguments[1:],
             **self._settings.record(),
-            "Mounts": made_volumes,
+            "Mounts": points,
         }
         if self._image is not None:
             image = self._image.image

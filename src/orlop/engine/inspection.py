@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orlop.engine import container, host_config, pausing
+from orlop.engine import container, exec_record, host_config, pausing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,12 +39,13 @@ def describe(target: container.Container) -> dict[str, Any]:
         "LogPath": target.log,
         "Name": f"/{target.name}",
         "RestartCount": count,
+        "ExecIDs": exec_record.running(target.location, target.id) or None,
         "Driver": _driver(record),
         "Platform": "linux",
         "Rootfs": (config.get("root") or {}).get("path", ""),
         "HostConfig": {**host_config.described(record["HostConfig"]), **_paths(config)},
         "GraphDriver": {"Name": _driver(record), "Data": _layers(record, target.directory)},
-        "Mounts": [*record.get("Mounts", ()), *(_mount(text) for text in record["HostConfig"]["Binds"])],
+        "Mounts": record.get("Mounts") or [],
         "Config": record["Config"],
         "NetworkSettings": {"Networks": {network: {}}},
         **({"ImageManifestDescriptor": {"digest": record["Manifest"]}} if record.get("Manifest") else {}),
@@ -76,19 +77,4 @@ def _layers(record: dict[str, Any], directory: str) -> dict[str, str] | None:
         "MergedDir": f"{directory}/rootfs",  # where it is in the container's mount namespace; elsewhere it is empty
         "UpperDir": "".join(found.get("upperdir", ())),
         "WorkDir": "".join(found.get("workdir", ())),
-    }
-
-
-def _mount(text: str) -> dict[str, Any]:
-    from orlop.engine import binds
-
-    mount = binds.mount(text)
-    _, propagation, write = mount["options"]
-    return {
-        "Type": "bind",
-        "Source": mount["source"],
-        "Destination": mount["destination"],
-        "Mode": text.split(":")[2] if text.count(":") == 2 else "",
-        "RW": write == "rw",
-        "Propagation": propagation,
     }

@@ -11,6 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from orlop.engine.settings import Settings
+
 _LOCAL_HOSTS = """\
 127.0.0.1\tlocalhost
 ::1\tlocalhost ip6-localhost ip6-loopback
@@ -20,21 +22,35 @@ ff02::1\tip6-allnodes
 ff02::2\tip6-allrouters
 """
 
-_FILES = ("resolv.conf", "hostname", "hosts")
+#: Their names in a container's directory, and below its /etc.
+FILES = ("resolv.conf", "hostname", "hosts")
 
 
-def write(directory: str, hostname: str, network: str) -> None:
-    """Make the three files in a container's directory; with the host's network they are the host's."""
-    on_host = network == "host"
+def write(directory: str, settings: Settings) -> None:
+    """Make the three files in a container's directory; with the host's network they are the host's.
+
+    Raises:
+        InvalidArgument: what is to be added to them cannot be.
+    """
+    hostname = settings.hostname
+    on_host = settings.network == "host"
     hosts = (_host_file("/etc/hosts") if on_host else None) or _LOCAL_HOSTS.encode()
+    resolvers = (_host_file("/etc/resolv.conf") if on_host else None) or b""
+    names = hostname
+    if not settings.is_ordinary:
+        from orlop.engine import name_resolution
+
+        resolvers = name_resolution.resolvers(resolvers, settings)
+        if settings.domainname:
+            names = f"{hostname}.{settings.domainname} {hostname}"
     if not on_host and hostname:
-        hosts += f"127.0.1.1\t{hostname}\n".encode()
-    texts = {
-        "resolv.conf": (_host_file("/etc/resolv.conf") if on_host else None) or b"",
-        "hostname": f"{hostname}\n".encode(),
-        "hosts": hosts,
-    }
-    for name in _FILES:
+        hosts += f"127.0.1.1\t{names}\n".encode()
+    if settings.extra_hosts:
+        from orlop.engine import name_resolution
+
+        hosts += name_resolution.hosts(settings)
+    texts = {"resolv.conf": resolvers, "hostname": f"{hostname}\n".encode(), "hosts": hosts}
+    for name in FILES:
         # 0644: any user in the container reads them; outside, the directory around them keeps others out.
         descriptor = os.open(f"{directory}/{name}", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         try:
@@ -53,7 +69,7 @@ def mounts(directory: str) -> list[dict[str, Any]]:
             "source": f"{directory}/{name}",
             "options": ["rbind", "rprivate", "rw"],
         }
-        for name in _FILES
+        for name in FILES
     ]
 
 

@@ -97,7 +97,16 @@ def clear(location: Location, directory: str, container_id: str) -> None:
 
 
 def release_runtime(location: Location, container_id: str) -> None:
-    """Remove the runtime's state, cgroups included, killing what still runs in them."""
+    """Remove the runtime's state, cgroups included, killing what still runs in them, and what few containers have."""
+    _release(location, container_id)
+    if os.path.isdir(f"{location.run_root}/extras/{container_id}"):
+        from orlop.engine import host_mounts, runtimes
+
+        runtimes.release(location, container_id)
+        host_mounts.release(location, container_id)
+
+
+def _release(location: Location, container_id: str) -> None:
     if not os.path.isdir(f"{location.runtime}/{container_id}"):
         return
     from orlop.runtime import delete

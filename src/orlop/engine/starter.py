@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from orlop.engine.runtimes import Elsewhere
     from orlop.linux.seccomp.cache import Cache
 
 _LARGEST = 1 << 18
@@ -231,27 +232,36 @@ class _Start:
         if not self._request["terminal"]:
             stdio, ours = pipes(open_stdin=self._request["open_stdin"])
             self._ends.update(ours)
-        created = runtime.create(
-            Request(
-                root=self._location.runtime,
-                id=self._container.id,
-                bundle=self._container.directory,
-                stdio=stdio,
-                rootless=self._location.rootless,
-                filters=filters,
-                root_mounts=self._container.record.get("RootMounts") or (),
-            )
+        record = self._container.record
+        wanted = Request(
+            root=self._location.runtime,
+            id=self._container.id,
+            bundle=self._container.directory,
+            stdio=stdio,
+            rootless=self._location.rootless,
+            filters=filters,
+            root_mounts=record.get("RootMounts") or (),
         )
+        created: runtime.Created | Elsewhere
+        if "Late" in record or "Runtime" in record["HostConfig"]:
+            from orlop.engine import late
+
+            created = late.create(self._container, wanted)
+        else:
+            created = runtime.create(wanted)
         try:
             self._tell_monitor(created)
             created.release()
         except BaseException:
             if created.container.alive():
                 created.container.signal(_signal.SIGKILL)
-            os.waitpid(created.pid, 0)
+            try:
+                os.waitpid(created.pid, 0)
+            except ChildProcessError:
+                pass  # another runtime's, which is our monitor's child
             raise
 
-    def _tell_monitor(self, created: runtime.Created) -> None:
+    def _tell_monitor(self, created: runtime.Created | Elsewhere) -> None:
         self._ends["pidfd"] = created.pidfd
         if created.console >= 0:
             self._ends["console"] = created.console

@@ -49,20 +49,20 @@ class User:
         }
 
 
-def find(rootfs: str, wanted: str) -> User:
-    """Resolve ``user[:group]``, each a name or a number; empty is root.
+def find(rootfs: str, wanted: str, more: Sequence[str] = ()) -> User:
+    """Resolve ``user[:group]``, each a name or a number; empty is root. ``more`` are further groups.
 
     Raises:
         InvalidArgument: a name that the container's files do not have, or a number out of range.
     """
     root = os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        return resolve(wanted, _read(root, "passwd"), lambda: _read(root, "group"))
+        return resolve(wanted, _read(root, "passwd"), lambda: _read(root, "group"), more)
     finally:
         os.close(root)
 
 
-def find_in_snapshot(mounts: Sequence[Mount], wanted: str) -> User:
+def find_in_snapshot(mounts: Sequence[Mount], wanted: str, more: Sequence[str] = ()) -> User:
     """`find` in the tree of a snapshot that is not mounted.
 
     Raises:
@@ -73,10 +73,10 @@ def find_in_snapshot(mounts: Sequence[Mount], wanted: str) -> User:
     def read(name: str) -> str:
         return layered_files.read(mounts, f"/etc/{name}", _LARGEST_FILE) or ""
 
-    return resolve(wanted, read("passwd"), lambda: read("group"))
+    return resolve(wanted, read("passwd"), lambda: read("group"), more)
 
 
-def resolve(wanted: str, passwd: str, group_file: Any) -> User:
+def resolve(wanted: str, passwd: str, group_file: Any, more: Sequence[str] = ()) -> User:
     """`find` with the files' texts; ``group_file`` is called only if groups matter."""
     name, colon, group = wanted.partition(":")
     name = name or "0"
@@ -94,9 +94,22 @@ def resolve(wanted: str, passwd: str, group_file: Any) -> User:
             group_number = _group_number(group_file(), group)
         if group_number is None:
             raise InvalidArgument(f"unable to find group {group}: no matching entries in the container's /etc/group")
-        return User(uid, group_number, [], home or "/")
-    groups = _memberships(group_file(), name) if entry is not None else []
+        gid, groups = group_number, []
+    else:
+        groups = _memberships(group_file(), name) if entry is not None else []
+    if more:
+        known = group_file()
+        groups += [_named_group(known, each) for each in more]
     return User(uid, gid, groups, home or "/")
+
+
+def _named_group(groups: str, wanted: str) -> int:
+    number = _number(wanted, wanted)
+    if number is None:
+        number = _group_number(groups, wanted)
+    if number is None:
+        raise InvalidArgument(f"unable to find group {wanted}: no matching entries in the container's /etc/group")
+    return number
 
 
 def _number(text: str, wanted: str) -> int | None:

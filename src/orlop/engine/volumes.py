@@ -1,10 +1,10 @@
-"""Volumes that no user named: an image's, and those of ``-v /path``.
+"""A container's volumes: those that are made with it, and how they begin and go.
 
-A volume is ``<root>/volumes/<64 hexadecimal digits>/``, whose directory ``_data`` the container sees. It is made
-in the directory of the container that is being made, beginning as what the image has at its place, and moved out once the
-container's record there names it. It is removed with its container by ``--rm`` and ``rm -v``: moved back into the
-container's directory, which is out of sight by then. So whoever is killed, either a volume is one that a container names, or
-the next command finds it where a container was being made or removed.
+A volume that no user named, an image's or that of ``-v /path``, is made in the directory of the container that is being
+made, beginning as what the image has at its place, and moved to where volumes are (`orlop.engine.volume_store`) once the
+container's record there names it. It is removed with its container by ``--rm`` and ``rm -v``, unless another container
+has it too: moved back into the container's directory, which is out of sight by then. So whoever is killed, either a volume
+is one that a container names, or the next command finds it where a container was being made or removed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from orlop.errors import InvalidArgument, OrlopError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
     from orlop.engine.location import Location
@@ -92,16 +92,23 @@ def prepare(
     if root_mounts and location.rootless:
         from orlop.engine import own_namespace
 
-        own_namespace.run(lambda: _fill(places, root_mounts, ""))
+        own_namespace.run(lambda: fill(places, root_mounts, ""))
     elif root_mounts or directory:
-        _fill(places, root_mounts, directory)
+        fill(places, root_mounts, directory)
     for place in places.values():
         if not os.path.isdir(f"{place}/_data"):
             os.mkdir(f"{place}/_data")
             os.chmod(f"{place}/_data", 0o755)
 
 
-def _fill(places: dict[str, str], root_mounts: Sequence[Mount], directory: str) -> None:
+def fill(places: Mapping[str, str], root_mounts: Sequence[Mount], directory: str) -> None:
+    """Copy what an image has at some paths, each to ``_data`` in its directory of ``places``; not what is not there.
+
+    The image is ``root_mounts``, a snapshot's, or without those what lies in ``directory``.
+
+    Raises:
+        OrlopError: something cannot be copied.
+    """
     from orlop.linux import path
     from orlop.storage import copying
     from orlop.storage import mounts as snapshots
@@ -160,8 +167,7 @@ def withdraw(location: Location, directory: str, record: dict[str, Any]) -> None
         os.mkdir(f"{directory}/{_ASIDE}", 0o700)
     except FileExistsError:
         pass  # whoever began this was killed
+    from orlop.engine import volume_store
+
     for name in names:
-        try:
-            os.rename(f"{location.volumes}/{name}", f"{directory}/{_ASIDE}/{name}")
-        except FileNotFoundError:
-            continue  # moved before, or never published
+        volume_store.withdraw(location, name, os.path.basename(directory), f"{directory}/{_ASIDE}/{name}")

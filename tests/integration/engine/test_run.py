@@ -50,7 +50,7 @@ def test_a_program_that_cannot_be_run_is_126(shared: Engine) -> None:
         (["run", "--rootfs", "/no/such/dir", "true"], "/no/such/dir"),
         (["run", "--pull", "never", "no-such-image", "true"], "no-such-image"),
         (["run", "--rootfs", "ROOTFS"], "argument"),
-        (["run", "--rootfs", "ROOTFS", "-v", "relative:/x", "true"], "absolute"),
+        (["run", "--rootfs", "ROOTFS", "-v", "rela/tive:/x", "true"], "absolute"),
         (["run", "--rootfs", "ROOTFS", "--network", "bridge", "true"], "none, host"),
         (["run", "--rootfs", "ROOTFS", "-u", "nobody-here", "true"], "nobody-here"),
         (["run", "--rootfs", "ROOTFS", "--memory", "lots", "true"], "lots"),

@@ -56,17 +56,22 @@ def test_an_unknown_capability_is_refused() -> None:
         chosen(["NONSENSE"], [])
 
 
-def test_a_volume_is_a_recursive_private_bind() -> None:
-    mount = binds.mount("/a/../b:/c/")
-    assert (mount["source"], mount["destination"]) == ("/b", "/c")
-    assert mount["options"] == ["rbind", "rprivate", "rw"]
-    assert binds.mount("/a:/b:ro,rshared")["options"] == ["rbind", "rshared", "ro"]
+def test_a_path_is_bound_and_a_name_is_a_volume() -> None:
+    mount = binds.parse("/a/../b:/c/")
+    assert (mount["Type"], mount["Source"], mount["Target"], mount["ReadOnly"]) == ("bind", "/b", "/c", False)
+    mount = binds.parse("/a:/b:ro,rshared")
+    assert (mount["ReadOnly"], mount["BindOptions"]["Propagation"]) == (True, "rshared")
+    mount = binds.parse("data:/b:nocopy,idmap")
+    assert (mount["Type"], mount["Source"], mount["IDMap"]) == ("volume", "data", "match-user")
+    assert mount["VolumeOptions"] == {"NoCopy": True}
 
 
-@pytest.mark.parametrize("text", ["", "/a", "a:/b", "/a:b", "/a:/", "/a:/b:bogus", "/a:/b:ro,rw", "/a:/b:ro:x", ":/b"])
+@pytest.mark.parametrize(
+    "text", ["", "/a", "a/b:/b", "/a:b", "/a:/", "/a:/b:bogus", "/a:/b:ro,rw", "/a:/b:ro:x", ":/b", "data:/b:rshared"]
+)
 def test_other_volumes_are_refused(text: str) -> None:
     with pytest.raises(InvalidArgument, match="invalid volume"):
-        binds.mount(text)
+        binds.parse(text)
 
 
 def test_a_missing_mount_source_is_made_a_directory(tmp_path: Path) -> None:

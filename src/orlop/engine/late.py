@@ -1,0 +1,195 @@
+"""The parts of a container's OCI configuration that are known only when it starts, each time anew.
+
+They are: namespaces of another container, which must be running by then; volumes with a file system of their own, or of
+which only a directory is mounted; shared memory that others share; devices that CDI's files describe. For a container that has
+any of these the record has ``Late``, and the configuration without them lies in ``template.json``.
+"""
+
+from __future__ import annotations
+
+import os
+
+from orlop.engine import container, modes, network_files, volume_store
+from orlop.engine.host_config import OWN_RUNTIME
+from orlop.errors import Conflict, InvalidArgument, NotFound
+from orlop.runtime import create as runtime
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from orlop.engine.container import Container
+    from orlop.engine.location import Location
+    from orlop.engine.runtimes import Elsewhere
+    from orlop.engine.settings import Settings
+    from orlop.runtime.request import Request
+
+TEMPLATE_FILE = "template.json"
+_FILES = {"network": "net", "pid": "pid", "ipc": "ipc", "uts": "uts"}
+_SHARED_MEMORY = "/dev/shm"  # in the container
+
+
+def is_needed(settings: Settings) -> bool:
+    """Whether anything of what these settings ask for has to wait for the start."""
+    modes_said = (settings.network, settings.pid, settings.ipc, settings.uts)
+    return (
+        any(modes.donor_of(mode) for mode in modes_said)
+        or settings.ipc == modes.SHAREABLE
+        or bool(settings.device_requests)
+    )
+
+
+def create(target: Container, request: Request) -> runtime.Created | Elsewhere:
+    """Have a container created of which something is known only now, or by another runtime than ours.
+
+    Raises:
+        OrlopError: as `complete`, `orlop.runtime.create.create` and `orlop.engine.runtimes.create`.
+    """
+    made = complete(target) if target.record.get("Late") else Completed()
+    try:
+        name = target.record["HostConfig"].get("Runtime") or OWN_RUNTIME
+        if name == OWN_RUNTIME:
+            return runtime.create(request)
+        from orlop.engine import runtimes
+
+        return runtimes.create(target, request, name)
+    finally:
+        made.close()
+
+
+class Completed:
+    """What `complete` opened and the container's start still needs: `close` it afterwards."""
+
+    __slots__ = ("_descriptors",)
+
+    def __init__(self) -> None:
+        self._descriptors: list[int] = []
+
+    def path(self, descriptor: int) -> str:
+        """A path for what a descriptor is open on, until it is closed.
+
+        Root's names this process, so that another runtime's can use it. An ordinary user's runtime could not, in a user
+        namespace of its own: but that is ours, a child of this process, which has the same descriptors.
+        """
+        self._descriptors.append(descriptor)
+        return f"/proc/{os.getpid() if os.geteuid() == 0 else 'self'}/fd/{descriptor}"
+
+    def close(self) -> None:
+        """Close everything."""
+        for each in self._descriptors:
+            os.close(each)
+        self._descriptors = []
+
+
+def complete(target: Container) -> Completed:
+    """Write the configuration with which a container is started.
+
+    Raises:
+        Conflict: another container, whose namespaces it is to join, does not run.
+        NotFound: that container or a volume is gone.
+        OrlopError: a volume cannot be mounted.
+    """
+    made = Completed()
+    try:
+        config = container.read(f"{target.directory}/{TEMPLATE_FILE}")
+        if config is None:
+            raise NotFound(f"no such container: {target.id[:12]}")
+        _join(made, target, config)
+        _mount_volumes(made, target, config)
+        if target.record["HostConfig"].get("IpcMode") == modes.SHAREABLE:
+            _share_memory(target, config)
+        requests = target.record["HostConfig"].get("DeviceRequests")
+        if requests:
+            from orlop.engine import cdi
+
+            cdi.apply(config, requests, target.location.root, rootless=target.location.rootless)
+        container.write(f"{target.directory}/config.json", config)
+    except BaseException:
+        made.close()
+        raise
+    return made
+
+
+def _join(made: Completed, target: Container, config: dict[str, Any]) -> None:
+    namespaces = config["linux"]["namespaces"]
+    for kind, donor_id in modes.joined(target.record["HostConfig"]).items():
+        donor = container.Container(target.location, donor_id)
+        path = made.path(_open_namespace(donor, kind))
+        next(each for each in namespaces if each["type"] == kind)["path"] = path
+        if kind == "network":
+            for each in config["mounts"]:
+                for name in network_files.FILES:
+                    if each["source"] == f"{target.directory}/{name}":
+                        each["source"] = f"{donor.directory}/{name}"
+        if kind == "ipc":
+            _bind_shared_memory(config, target.location, donor_id)
+
+
+def _open_namespace(donor: Container, kind: str) -> int:
+    """Open a running container's namespace: of its own init, and not of who has got its number since."""
+    from orlop.runtime.container import Container as RuntimeContainer
+
+    words = {"network": "network", "pid": "PID", "ipc": "IPC", "uts": "UTS"}
+    if not os.path.isdir(donor.directory):
+        raise NotFound(f"no such container: {donor.id[:12]}")
+    try:
+        inner = RuntimeContainer.load(donor.location.runtime, donor.id)
+        descriptor = os.open(f"/proc/{inner.pid}/ns/{_FILES[kind]}", os.O_RDONLY | os.O_CLOEXEC)
+    except (NotFound, FileNotFoundError):
+        raise Conflict(f"cannot join {words[kind]} of a non running container: {donor.id}") from None
+    if not inner.alive():
+        os.close(descriptor)
+        raise Conflict(f"cannot join {words[kind]} of a non running container: {donor.id}")
+    return descriptor
+
+
+def _share_memory(target: Container, config: dict[str, Any]) -> None:
+    from orlop.engine import host_mounts
+
+    mounted = next(each for each in config["mounts"] if each["destination"] == _SHARED_MEMORY)
+    size = next(each for each in mounted["options"] if each.startswith("size=")).removeprefix("size=")
+    host_mounts.mount_shared_memory(target.location, target.id, _bytes(size))
+    _bind_shared_memory(config, target.location, target.id)
+
+
+def _bytes(text: str) -> int:
+    return int(text.removesuffix("k")) << 10 if text.endswith("k") else int(text)
+
+
+def _bind_shared_memory(config: dict[str, Any], location: Location, owner: str) -> None:
+    from orlop.engine import host_mounts
+
+    for each in config["mounts"]:
+        if each["destination"] == _SHARED_MEMORY and each["type"] == "tmpfs":
+            each.update(
+                type="bind",
+                source=host_mounts.shared_memory(location, owner),
+                options=["bind", "rprivate", "nosuid", "noexec", "nodev"],
+            )
+
+
+def _mount_volumes(made: Completed, target: Container, config: dict[str, Any]) -> None:
+    for point in target.record.get("Mounts") or ():
+        if point["Type"] != "volume":
+            continue
+        volume = volume_store.find(target.location, point["Name"])
+        if volume["Options"]:
+            from orlop.engine import host_mounts
+
+            host_mounts.mount_volume(target.location, target.id, volume)
+        if point.get("Subpath"):
+            entry = next(each for each in config["mounts"] if each["destination"] == point["Destination"])
+            entry["source"] = made.path(_open_subpath(volume["Mountpoint"], point["Subpath"]))
+
+
+def _open_subpath(mountpoint: str, subpath: str) -> int:
+    """Open what is in a volume; containers may change it meanwhile, so no link leads out of it."""
+    from orlop.linux import path
+
+    root = os.open(mountpoint, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return path.open_in_root(root, subpath)
+    except OSError as error:
+        raise InvalidArgument(f"cannot access path {subpath} of the volume {mountpoint}: {error.strerror}") from None
+    finally:
+        os.close(root)
