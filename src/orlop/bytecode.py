@@ -139,9 +139,11 @@ class Collection:
         spec = module.__spec__
         if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
             return None
-        status = os.stat(spec.origin)
         loader: Any = spec.loader
-        code = self._load(name) if loader is self else loader.get_code(name)
+        if loader is self:  # the source may have changed since
+            return (*self._table[name][:3], marshal.dumps(self._load(name)))
+        status = os.stat(spec.origin)
+        code = loader.get_code(name)
         is_package = spec.submodule_search_locations is not None
         return is_package, status.st_mtime_ns, status.st_size, marshal.dumps(code)
 
