@@ -90,3 +90,20 @@ def test_following_a_container_that_has_ended_returns(target: Container) -> None
     log.write("stdout", b"one\n")
     log.close()
     assert [entry.text for entry in log_reader.read(target, follow=True)] == ["one\n"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"plain", b"", b'a "quoted" \\ word', b"tab\tand return\r", b"<html> & more", b"\x1b[31mred\x1b[0m", b"\x00\x7f",
+        "gr\u00fc\u00dfe \u2028 \u2014 \U0001f600".encode(), b"half \xe2\x82", b"\\n is no newline",
+    ],
+)  # fmt: skip
+def test_any_text_is_a_json_string_that_is_escaped_as_go_does(target: Container, line: bytes) -> None:
+    log = open_for(target, {})
+    log.write("stdout", line + b"\nnext\n")
+    log.close()
+    written = Path(target.log).read_text()
+    records = [json.loads(each) for each in written.split("\n")[:-1]]
+    assert [each["log"] for each in records] == [line.decode("utf-8", "replace") + "\n", "next\n"]
+    assert not {"<", ">", "&", "\u2028"} & set(written)
