@@ -17,7 +17,7 @@ from orlop.linux import capability, descriptors, prctl
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
 _CAPABILITIES = capability.mask(
     (
@@ -32,6 +32,7 @@ _CAPABILITIES = capability.mask(
 #: The report of a process that has not the right to confine itself.
 NOT_PERMITTED = b"not permitted"
 _MOST_REPORTED = 64 << 20
+_ENDING = (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP, _signal.SIGQUIT)
 
 
 def run(work: Callable[[int, int], bytes], source: int, directory: int) -> tuple[bytes, int]:
@@ -49,11 +50,15 @@ def run(work: Callable[[int, int], bytes], source: int, directory: int) -> tuple
     ours, theirs = os.pipe2(os.O_CLOEXEC)
     parent = os.getpid()
     try:
+        # Not before its handlers are gone is the process to hear of an interrupt: what Python does after a fork would
+        # tell of it on standard error.
+        mask = _signal.pthread_sigmask(_signal.SIG_BLOCK, _ENDING)
         try:
             child = os.fork()
             if child == 0:
-                _child(work, source, directory, theirs, parent)
+                _child(work, source, directory, theirs, parent, mask)
         finally:
+            _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
             os.close(theirs)
         try:
             report = _read(ours)
@@ -82,13 +87,15 @@ def _wait(child: int) -> int:
         return 0  # whoever embeds us has waited for it, or ignores SIGCHLD
 
 
-def _child(work: Callable[[int, int], bytes], source: int, directory: int, report: int, parent: int) -> None:
+def _child(
+    work: Callable[[int, int], bytes], source: int, directory: int, report: int, parent: int, mask: Collection[int]
+) -> None:
     status = 1
     try:
         # The streams are replaced, wherever these are now.
         source, directory, report = (_above_streams(descriptor) for descriptor in (source, directory, report))
         try:
-            _enter(source, directory, report, parent)
+            _enter(source, directory, report, parent, mask)
             said = work(source, directory)
         except PermissionError:
             said = NOT_PERMITTED
@@ -100,15 +107,16 @@ def _child(work: Callable[[int, int], bytes], source: int, directory: int, repor
         os._exit(status)
 
 
-def _enter(source: int, directory: int, report: int, parent: int) -> None:
+def _enter(source: int, directory: int, report: int, parent: int, mask: Collection[int]) -> None:
     """Give up all that is not needed but the three descriptors."""
     prctl.set_parent_death_signal(_signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
     prctl.set_name("orlop-unpack")
     _signal.set_wakeup_fd(-1)
-    for signal in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP, _signal.SIGQUIT, _signal.SIGCHLD):
+    for signal in (*_ENDING, _signal.SIGCHLD):
         _signal.signal(signal, _signal.SIG_DFL)
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
     null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
     for stream in range(3):
         os.dup2(null, stream)
