@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 COMMANDS = (
     ("run", "Create and run a new container"),
+    ("create", "Create a new container"),
     ("exec", "Execute a command in a running container"),
     ("ps", "List containers"),
     ("logs", "Fetch the logs of a container"),
@@ -54,7 +55,7 @@ COMMANDS = (
     ("search", "Search a registry for images"),
     ("login", "Authenticate to a registry"),
     ("logout", "Log out from a registry"),
-    ("inspect", "Return low-level information on containers and images"),
+    ("inspect", "Return low-level information on containers, images and volumes"),
     ("info", "Display system-wide information"),
     ("version", "Show the orlop version"),
 )
@@ -67,6 +68,7 @@ GROUPS: Mapping[str, tuple[str, tuple[tuple[str, str, str], ...]]] = {
             ("attach", "attach", "Attach local standard input, output, and error streams to a running container"),
             ("commit", "commit", "Create a new image from a container's changes"),
             ("cp", "cp", "Copy files/folders between a container and the local filesystem"),
+            ("create", "create", "Create a new container"),
             ("diff", "diff", "Inspect changes to files or directories on a container's filesystem"),
             ("exec", "exec", "Execute a command in a running container"),
             ("export", "export", "Export a container's filesystem as a tar archive"),
@@ -107,6 +109,16 @@ GROUPS: Mapping[str, tuple[str, tuple[tuple[str, str, str], ...]]] = {
             ("tag", "tag", "Create a tag that refers to an image"),
         ),
     ),
+    "volume": (
+        "Manage volumes",
+        (
+            ("create", "volume_create", "Create a volume"),
+            ("inspect", "volume_inspect", "Display detailed information on one or more volumes"),
+            ("ls", "volume_ls", "List volumes"),
+            ("prune", "volume_prune", "Remove unused local volumes"),
+            ("rm", "volume_rm", "Remove one or more volumes"),
+        ),
+    ),
     "system": (
         "Manage orlop's state on this machine",
         (
@@ -129,6 +141,8 @@ _SYNONYMS = {
     ("container", "remove"): "rm",
     ("image", "list"): "ls",
     ("image", "remove"): "rm",
+    ("volume", "list"): "ls",
+    ("volume", "remove"): "rm",
 }
 
 PARSER = Parser(

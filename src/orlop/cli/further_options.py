@@ -5,7 +5,7 @@ from __future__ import annotations
 from orlop.cli import health_options, mount_option
 from orlop.engine import devices, restart_policy
 from orlop.engine.settings import DEFAULT_LOG_DRIVER
-from orlop.errors import InvalidArgument, Unsupported
+from orlop.errors import InvalidArgument
 from orlop.options import Option, integer, natural, one_of, size
 
 TYPE_CHECKING = False
@@ -115,7 +115,7 @@ def _refused(name: str, why: str) -> Callable[[str], str]:
     """A reader of an option that means something only where there is what this is missing."""
 
     def read(_: str) -> str:
-        raise Unsupported(f"{name} {why}")
+        raise ValueError(f"{name} {why}")
 
     return read
 
@@ -164,7 +164,7 @@ OPTIONS = (
     Option("--ip", "IPv4 address", value="ip", read=_refused("--ip", _NO_NETWORK)),
     Option("--ip6", "IPv6 address", value="ip", read=_refused("--ip6", _NO_NETWORK)),
     Option("--ipc", "IPC mode to use (none|private|shareable|host|container:NAME)", value="string"),
-    Option("--isolation", "Container isolation technology", value="string", read=one_of("", "default", "container")),
+    Option("--isolation", "Container isolation technology", value="string", read=one_of("default", "container")),
     Option("--kernel-memory", "Kernel memory limit", value="bytes", hidden=True,
            read=_refused("--kernel-memory", "is no more: kernels since 5.4 do not limit it")),
     Option("--label-file", "Read in a line delimited file of labels", value="list", many=True),
@@ -256,8 +256,7 @@ def read(said: Parsed, settings: Settings) -> None:
     """Add what a command line says with these options to the settings.
 
     Raises:
-        InvalidArgument: options contradict each other, or a file cannot be read.
-        Unsupported: an option means nothing yet.
+        InvalidArgument: options contradict each other or mean nothing yet, or a file cannot be read.
     """
     for option, attribute in _PLAIN.items():
         if said.given(option):
@@ -279,7 +278,7 @@ def read(said: Parsed, settings: Settings) -> None:
     if said.given("expose"):
         settings.exposed_ports = [port for text in said["expose"] for port in _ports(text)]
     if said["publish-all"]:
-        raise Unsupported(f"--publish-all {_NO_NETWORK}")
+        raise InvalidArgument(f"--publish-all {_NO_NETWORK}")
     _read_devices(said, settings)
     _check(said, settings)
 

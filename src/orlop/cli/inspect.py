@@ -21,10 +21,15 @@ if TYPE_CHECKING:
 PARSER = Parser(
     "orlop inspect",
     "NAME|ID [NAME|ID...]",
-    "Return low-level information on containers and images",
+    "Return low-level information on containers, images and volumes",
     (
         Option("-f, --format", "'json', or a template such as '{{.State.Status}}'", value="string"),
-        Option("--type", "Only look for this: container or image", value="string", read=one_of("container", "image")),
+        Option(
+            "--type",
+            "Only look for this: container, image or volume",
+            value="string",
+            read=one_of("container", "image", "volume"),
+        ),
     ),
     at_least=1,
 )
@@ -37,6 +42,8 @@ def run(location: Location, said: Parsed) -> int:
         kinds.append(container_of(location))
     if said["type"] in (None, "image"):
         kinds.append(image_of(location))
+    if said["type"] in (None, "volume"):
+        kinds.append(volume_of(location))
     return show(said["format"], said.arguments, kinds)
 
 
@@ -54,6 +61,13 @@ def image_of(location: Location) -> Description:
 
     images = image_store.open_store(location)
     return lambda name: image_inspection.describe(images, images.find(name))
+
+
+def volume_of(location: Location) -> Description:
+    """Descriptions of volumes."""
+    from orlop.engine import volume_store
+
+    return lambda name: volume_store.find(location, name)
 
 
 def show(format_: str | None, names: Sequence[str], kinds: Sequence[Description]) -> int:

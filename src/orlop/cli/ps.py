@@ -78,13 +78,11 @@ class _Listed:
 
     def mounts(self) -> list[str]:
         """The names of its volumes and the sources of its bind mounts."""
-        volumes = [each.get("Name") or each["Source"] for each in self.record.get("Mounts", ())]
-        return volumes + [text.split(":")[0] for text in self.record["HostConfig"]["Binds"]]
+        return [each.get("Name") or each["Source"] for each in self.record.get("Mounts", ())]
 
     def destinations(self) -> list[str]:
         """Where they are mounted."""
-        volumes = [each["Destination"] for each in self.record.get("Mounts", ())]
-        return volumes + [text.split(":")[1] for text in self.record["HostConfig"]["Binds"]]
+        return [each["Destination"] for each in self.record.get("Mounts", ())]
 
 
 def run(location: Location, said: Parsed) -> int:
@@ -139,7 +137,7 @@ def _row(each: _Listed, *, full: bool, sized: bool) -> dict[str, Any]:
         "Image": record["Config"]["Image"],
         "Label": Method(lambda key: labels.get(key, "")),
         "Labels": ",".join(f"{key}={value}" for key, value in sorted(labels.items())),
-        "LocalVolumes": str(len(record.get("Mounts", ()))),
+        "LocalVolumes": str(sum(point["Type"] == "volume" for point in record.get("Mounts", ()))),
         "Mounts": ",".join(mounts),
         "Names": each.target.name,
         "Networks": record["HostConfig"]["NetworkMode"],

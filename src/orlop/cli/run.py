@@ -68,16 +68,15 @@ def _run(location: Location, said: Parsed) -> int:
     client = None if always else launch.connect(location)  # whoever answers gets ready meanwhile
     settings = settings_options.read(said)
     settings.auto_remove = said["rm"]
-    if settings.auto_remove and settings.restart_policy["Name"] != "no":
-        raise InvalidArgument("conflicting options: cannot specify both --restart and --rm")
+    check(settings, said)
     if always and settings.image not in ("", HOST_IMAGE):
-        _pull(location, settings, said)
+        pull(location, settings, said)
     try:
         return _start(location, settings, said, client or launch.connect(location))
     except ImageNotFound:
         if said["pull"] != _MISSING:
             raise
-    _pull(location, settings, said, is_missing=True)
+    pull(location, settings, said, is_missing=True)
     return _start(location, settings, said, launch.connect(location))
 
 
@@ -90,7 +89,7 @@ def _start(location: Location, settings: Settings, said: Parsed, client: _socket
     keys = _detach_keys(said) if typing else None
     if detach:
         started = start.create_and_start(location, settings, client, stays=True)
-        _warn(started.warnings)
+        tell(said, started.id, started.warnings)
         started.session.wait_started()
         sys.stdout.write(started.id + "\n")
         return 0
@@ -99,7 +98,7 @@ def _start(location: Location, settings: Settings, said: Parsed, client: _socket
     with attachment.Terminal(raw=typing, signals=said["sig-proxy"]) as terminal:
         settings.console_size = terminal.size() if settings.terminal else None
         started = start.create_and_start(location, settings, client, stays=False)
-        _warn(started.warnings)
+        tell(said, started.id, started.warnings)
         started.session.wait_started()
         target = Container(location, started.id)
         return attachment.attach(started.session, terminal, target, read_stdin=settings.open_stdin, keys=keys)
@@ -111,8 +110,36 @@ def _detach_keys(said: Parsed) -> DetachKeys:
     return detach_keys.choose(said["detach-keys"])
 
 
-def _pull(location: Location, settings: Settings, said: Parsed, *, is_missing: bool = False) -> None:
-    """Get the image from its registry, in a child: what that imports and the threads that it has are none of ours."""
+def check(settings: Settings, said: Parsed) -> None:
+    """Refuse options that contradict each other.
+
+    Raises:
+        InvalidArgument: as said.
+    """
+    if said.has_further:
+        from orlop.cli import cid_file
+
+        cid_file.check(said)
+    if settings.auto_remove and settings.restart_policy["Name"] != "no":
+        raise InvalidArgument("conflicting options: cannot specify both --restart and --rm")
+
+
+def tell(said: Parsed, container_id: str, warnings: list[str]) -> None:
+    """The container is there: write its id where that is wanted, and say what was left out."""
+    if said.has_further:
+        from orlop.cli import cid_file
+
+        cid_file.write(said, container_id)
+    for each in warnings:
+        sys.stderr.write(f"WARNING: {each}\n")
+
+
+def pull(location: Location, settings: Settings, said: Parsed, *, is_missing: bool = False) -> None:
+    """Get the image from its registry, in a child: what that imports and the threads that it has are none of ours.
+
+    Raises:
+        OrlopError: it cannot be had.
+    """
     from orlop.engine import own_namespace
     from orlop.images import reference
 
@@ -132,8 +159,3 @@ def _pull(location: Location, settings: Settings, said: Parsed, *, is_missing: b
             pull.pull(images, name, wanted=settings.platform, progress=shown)
 
     own_namespace.run(pull)
-
-
-def _warn(warnings: list[str]) -> None:
-    for each in warnings:
-        sys.stderr.write(f"WARNING: {each}\n")

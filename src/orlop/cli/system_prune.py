@@ -39,12 +39,12 @@ def run(location: Location, said: Parsed) -> int:
     if not said["force"] and not confirmation.confirmed("This will remove:\n" + "\n".join(lines) + "\n"):
         return 0
     from orlop.cli import container_prune
-    from orlop.engine import prune
+    from orlop.engine import prune, volume_store
 
     done = container_prune.prune(location, said["filter"])
     freed = done.freed
     if said["volumes"]:
-        done = prune.volumes(location)
+        done = prune.volumes(location, volume_store.is_anonymous)
         if done.names:
             sys.stdout.write("Deleted Volumes:\n" + "".join(f"{each}\n" for each in done.names) + "\n")
         freed += done.freed

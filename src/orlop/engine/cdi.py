@@ -40,8 +40,9 @@ def apply(config: dict[str, Any], requests: Sequence[Mapping[str, Any]], root: s
         names += [each for each in _names(registry, request) if each not in names]
     unknown = [name for name in names if registry.find(name) is None]
     if unknown:
-        reasons = f" ({'; '.join(registry.problems)})" if registry.problems else ""
-        raise InvalidArgument(f"CDI device injection failed: unresolvable CDI devices {', '.join(unknown)}{reasons}")
+        raise InvalidArgument(
+            f"CDI device injection failed: unresolvable CDI devices {', '.join(unknown)}{registry.reasons}"
+        )
     specs: list[dict[str, Any]] = []
     for name in names:
         found = registry.find(name)
@@ -76,7 +77,7 @@ def _names(registry: _Registry, request: Mapping[str, Any]) -> list[str]:
     if not kind:
         raise Unsupported(
             f'could not select device driver "{driver}" with capabilities: [[{" ".join(wanted)}]]: '
-            "no file in /etc/cdi or /var/run/cdi describes a gpu"
+            f"no file in /etc/cdi or /var/run/cdi describes a gpu{registry.reasons}"
         )
     ids = request.get("DeviceIDs")
     if ids:
@@ -96,11 +97,15 @@ class _Registry:
     """Everything that the files describe."""
 
     def __init__(self, directories: Sequence[str]) -> None:
-        #: Why files were left out.
-        self.problems: list[str] = []
+        self._problems: list[str] = []
         self._devices: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
         for directory in directories:
             self._read(directory)
+
+    @property
+    def reasons(self) -> str:
+        """Why files were left out, to put at the end of a message."""
+        return f" ({'; '.join(self._problems)})" if self._problems else ""
 
     def find(self, name: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
         """The specification and the device in it of a full name."""
@@ -123,7 +128,7 @@ class _Registry:
                 name = f"{spec['kind']}={device['name']}"
                 if name in here:
                     ambiguous.add(name)
-                    self.problems.append(f"{name} is described twice in {directory}, also by {path}")
+                    self._problems.append(f"{name} is described twice in {directory}, also by {path}")
                 here[name] = (spec, device)
         self._devices.update(here)
         for name in ambiguous:
@@ -143,7 +148,7 @@ class _Registry:
                     text = file.read()
                 yield path, _parsed(text, is_json=name.endswith(".json"))
             except (OSError, ValueError) as error:
-                self.problems.append(f"{path}: {error}")
+                self._problems.append(f"{path}: {error}")
 
 
 def _parsed(text: str, *, is_json: bool) -> dict[str, Any]:
@@ -158,11 +163,13 @@ def _parsed(text: str, *, is_json: bool) -> dict[str, Any]:
     if not (vendor and slash and word):
         raise ValueError(f'its kind "{kind}" is no vendor.com/class')
     devices = spec.get("devices")
-    if not isinstance(devices, list) or not all(isinstance(each, dict) and each.get("name") for each in devices):
+    if not isinstance(devices, list) or not all(
+        isinstance(each, dict) and each.get("name") not in (None, "") for each in devices
+    ):
         raise ValueError("its devices are no list of objects with names")
     for device in devices:
         device["name"] = str(device["name"])  # in YAML 0 is a number
-    return spec
+    return dict(spec)
 
 
 def _edit(config: dict[str, Any], edits: Mapping[str, Any], *, rootless: bool) -> None:

@@ -83,7 +83,7 @@ class _Creation:
         if settings.entrypoint == [""]:
             settings.entrypoint = []
         self.id = os.urandom(32).hex()
-        if not settings.is_ordinary or settings.network not in ("none", "host"):
+        if not settings.is_ordinary:
             from orlop.engine import further
 
             further.check(location, settings)

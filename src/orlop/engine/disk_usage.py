@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from orlop.engine import container, image_use
+from orlop.engine import container, image_use, volume_store
 from orlop.errors import NotFound
 from orlop.images import reachable
 from orlop.storage import usage
@@ -138,11 +138,7 @@ def _volumes(location: Location, found: Usage) -> Kind:
         for each in target.record.get("Mounts", ()):
             if each["Type"] == "volume":
                 holders[each["Name"]] = holders.get(each["Name"], 0) + 1
-    try:
-        names = os.listdir(location.volumes)
-    except FileNotFoundError:
-        names = []
-    for name in sorted(names):
+    for name in volume_store.names(location):
         try:
             size = _tree(f"{location.volumes}/{name}")
         except FileNotFoundError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from orlop.engine import devices, modes, resources
+from orlop.engine.host_config import OWN_RUNTIME
 from orlop.errors import InvalidArgument, InvalidConfig
 
 TYPE_CHECKING = False
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 #: The directory of control groups, below which every container has its own.
 _PARENT = "/orlop"
+#: The version of the specification that every other runtime knows; nothing in our configurations is newer.
+_OLDEST_VERSION = "1.0.2"
 
 
 def check(location: Location, settings: Settings) -> None:
@@ -70,6 +73,8 @@ def apply(config: dict[str, Any], settings: Settings, container_id: str, directo
         from orlop.engine import init_program
 
         init_program.apply(config, directory)
+    if settings.runtime not in ("", OWN_RUNTIME):
+        config["ociVersion"] = _OLDEST_VERSION
     _validate(config, rootless=rootless)
 
 

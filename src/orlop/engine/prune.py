@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
-
-from orlop.engine import container, removal, repair
+from orlop.engine import container, removal, repair, volume_store
 from orlop.errors import Conflict, NotFound
 from orlop.storage import usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from typing import Any
 
     from orlop.engine.location import Location
 
@@ -48,38 +47,25 @@ def containers(location: Location, wanted: Callable[[container.Container], bool]
     return done
 
 
-def volumes(location: Location) -> Pruned:
-    """Remove all volumes that no container has.
+def volumes(location: Location, wanted: Callable[[Mapping[str, Any]], bool]) -> Pruned:
+    """Remove the volumes that no container has and that are ``wanted``.
 
     Raises:
         OrlopError: a record is damaged, so that it is not known which volumes are in use.
         OSError: something cannot be removed.
     """
+    volume_store.sweep(location)
     done = Pruned()
-    try:
-        names = os.listdir(location.volumes)
-    except FileNotFoundError:
-        return done
-    # In this order: a volume is moved to where we saw it when the record of a container names it already. The second look
-    # finds those containers that were being published, under another name, during the first.
-    used = _used(location) | _used(location)
-    for name in sorted(set(names) - used):
-        directory = f"{location.volumes}/{name}"
+    used = volume_store.users(location)
+    for volume in volume_store.every(location):
+        name = volume["Name"]
+        if name in used or not wanted(volume):
+            continue
         try:
-            size = usage.of_tree(directory).bytes
-        except FileNotFoundError:
-            continue  # somebody else was quicker
-        removal.remove_tree(directory)
+            size = usage.of_tree(f"{location.volumes}/{name}").bytes
+            volume_store.remove(location, name)
+        except (NotFound, FileNotFoundError, Conflict):
+            continue  # removed, or taken, meanwhile
         done.names.append(name)
         done.freed += size
     return done
-
-
-def _used(location: Location) -> set[str]:
-    found = set()
-    for entry in os.listdir(location.containers):
-        record = container.read(f"{location.containers}/{entry}/{container.RECORD_FILE}")
-        for each in (record or {}).get("Mounts", ()):
-            if each["Type"] == "volume":
-                found.add(each["Name"])
-    return found

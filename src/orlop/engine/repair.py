@@ -47,6 +47,7 @@ def everything(location: Location) -> None:
     exec_record.sweep_all(location)
     _sweep_runtime(location)
     _sweep_snapshots(location)
+    _sweep_volumes(location)
     if not location.rootless:
         own_cgroup.sweep()
 
@@ -244,6 +245,17 @@ def _sweep_snapshots(location: Location) -> None:
                 from orlop.engine import image_root
 
                 image_root.remove(location, key)
+
+
+def _sweep_volumes(location: Location) -> None:
+    try:
+        names_there = os.listdir(location.volumes)
+    except FileNotFoundError:
+        return  # there never was a volume
+    if any(name[0] == "." for name in names_there):
+        from orlop.engine import volume_store
+
+        volume_store.sweep(location)
 
 
 def _is_known(location: Location, container_id: str) -> bool:

@@ -111,7 +111,7 @@ class Settings:
     @property
     def is_ordinary(self) -> bool:
         """Whether nothing is asked for that few containers ask for."""
-        return len(self.__dict__) == _ORDINARY
+        return len(self.__dict__) == _ORDINARY and self.network in _ORDINARY_NETWORKS
 
     def fields(self) -> dict[str, Any]:
         """Every setting that is not its class's by its name, for `from_fields` in another process."""
@@ -175,5 +175,7 @@ class Settings:
         return record
 
 
+#: What needs no other container.
+_ORDINARY_NETWORKS = ("none", "host")
 #: How many attributes settings have that ask for nothing special.
 _ORDINARY = len(Settings().__dict__)

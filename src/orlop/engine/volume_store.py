@@ -17,7 +17,7 @@ from orlop.errors import Conflict, InvalidArgument, NotFound, OrlopError, Unsupp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from typing import Any
 
     from orlop.engine.location import Location
@@ -280,32 +280,6 @@ def hold(location: Location, name: str, *, exclusive: bool = False) -> int:
             os.close(descriptor)
             raise NotFound(f"get {name}: no such volume") from None
         os.close(descriptor)  # removed, and another made in its place, while we waited
-
-
-def prune(location: Location, wanted: Callable[[Mapping[str, Any]], bool]) -> tuple[list[str], int]:
-    """Remove the volumes that no container has and that are ``wanted``: their names, and the bytes that they took.
-
-    Raises:
-        OrlopError: a container's record is damaged, so that it is not known which volumes are in use.
-        OSError: something cannot be removed.
-    """
-    from orlop.storage import usage
-
-    sweep(location)
-    removed, freed = [], 0
-    used = users(location)
-    for volume in every(location):
-        name = volume["Name"]
-        if name in used or not wanted(volume):
-            continue
-        try:
-            size = usage.of_tree(f"{location.volumes}/{name}").bytes
-            remove(location, name)
-        except (NotFound, FileNotFoundError, Conflict):
-            continue  # removed, or taken, meanwhile
-        removed.append(name)
-        freed += size
-    return removed, freed
 
 
 def sweep(location: Location) -> None:
