@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.integration.images.commands.conftest import ImageEngine
-    from tests.integration.images.servers import Server
+    from tests.integration.images.servers import Authority, Server
 
 HERE = platform.host().architecture
 GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
@@ -334,5 +334,35 @@ def test_search_looks_through_the_catalog_of_a_registry_that_has_one(
 
 
 def test_search_says_clearly_when_a_registry_has_none(engine: ImageEngine, guarded_server: Server) -> None:
-    said = engine.fails("search", f"{guarded_server.authority}/app")
-    assert guarded_server.authority in said
+    assert engine.fails("search", f"{guarded_server.authority}/app") == (
+        f"{guarded_server.authority} cannot be searched: it has no search, and no catalog that it shows; "
+        "look at its web page, or name the repository"
+    )
+
+
+def test_tokens_open_what_they_are_for(engine: ImageEngine, other: ImageEngine, guarded_server: Server) -> None:
+    public, private = f"{guarded_server.authority}/public/app:1", f"{guarded_server.authority}/private/app:1"
+    engine.ok("login", "-u", USER, "--password-stdin", guarded_server.authority, given=PASSWORD.encode())
+    for name in (public, private):
+        engine.load(docker_archive(name))
+        engine.ok("push", name)
+    other.ok("pull", "-q", public)
+    assert "login" in other("pull", private).err
+    assert other("push", public).code == 1
+    engine.ok("rmi", private)
+    engine.ok("pull", "-q", private)
+
+
+def test_a_private_authority_and_a_client_s_certificate_are_found_in_the_home_directory(
+    engine: ImageEngine, tls_server: Server, authority: Authority
+) -> None:
+    name = f"{tls_server.authority}/app:1"
+    engine.load(docker_archive(name))
+    assert "certificate" in engine("push", name).err
+    directory = engine.home / ".config/containers/certs.d" / tls_server.authority
+    directory.mkdir(parents=True)
+    for file, source in (("ca.crt", "ca.crt"), ("client.cert", "client.crt"), ("client.key", "client.key")):
+        shutil.copy(authority.directory / source, directory / file)
+    engine.ok("push", name)
+    engine.ok("rmi", name)
+    engine.ok("pull", "-q", name)
