@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from orlop import clock
 from orlop.cli import filters
+from orlop.errors import NotFound
 from orlop.images import reference
 
 TYPE_CHECKING = False
@@ -19,12 +20,19 @@ def known(store: ImageStore) -> Mapping[str, Filter]:
     return {
         "before": lambda text: _beside(store, text, older=True),
         "dangling": filters.flag(lambda image: not image.tags),
-        "label": filters.label(lambda image: image.config.config.labels),
-        "label!": filters.without_label(lambda image: image.config.config.labels),
+        "label": filters.label(_labels),
+        "label!": filters.without_label(_labels),
         "reference": _named,
         "since": lambda text: _beside(store, text, older=False),
         "until": filters.until(lambda image: image.created or clock.NEVER),
     }
+
+
+def _labels(image: Image) -> Mapping[str, str]:
+    try:
+        return image.config.config.labels
+    except NotFound:
+        return {}  # removed meanwhile
 
 
 def _beside(store: ImageStore, text: str, *, older: bool) -> Callable[[Image], bool]:

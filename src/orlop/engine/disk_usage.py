@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from orlop.engine import container, image_use, volume_store
-from orlop.errors import NotFound
+from orlop.errors import NotFound, OrlopError
 from orlop.images import reachable
 from orlop.storage import usage
 
@@ -71,8 +71,8 @@ class _Contents:
         parts = reachable.blobs_of(self._storage.blobs, image.manifests)
         try:
             parts |= {f"snapshot {name}" for name in image.config.chain_ids}
-        except NotFound:
-            pass  # removed meanwhile
+        except OrlopError:
+            pass  # removed meanwhile, or damaged: 'orlop system check' tells of that
         return parts
 
     def size(self, parts: Iterable[str]) -> int:

@@ -76,7 +76,7 @@ class Image:
         """
         from orlop.images.config import ImageConfig
 
-        return ImageConfig.parse(self._storage.blobs.read(self.id))
+        return ImageConfig.parse(self._storage.blobs.read(self.id), f"the configuration of image {self.id[7:19]}")
 
     def read_manifest(self) -> Manifest:
         """Its manifest, read anew.

@@ -7,7 +7,7 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 from tests.integration.engine.image_maker import GROUP, PASSWD, base
-from tests.integration.images.commands.archives import digest, docker_archive, small
+from tests.integration.images.commands.archives import digest, docker_archive, docker_files, image_id, small, tar
 
 if TYPE_CHECKING:
     from tests.integration.images.commands.conftest import ImageEngine
@@ -91,6 +91,19 @@ def test_a_damaged_blob_is_found_removed_and_loaded_again(engine: ImageEngine) -
     engine.load(archive)
     engine.is_sound()
     assert engine.ok("system", "check", "-q") == ""
+
+
+def test_an_image_whose_configuration_is_damaged_can_be_listed_and_removed(engine: ImageEngine) -> None:
+    files = docker_files("app:1", [small("1"), small("2")])
+    engine.load(tar(files))
+    (engine.root / "images/blobs/sha256" / image_id(files)[7:]).write_text("{")
+    assert engine.images() == ["app:1"]
+    assert usage(engine)["Images"]["TotalCount"] == "1"
+    assert "the configuration" in engine.fails("image", "inspect", "app:1")
+    assert "the configuration" in engine.fails("run", "--rm", "app:1", code=125)
+    engine.ok("rmi", "app:1")
+    engine.ok("image", "prune", "-f")
+    assert engine.leftovers() == []
 
 
 def test_a_missing_snapshot_is_unpacked_again(engine: ImageEngine) -> None:
