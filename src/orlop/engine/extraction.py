@@ -236,11 +236,10 @@ class _Extraction:
         try:
             descriptor = self._open_way(name, make=make)
         except OSError as error:
-            if error.errno == errno.ELOOP and not self._rules.follows:
-                raise InvalidArgument(
-                    f"{_shown(name)} is refused: the way there goes through a symbolic link"
-                ) from None
-            raise
+            if not name or error.errno not in (errno.ELOOP, errno.ENOTDIR):
+                raise
+            what = "what is no directory" if self._rules.follows else "a symbolic link, or what is no directory"
+            raise InvalidArgument(f"{_shown(name)} is refused: the way there goes through {what}") from None
         if container_tree.is_kernel_s(descriptor):
             raise InvalidArgument(f"{_shown(name) if name else self._rules.destination} is not a place for files")
         return descriptor
@@ -292,6 +291,10 @@ class _Extraction:
                 one, other = ("directory", "non-directory") if is_directory else ("non-directory", "directory")
                 raise InvalidArgument(f"cannot overwrite {one} {_shown(entry.name)} with {other}")
             self._forget(b"/".join(self._parts(entry.name)))
+        if _is_mounted(directory, name):
+            if stat.S_ISREG(status.st_mode) and entry.kind == tar_reader.FILE:
+                return True
+            raise InvalidArgument(f"cannot overwrite {_shown(entry.name)}: something is mounted there")
         try:
             if is_directory:
                 _remove(directory, name)
@@ -299,10 +302,6 @@ class _Extraction:
                 os.unlink(name, dir_fd=directory)
         except FileNotFoundError:
             return False
-        except OSError as error:
-            if error.errno == errno.EBUSY and stat.S_ISREG(status.st_mode) and entry.kind == tar_reader.FILE:
-                return True
-            raise
         return False
 
     # Files
@@ -416,6 +415,22 @@ class _Extraction:
             self.warnings.append(what)
 
 
+def _is_mounted(directory: int, name: bytes) -> bool:
+    """Whether something is mounted on what is called so: removing that would take the mount along, in the container too.
+
+    The kernel refuses it only to processes of the mount namespace that the mount is in (fs/namei.c, vfs_unlink).
+    """
+    try:
+        os.close(path.open_at(directory, name, os.O_PATH | os.O_NOFOLLOW, resolve=path.RESOLVE_NO_XDEV))
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        if error.errno == errno.EXDEV:
+            return True
+        raise
+    return False
+
+
 def _remove(parent: int, name: bytes) -> None:
     """Remove a directory with all that is in it, while others may be moving it about: every step is by descriptor."""
     stack = [(parent, name, os.open(name, _DIRECTORY, dir_fd=parent))]
@@ -425,6 +440,8 @@ def _remove(parent: int, name: bytes) -> None:
             deeper = b""
             for text in os.listdir(directory):
                 each = os.fsencode(text)
+                if _is_mounted(directory, each):
+                    raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
                 if stat.S_ISDIR(os.stat(each, dir_fd=directory, follow_symlinks=False).st_mode):
                     deeper = each
                     break
