@@ -51,6 +51,8 @@ def run(location: Location, said: Parsed) -> int:
                 raise InvalidReference("tag can't be used with --all-tags/-a")
             names = pull.every_tag(images, name, wanted=wanted, progress=shown)
         else:
+            if name.is_name_only:
+                shown.say(f"Using default tag: {reference.DEFAULT_TAG}")
             name = name.with_default_tag()
             pull.pull(images, name, wanted=wanted, progress=shown)
             names = [str(name)]

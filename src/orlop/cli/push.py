@@ -49,6 +49,8 @@ def run(location: Location, said: Parsed) -> int:
                 raise InvalidReference("tag can't be used with --all-tags/-a")
             names = push.every_tag(images, name, shown)
         else:
+            if name.is_name_only:
+                shown.say(f"Using default tag: {reference.DEFAULT_TAG}")
             name = name.with_default_tag()
             push.push(images, name, shown)
             names = [str(name)]

@@ -92,7 +92,9 @@ def test_an_image_is_pulled_by_its_digest_and_found_by_it(engine: ImageEngine, o
 
 
 def test_a_pull_without_a_tag_is_of_latest(engine: ImageEngine, other: ImageEngine, place: str) -> None:
-    pushed(engine, place, docker_archive(f"{place}:latest"))
+    engine.load(docker_archive(f"{place}:latest"))
+    assert engine.ok("push", place).startswith("Using default tag: latest\nThe push refers to repository")
+    assert other.ok("pull", place).startswith("Using default tag: latest\nlatest: Pulling from")
     assert other.ok("pull", "-q", place) == f"{place}:latest\n"
     assert other.images() == [f"{place}:latest"]
 
