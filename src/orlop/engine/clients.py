@@ -6,7 +6,6 @@ import _socket
 import select
 import time
 
-from orlop import json_text
 from orlop.engine import frames
 from orlop.engine.client_line import Line
 
@@ -81,6 +80,8 @@ class Clients:
             self.halted = True
             line.send(kind, body)
         elif kind == frames.POLICY:
+            from orlop import json_text
+
             try:
                 self.policy = json_text.loads(body)
             except ValueError:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from orlop.engine import control_socket, events, exec_record, frames, starter
+from orlop.engine import birth, control_socket, events, exec_record, frames, starter
 from orlop.engine.client_line import Line
 from orlop.engine.clients import Clients
 from orlop.engine.location import Location
@@ -86,7 +86,7 @@ def _start(request: dict[str, Any], clients: Clients, filters: Cache) -> tuple[P
     stdio = (0, 1, 2)
     has_terminal = request["exec"]["terminal"]
     if not has_terminal:
-        stdio, ours = starter.pipes(open_stdin=request["record"]["OpenStdin"])
+        stdio, ours = birth.pipes(open_stdin=request["record"]["OpenStdin"])
     try:
         executed = runtime.start(runtime.ExecRequest(container, request["exec"], stdio=stdio, filters=filters))
     finally:

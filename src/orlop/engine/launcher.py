@@ -22,20 +22,24 @@ import gc
 import os
 import select
 
+from orlop.engine import monitor
+
+# isort: split
+# What monitors use lies together now, in few pages; what follows is shared by all of them.
 from orlop.engine import (
     binds,
+    birth,
+    ending,
     exec_monitor,
     filters,
     health,
     image_root,
     image_settings,
-    monitor,
     mount_points,
     own_cgroup,
     reception,
     restarting,
     security_options,
-    starter,
     usage,
 )
 from orlop.engine.location import Location
@@ -56,6 +60,7 @@ PRELOADED = (
     choice,
     config,
     delete,
+    ending,
     exec_monitor,
     health,
     image_root,
@@ -225,11 +230,11 @@ class Launcher:
             if pid == self._spare:
                 # Its word, if it was used, comes before that of its end; so it was killed, or nobody is left to serve.
                 self._spare = 0
-            if os.waitstatus_to_exitcode(status) == starter.OUTDATED:
+            if os.waitstatus_to_exitcode(status) == birth.OUTDATED:
                 ending = True
         return ending
 
-    def _accept(self) -> starter.Call:
+    def _accept(self) -> birth.Call:
         """Wait for a caller. This runs in a starter.
 
         Raises:
@@ -237,7 +242,7 @@ class Launcher:
         """
         listener = self._listener
         if listener is None:
-            raise starter.NoCall(starter.CLOSED)
+            raise birth.NoCall(birth.CLOSED)
         poll = select.poll()
         poll.register(listener.fileno(), select.POLLIN)
         poll.register(self._alive[0], 0)
@@ -248,14 +253,14 @@ class Launcher:
                 descriptor, _ = listener._accept()  # type: ignore[attr-defined] # noqa: SLF001
             except BlockingIOError:
                 if self._alive[0] in events:
-                    raise starter.NoCall(starter.CLOSED) from None
+                    raise birth.NoCall(birth.CLOSED) from None
                 continue  # the caller went away again
             break
         os.write(self._news[1], _USED)
         self._let_go()
         return self.reception.receive(_socket.socket(fileno=descriptor))
 
-    def fork(self, receive: Callable[[], starter.Call]) -> int:
+    def fork(self, receive: Callable[[], birth.Call]) -> int:
         """Fork a monitor; ``receive`` waits for its call. Returns its pid, 0 if there can be no process more."""
         try:
             pid = os.fork()
@@ -264,7 +269,7 @@ class Launcher:
         if pid:
             self._children.add(pid)
             return pid
-        status = starter.FAILED
+        status = birth.FAILED
         try:
             # The handlers stay: they do nothing, so that what ends sessions does not end containers.
             _signal.set_wakeup_fd(-1)

@@ -12,7 +12,6 @@ from _json import encode_basestring
 from orlop.engine import clock
 from orlop.engine.log_lines import LONGEST, Lines
 from orlop.engine.log_rotation import Files, open_newest
-from orlop.options import boolean, natural, size
 
 __all__ = ["DEFAULT_FILES", "DEFAULT_SIZE", "LONGEST", "LogFile", "open_log"]
 
@@ -102,6 +101,8 @@ class LogFile:
             os.close(self._descriptor)
 
     def _begin(self) -> Files:
+        from orlop.options import boolean, natural, size
+
         path, options, attributes = self._about()
         self._attributes = f',"attrs":{attributes}' if attributes else ""
         self._files = Files(

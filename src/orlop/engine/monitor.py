@@ -1,9 +1,11 @@
 """One container's monitor: the parent of its init until the last cleaning.
 
 It holds the container's standard streams, writes the log, serves the client that started the container and all that
-come later, records how it ended, starts it again where that is wanted, and clears away after it. It depends on nothing else to stay alive, and it is small:
-forked from a launcher that has everything loaded, it keeps its hands off what it shares with it, and leaves
-to a child what touches much (see `starter`).
+come later, records how it ended, starts it again where that is wanted, and clears away after it (see `ending`). It
+depends on nothing else to stay alive, and it is small: forked from a launcher that has everything loaded, it keeps its
+hands off what it shares with it, and leaves to a child what touches much (see `birth`).
+
+What this module imports is what an idle monitor uses. The launcher imports it first, so that it lies together.
 """
 
 from __future__ import annotations
@@ -12,11 +14,9 @@ import _signal
 import _socket
 import os
 
-from orlop import json_text
-from orlop.engine import clock, container, control_socket, events, frames, monitor_lock, names, oom, starter
+from orlop.engine import birth
 from orlop.engine.client_line import Line
 from orlop.engine.clients import Clients
-from orlop.engine.location import Location
 from orlop.engine.log_file import LogFile
 from orlop.engine.pump import Pump
 from orlop.linux import prctl
@@ -27,24 +27,22 @@ _REHEARSALS = 16
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Any
 
-    from orlop.engine import health
     from orlop.engine.pump import Log
     from orlop.linux.seccomp.cache import Cache
 
 
-def run(receive: Callable[[], starter.Call], filters: Cache, let_go: Callable[[], None]) -> int:
+def run(receive: Callable[[], birth.Call], filters: Cache, let_go: Callable[[], None]) -> int:
     """Wait for a call, and be the monitor of the container that it starts, until that has ended.
 
     ``receive`` waits for the call, in a child (see `starter`); ``let_go`` closes here what only the child needs for
     that. The caller has seen to `ignore_endings`.
 
     Returns:
-        `starter.STARTED`, or why there was no container.
+        `birth.STARTED`, or why there was no container.
     """
     prctl.become_subreaper()
-    start = starter.Starter(receive, filters)
+    start = birth.Starter(receive, filters)
     let_go()
     born = start.wait_born()
     if born is None:
@@ -53,31 +51,29 @@ def run(receive: Callable[[], starter.Call], filters: Cache, let_go: Callable[[]
     clients = Clients(Line(_socket.socket(fileno=born.ends.pop("client"))), born.ends.pop("control"))
     lock = born.ends.pop("lock")
     code = _accompany(start, born, clients, filters)
-    request = json_text.loads(born.data)
-    target = _target(request)
-    if code is not None:
-        code = _end(target, request, born, clients, filters, code)
-        starter.clean_up(target.location, request)
-    control_socket.remove(target.location, target.id)
-    monitor_lock.drop(target.location, target.id, lock)
-    clients.finish(frames.EXITED + bytes((code or 0,)))
-    return starter.FAILED if code is None else starter.STARTED
+    from orlop.engine import ending
+
+    ending.finish(born, lock, clients, filters, code, _accompany)
+    return birth.FAILED if code is None else birth.STARTED
 
 
-def _accompany(start: starter.Starter, born: starter.Born, clients: Clients, filters: Cache) -> int | None:
+def _accompany(start: birth.Starter, born: birth.Born, clients: Clients, filters: Cache) -> int | None:
     """Be with the container until its program has ended; its exit code, or None if it was never executed."""
     pidfd = born.ends.pop("pidfd")
-    pump = Pump(clients, _log(born), born.ends, born.pid, once=starter.ENDS_INPUT in born.flags)
-    if starter.IS_LEASHED in born.flags:
+    pump = Pump(clients, _log(born), born.ends, born.pid, once=birth.ENDS_INPUT in born.flags)
+    if birth.IS_LEASHED in born.flags:
         pump.leash = clients.lines[0]
-    checks = _checks(born, filters) if starter.IS_CHECKED in born.flags else None
-    pump.errand = checks
+    checks = None
+    if birth.IS_CHECKED in born.flags:
+        from orlop.engine import ending
+
+        pump.errand = checks = ending.checks(born.data, filters)
     pump.run(pidfd)
     if checks is not None:
         checks.close()
     # Only with the starter's end is the init our child, for us to wait for.
     outcome = start.wait_done()
-    if outcome != starter.STARTED:
+    if outcome != birth.STARTED:
         return None
     _, status = os.waitpid(born.pid, 0)
     os.close(pidfd)
@@ -86,69 +82,23 @@ def _accompany(start: starter.Starter, born: starter.Born, clients: Clients, fil
     return 128 - code if code < 0 else code
 
 
-def _log(born: starter.Born) -> Log:
+def _log(born: birth.Born) -> Log:
     def about() -> tuple[str, Mapping[str, str], str]:
-        request = json_text.loads(born.data)
-        log = request["log"]
-        if "Attributes" in log:
-            from orlop.engine import log_drivers
+        from orlop.engine import ending
 
-            return _target(request).log, log["Config"], log_drivers.dump(log["Attributes"])
-        return _target(request).log, log["Config"], ""
+        return ending.about_log(born.data)
 
     if "log" in born.ends:
         return LogFile(born.ends.pop("log"), about)
-    from orlop.engine import log_drivers
+    from orlop.engine import ending
 
-    request = json_text.loads(born.data)
-    target = _target(request)
-    made: Log = log_drivers.writer(target.directory, target.log, request["log"])
-    return made
-
-
-def _checks(born: starter.Born, filters: Cache) -> health.Checks:
-    from orlop.engine import health
-
-    request = json_text.loads(born.data)
-    return health.Checks(_target(request), request, filters)
-
-
-def _end(
-    target: container.Container,
-    request: dict[str, Any],
-    born: starter.Born,
-    clients: Clients,
-    filters: Cache,
-    code: int,
-) -> int:
-    """Record the end and tell the clients, or have the container live on until it ends for good; its last exit code."""
-    state = _state_at_end(target, request, born, code)
-    if "restart" in request or clients.policy is not None:
-        from orlop.engine import restarting
-
-        restarts = restarting.Restarts(request, clients, filters)
-        while (life := restarts.next(target, state, born)) is not None:
-            start, born = life
-            again = _accompany(start, born, clients, filters)
-            if again is None:
-                state["Error"] = "the container could not be started again"
-                break
-            code = again
-            state = _state_at_end(target, request, born, code)
-        state = restarts.last(state)
-    if "wishes" in request and request["wishes"].get("measure"):
-        from orlop.engine import usage
-
-        clients.tell(frames.USAGE, json_text.dumps(usage.measure(target.location.runtime, target.id)).encode())
-    starter.record_end(target, request, state)
-    clients.tell(frames.EXITED, bytes((code,)))
-    return code
+    return ending.other_log(born.data)
 
 
 def rehearse() -> None:
     """Go through the motions of an idle monitor, so that what the interpreter remembers of them is shared by all."""
     for _ in range(_REHEARSALS):
-        (stdin, *theirs), ends = starter.pipes(open_stdin=False)
+        (stdin, *theirs), ends = birth.pipes(open_stdin=False)
         here, there = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
         there.close()
         reader, writer = os.pipe2(os.O_CLOEXEC)
@@ -159,11 +109,6 @@ def rehearse() -> None:
         pump.run(reader)
         pump.drain()
         os.close(reader)
-
-
-def _target(request: dict[str, Any]) -> container.Container:
-    location = Location(request["root"], request["run_root"], rootless=request["rootless"])
-    return container.Container(location, request["id"])
 
 
 def _name(name: str) -> None:
@@ -184,20 +129,3 @@ def ignore_endings() -> None:
 
 def _stay(_number: int, _frame: object) -> None:
     pass
-
-
-def _state_at_end(
-    target: container.Container, request: dict[str, Any], born: starter.Born, code: int
-) -> dict[str, Any]:
-    """What is known of a container whose program has just ended; this tells of its end by an event."""
-    state = container.new_state("exited")
-    if code == 137:
-        state["OOMKilled"] = oom.happened(target.location.runtime, target.id)
-    state.update(ExitCode=code, StartedAt=born.started_at, FinishedAt=clock.now())
-    if names.holder_of(target.location.names, request["name"]) != target.id:
-        request["attributes"] = events.attributes(target.record)  # it was renamed
-    if state["OOMKilled"]:
-        events.emit(target.location, events.CONTAINER, "oom", target.id, request["attributes"])
-    about = {**request["attributes"], "exitCode": str(code)}
-    events.emit(target.location, events.CONTAINER, "die", target.id, about)
-    return state

@@ -6,7 +6,6 @@ import os
 import select
 
 from orlop.engine import frames
-from orlop.linux import terminal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -199,6 +198,8 @@ class Pump:
             self._clients.halted = self._clients.halted or body[0] in _STOPPING
             self._signal(body[0])
         elif kind == frames.SIZE and self._console >= 0:
+            from orlop.linux import terminal
+
             terminal.set_size(self._console, *frames.read_size(body))
         else:
             self._clients.answer(line, kind, body)

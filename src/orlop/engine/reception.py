@@ -8,7 +8,7 @@ import sys
 
 import orlop
 from orlop import json_text
-from orlop.engine import frames, launch, starter
+from orlop.engine import birth, frames, launch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Reception:
         self._namespaces = [_identity(os.stat(f"/proc/self/ns/{kind}")) for kind in ("user", "mnt")]
         self._files = _loaded_files()
 
-    def receive(self, client: _socket.socket) -> starter.Call:
+    def receive(self, client: _socket.socket) -> birth.Call:
         """Read the request of a caller who has connected.
 
         Raises:
@@ -38,7 +38,7 @@ class Reception:
             client.settimeout(_PATIENCE)
             data, descriptors = _read(client)
         except OSError:
-            raise starter.NoCall(starter.FAILED) from None
+            raise birth.NoCall(birth.FAILED) from None
         try:
             problem = self._problem(client, descriptors)
         finally:
@@ -46,16 +46,16 @@ class Reception:
                 os.close(each)
         if problem:
             _answer(client, frames.REFUSED, problem)
-            raise starter.NoCall(starter.FAILED)
+            raise birth.NoCall(birth.FAILED)
         try:
             request = json_text.loads(data)
         except ValueError as error:
             _answer(client, frames.REFUSED, f"malformed request: {error}")
-            raise starter.NoCall(starter.FAILED) from None
+            raise birth.NoCall(birth.FAILED) from None
         if self._is_outdated(request):
             _answer(client, frames.OUTDATED, "")
-            raise starter.NoCall(starter.OUTDATED)
-        return starter.Call(client, data, request)
+            raise birth.NoCall(birth.OUTDATED)
+        return birth.Call(client, data, request)
 
     def _problem(self, client: _socket.socket, descriptors: list[int]) -> str:
         """Why the caller is not served; empty if it is."""

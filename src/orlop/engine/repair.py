@@ -129,6 +129,7 @@ def _is_leftover(target: container.Container) -> bool:
 
 def _settle(target: container.Container, *, comes_back: bool = False) -> None:
     """Bring a container without a monitor to its end. The caller is its monitor for the moment."""
+    control_socket.remove(target.location, target.id)
     if not os.path.isdir(target.directory):
         return
     state = target.state()
@@ -154,7 +155,6 @@ def _settle(target: container.Container, *, comes_back: bool = False) -> None:
     elif not comes_back and state["Status"] == "restarting":
         target.write_state({**state, "Status": "exited", "Running": False, "Restarting": False})
     removal.release_runtime(target.location, target.id)
-    control_socket.remove(target.location, target.id)
 
 
 def _end(target: container.Container) -> bool:

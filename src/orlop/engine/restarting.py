@@ -10,7 +10,7 @@ import select
 import time
 
 from orlop import json_text
-from orlop.engine import frames, launch, starter
+from orlop.engine import birth, frames, launch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ class Restarts:
         self._pause = 0.0
 
     def next(
-        self, target: Container, state: dict[str, Any], born: starter.Born
-    ) -> tuple[starter.Starter, starter.Born] | None:
+        self, target: Container, state: dict[str, Any], born: birth.Born
+    ) -> tuple[birth.Starter, birth.Born] | None:
         """Start the container again after a pause; None if it is to stay as it is, which ``state`` then tells.
 
         ``state`` is what is known of its end, ``born`` the life that has ended.
@@ -86,16 +86,16 @@ class Restarts:
             for descriptor, happened in poll.poll(left * 1000 + 1):
                 self._clients.heed(descriptor, happened)
 
-    def _start(self, state: dict[str, Any]) -> tuple[starter.Starter, starter.Born] | None:
+    def _start(self, state: dict[str, Any]) -> tuple[birth.Starter, birth.Born] | None:
         request = {**self._request, "again": True, "restart_count": self._count}
         data = json_text.dumps(request).encode()
         ours, theirs = launch.pair()
 
-        def receive() -> starter.Call:
+        def receive() -> birth.Call:
             ours.close()
-            return starter.Call(theirs, data, request)
+            return birth.Call(theirs, data, request)
 
-        start = starter.Starter(receive, self._filters)
+        start = birth.Starter(receive, self._filters)
         theirs.close()
         born = start.wait_born()
         if born is not None:

@@ -309,7 +309,7 @@ def _fork_monitor(location: Location, wanted: dict[str, Any], data: bytes) -> _s
     try:
         os.setsid()
         launch.detach_from_caller(theirs.fileno())
-        from orlop.engine import filters, monitor, own_cgroup, starter
+        from orlop.engine import birth, filters, monitor, own_cgroup
 
         def let_go() -> None:
             theirs.close()
@@ -317,7 +317,7 @@ def _fork_monitor(location: Location, wanted: dict[str, Any], data: bytes) -> _s
 
         os.umask(0o022)
         monitor.ignore_endings()
-        status = monitor.run(lambda: starter.Call(theirs, data, wanted), filters.kept(location), let_go)
+        status = monitor.run(lambda: birth.Call(theirs, data, wanted), filters.kept(location), let_go)
         own_cgroup.leave()
     finally:
         os._exit(status)

@@ -1,9 +1,6 @@
-"""Starting a container on its monitor's behalf, in a process of its own that then ends.
+"""Starting a container on its monitor's behalf, in a process of its own that then ends (see `birth`).
 
-Making a container takes a thousand small things in memory, and a forked process gets a copy of every page
-that it touches. Done by the monitor, that would be some three megabytes for as long as the container lives; done
-by a child of the monitor, it is gone with the child. Even the request is read there. The container's init,
-orphaned, falls to the monitor, which is its children's reaper (PR_SET_CHILD_SUBREAPER, prctl(2)).
+Even the request is read there. The container's init, orphaned, falls to the monitor, which is its children's reaper (PR_SET_CHILD_SUBREAPER, prctl(2)).
 """
 
 from __future__ import annotations
@@ -12,10 +9,10 @@ import _signal
 import _socket
 import os
 import sys
-import time
 
 from orlop import json_text
 from orlop.engine import (
+    birth,
     clock,
     container,
     control_socket,
@@ -44,118 +41,20 @@ if TYPE_CHECKING:
     from orlop.engine.runtimes import Elsewhere
     from orlop.linux.seccomp.cache import Cache
 
-_LARGEST = 1 << 18
-_MOST_DESCRIPTORS = 10
 
-#: What a starter's exit status tells its monitor.
-STARTED = 0
-FAILED = 1
-OUTDATED = 3
-CLOSED = 4
-
-#: In `Born.flags`: a client's end of input is the container's.
-ENDS_INPUT = "o"
-#: In `Born.flags`: it has a health check.
-IS_CHECKED = "h"
-#: In `Born.flags`: it ends when the client who started it goes.
-IS_LEASHED = "l"
-
-
-class Call:
-    """A request to start something, and the connection that it came on."""
-
-    __slots__ = ("client", "data", "request")
-
-    def __init__(self, client: _socket.socket, data: bytes, request: dict[str, Any]) -> None:
-        self.client = client
-        self.data = data
-        self.request = request
-
-
-class NoCall(Exception):
-    """There is nothing to start; ``status`` is what to end with."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(status)
-        self.status = status
-
-
-class Born:
-    """What a monitor hears of the container that was made for it.
-
-    ``pid`` is its init's; ``data`` the request. ``ends`` are descriptors by name: ``client``, its connection; ``lock``,
-    the monitor's; ``control``, where others come; ``pidfd``, of the init; ``log``; and our ends of its standard streams,
-    ``console`` or ``stdout``, ``stderr`` and perhaps ``stdin``. The letters of ``flags`` say what is special about it:
-    `ENDS_INPUT`, `IS_CHECKED`, `IS_LEASHED`. ``began`` is when that was, by the monotonic clock.
-    """
-
-    __slots__ = ("began", "data", "ends", "flags", "pid", "started_at")
-
-    def __init__(self, pid: int, started_at: str, flags: str, ends: dict[str, int], data: bytes) -> None:
-        self.pid = pid
-        self.began = time.monotonic()
-        self.started_at = started_at
-        self.flags = flags
-        self.ends = ends
-        self.data = data
-
-
-class Starter:
-    """The monitor's side: a child that waits for a call and starts what it asks for.
-
-    ``receive`` runs in the child.
-    """
-
-    __slots__ = ("_pid", "_socket")
-
-    def __init__(self, receive: Callable[[], Call], filters: Cache) -> None:
-        self._socket, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
-        self._pid = os.fork()
-        if self._pid == 0:
-            status = FAILED
-            try:
-                self._socket.close()
-                status = _serve(receive, theirs, filters)
-            finally:
-                os._exit(status)
-        theirs.close()
-
-    def wait_born(self) -> Born | None:
-        """Wait until the container's init is there, its program not yet running; None if there is to be none.
-
-        Whatever fails, then or later, the client is told by the child.
-        """
-        room = _socket.CMSG_SPACE(4 * _MOST_DESCRIPTORS)
-        data, ancillary, _, _ = self._socket.recvmsg(_LARGEST, room, _socket.MSG_CMSG_CLOEXEC)
-        if not data:
-            return None
-        head, _, request = data.partition(b"\n")
-        pid, started_at, flags, *names = head.decode().split(" ")
-        packed = ancillary[0][2]
-        numbers = [int.from_bytes(packed[at : at + 4], sys.byteorder) for at in range(0, len(packed), 4)]
-        return Born(int(pid), started_at, flags, dict(zip(names, numbers, strict=True)), request)
-
-    def wait_done(self) -> int:
-        """Wait for the child's end; one of `STARTED`, `FAILED`, `OUTDATED` and `CLOSED`."""
-        _, status = os.waitpid(self._pid, 0)
-        self._socket.close()
-        code = os.waitstatus_to_exitcode(status)
-        return code if code >= 0 else FAILED
-
-
-def _serve(receive: Callable[[], Call], monitor: _socket.socket, filters: Cache) -> int:
+def serve(receive: Callable[[], birth.Call], monitor: _socket.socket, filters: Cache) -> int:
     """The child's whole life; returns its exit status."""
     prctl.set_parent_death_signal(_signal.SIGKILL)
     prctl.set_name("orlop-starter")
     try:
         call = receive()
-    except NoCall as reason:
+    except birth.NoCall as reason:
         return reason.status
     if "exec" in call.request:
         from orlop.engine import exec_monitor
 
         exec_monitor.run(call.request, call.client, filters)
-        return STARTED
+        return birth.STARTED
     return _Start(call, monitor).run(filters)
 
 
@@ -164,7 +63,7 @@ class _Start:
 
     __slots__ = ("_call", "_container", "_ends", "_is_again", "_line", "_location", "_monitor", "_request", "_state")
 
-    def __init__(self, call: Call, monitor: _socket.socket) -> None:
+    def __init__(self, call: birth.Call, monitor: _socket.socket) -> None:
         request = call.request
         self._call = call
         self._request = request
@@ -192,10 +91,10 @@ class _Start:
             self._tell("start")
         except Exception as error:  # noqa: BLE001 - whatever it was, the client must hear of it
             self._fail(error)
-            return FAILED
+            return birth.FAILED
         self._line.send(frames.STARTED)
         self._line.finish()
-        return STARTED
+        return birth.STARTED
 
     def _become_monitor(self) -> None:
         """Take what belongs to a container's monitor, for it."""
@@ -230,7 +129,7 @@ class _Start:
             self._ends["log"] = log_file.open_log(self._container.log)
         stdio = (0, 1, 2)
         if not self._request["terminal"]:
-            stdio, ours = pipes(open_stdin=self._request["open_stdin"])
+            stdio, ours = birth.pipes(open_stdin=self._request["open_stdin"])
             self._ends.update(ours)
         record = self._container.record
         wanted = Request(
@@ -284,9 +183,9 @@ class _Start:
 
     def _flags(self) -> str:
         wanted = (
-            (ENDS_INPUT, self._request["stdin_once"]),
-            (IS_CHECKED, "health" in self._request),
-            (IS_LEASHED, "wishes" in self._request and self._request["wishes"].get("leash")),
+            (birth.ENDS_INPUT, self._request["stdin_once"]),
+            (birth.IS_CHECKED, "health" in self._request),
+            (birth.IS_LEASHED, "wishes" in self._request and self._request["wishes"].get("leash")),
         )
         return "-" + "".join(flag for flag, is_so in wanted if is_so)
 
@@ -313,18 +212,6 @@ def _writes_json(log: dict[str, Any]) -> bool:
     from orlop.engine import log_drivers
 
     return log_drivers.is_plain(log)
-
-
-def pipes(*, open_stdin: bool) -> tuple[tuple[int, int, int], dict[str, int]]:
-    """A program's standard streams, and our ends of them by name."""
-    ours: dict[str, int] = {}
-    if open_stdin:
-        stdin, ours["stdin"] = os.pipe2(os.O_CLOEXEC)
-    else:
-        stdin = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
-    ours["stdout"], stdout = os.pipe2(os.O_CLOEXEC)
-    ours["stderr"], stderr = os.pipe2(os.O_CLOEXEC)
-    return (stdin, stdout, stderr), ours
 
 
 def describe(error: BaseException) -> bytes:
