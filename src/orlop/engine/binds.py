@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 PROPAGATION = ("private", "rprivate", "shared", "rshared", "slave", "rslave")
-#: How files of a mount belong to the container's user: see `orlop.engine.mounting`.
+#: How files of a mount belong to the container's user: see `orlop.engine.mount_plan`.
 MATCH_USER = "match-user"
 _WITHOUT_EFFECT = ("z", "Z", "consistent", "cached", "delegated", "default")
 

@@ -12,8 +12,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from orlop.engine import image_root, mounting
+    from orlop.engine import image_root
     from orlop.engine.location import Location
+    from orlop.engine.mount_plan import Plan
     from orlop.engine.settings import Settings
     from orlop.storage.leases import Lease
     from orlop.storage.mounts import Mount
@@ -133,6 +134,8 @@ class _Creation:
         else:
             from orlop.engine import mounting
 
+            if mounted.images:
+                record["MountedImages"] = mounted.images
             with mounting.prepared(location, mounted, user, aside, root_mounts, self._rootfs):
                 self._write(record, made.config, is_late=mounted.is_late)
                 volumes.publish(location, aside, mounted.made)
@@ -156,7 +159,7 @@ class _Creation:
         container.write(f"{aside}/{container.RECORD_FILE}", record)
         container.write(f"{aside}/config.json", config)
 
-    def _plan_mounts(self) -> mounting.Plan | None:
+    def _plan_mounts(self) -> Plan | None:
         """Find out what is to be mounted; None for a container that has nothing but what every one has."""
         settings = self._settings
         if not (settings.binds or settings.volumes or settings.mounts or settings.tmpfs or settings.volumes_from):

@@ -1,8 +1,8 @@
-"""Mounts that several containers share, and that are therefore made on the host while one of them needs them.
+"""Mounts that cannot be made in a container's namespace alone, and are therefore on the host while a container needs them.
 
-They are: a volume that has a file system of its own (``volume create --opt type=tmpfs``), and the /dev/shm of a container
-that shares it. Who needs what is noted in ``<run root>/extras/<container's id>/``, before it is mounted: a file that holds
-the path of a volume's mount, or the directory ``shm``. The end of a container clears that away (`release`), whether
+They are: a volume that has a file system of its own (``volume create --opt type=tmpfs``), the /dev/shm of a container
+that shares it, and an image of which a container mounts a part. Who needs what is noted in ``<run root>/extras/<container's
+id>/``, before it is mounted: a file that holds the path of a volume's mount, or a directory to mount on. The end of a container clears that away (`release`), whether
 its monitor sees to it or the next command does; the last one that needs a mount takes it down. After a reboot
 there are neither notes nor mounts.
 """
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from orlop.engine.location import Location
 
 _SHARED_MEMORY = "shm"
+_IMAGE = "image"
 _VOLUME = "volume-"
 _LOCK = ".lock"
 
@@ -49,6 +50,24 @@ def mount_shared_memory(location: Location, container_id: str, size: int) -> Non
         if not os.path.ismount(path):
             attributes = mount.MOUNT_ATTR_NOSUID | mount.MOUNT_ATTR_NODEV | mount.MOUNT_ATTR_NOEXEC
             _attach(mount.new("tmpfs", "shm", (), ("mode=1777", f"size={size}"), attributes), path)
+
+
+def mount_image(location: Location, container_id: str, destination: str, files: dict[str, Any]) -> str:
+    """Have an image's files be there for one container, which mounts a part of them; where that is.
+
+    ``files`` is what to mount to see them, as `orlop.storage.mounts.Mount` wrote it.
+
+    Raises:
+        OSError: the kernel refuses.
+    """
+    from orlop.storage import mounts
+
+    path = f"{directory(location, container_id)}/{_IMAGE}{destination.replace('/', '-')}"
+    with _Locked(location):
+        os.makedirs(path, 0o700, exist_ok=True)
+        if not os.path.ismount(path):
+            _attach(mounts.attach([mounts.Mount.from_json(files)]), path)
+    return path
 
 
 def mount_volume(location: Location, container_id: str, volume: dict[str, Any]) -> None:
@@ -90,7 +109,7 @@ def release(location: Location, container_id: str) -> None:
             return
         for name in names:
             path = f"{notes}/{name}"
-            if name == _SHARED_MEMORY:
+            if os.path.isdir(path):
                 _unmount(path)
                 os.rmdir(path)
                 continue

@@ -37,18 +37,21 @@ def in_use(location: Location) -> InUse:
             found.manifests.add(record["Manifest"])
         if record.get("Top"):
             found.snapshots.add(record["Top"])
+        for each in record.get("MountedImages", ()):
+            found.manifests.add(each["Manifest"])
+            found.snapshots.add(each["Top"])
     return found
 
 
 def containers_of(location: Location, image_id: str) -> list[tuple[str, str, bool]]:
-    """The containers that an image's were made from: of each its id, its name, and whether it is running.
+    """The containers that an image's were made from or that mount it: of each its id, its name, and whether it is running.
 
     Raises:
         OrlopError: a container's record is damaged, so that what it uses is not known.
     """
     found = []
     for target, record in _records(location):
-        if record["Image"] == image_id:
+        if record["Image"] == image_id or any(each["Image"] == image_id for each in record.get("MountedImages", ())):
             try:
                 found.append((target.id, str(record["Name"]), bool(target.state()["Running"])))
             except NotFound:

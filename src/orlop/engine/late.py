@@ -169,7 +169,10 @@ def _bind_shared_memory(config: dict[str, Any], location: Location, owner: str) 
 
 
 def _mount_volumes(made: Completed, target: Container, config: dict[str, Any]) -> None:
+    images = list(target.record.get("MountedImages", ()))
     for point in target.record.get("Mounts") or ():
+        if point["Type"] == "image":
+            _mount_image(made, target, config, point, images.pop(0))
         if point["Type"] != "volume":
             continue
         volume = volume_store.find(target.location, point["Name"])
@@ -182,6 +185,21 @@ def _mount_volumes(made: Completed, target: Container, config: dict[str, Any]) -
             entry["source"] = made.path(_open_subpath(volume["Mountpoint"], point["Subpath"]))
 
 
+def _mount_image(
+    made: Completed, target: Container, config: dict[str, Any], point: dict[str, Any], image: dict[str, Any]
+) -> None:
+    """Mount a part of an image: the whole is mounted on the host first."""
+    if not point.get("Subpath"):
+        return
+    from orlop.engine import host_mounts
+
+    whole = host_mounts.mount_image(target.location, target.id, point["Destination"], image["Mount"])
+    entry = next(each for each in config["mounts"] if each["destination"] == point["Destination"])
+    entry.update(
+        type="bind", source=made.path(_open_subpath(whole, point["Subpath"])), options=["bind", "rprivate", "ro"]
+    )
+
+
 def _open_subpath(mountpoint: str, subpath: str) -> int:
     """Open what is in a volume; containers may change it meanwhile, so no link leads out of it."""
     from orlop.linux import path
@@ -190,6 +208,7 @@ def _open_subpath(mountpoint: str, subpath: str) -> int:
     try:
         return path.open_in_root(root, subpath)
     except OSError as error:
-        raise InvalidArgument(f"cannot access path {subpath} of the volume {mountpoint}: {error.strerror}") from None
+        reason = os.strerror(error.errno or 0)
+        raise InvalidArgument(f"cannot access path {subpath} below {mountpoint}: {reason}") from None
     finally:
         os.close(root)

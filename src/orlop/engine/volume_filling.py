@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from orlop.engine.location import Location
-    from orlop.engine.mounting import NamedVolume
+    from orlop.engine.mount_plan import NamedVolume
     from orlop.storage.mounts import Mount
 
 #: In a volume's directory: whoever fills it has its flock. (The directory's own is for being there at all.)
