@@ -47,7 +47,7 @@ def push(images: ImageStore, name: Reference, progress: Progress | None = None) 
     blobs = images.storage.blobs
     images.storage.prepare()
     with images.storage.leases.take() as lease, closing(Registry(name.domain)) as registry:
-        image = images.find(str(name))
+        image = images.find(name.familiar)
         progress.say(f"The push refers to repository [{name.name}]")
         given = image.read_manifest()
         lease.hold(given.digest, given.config.digest, *(layer.digest for layer in given.layers))

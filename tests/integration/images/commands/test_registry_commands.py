@@ -103,6 +103,7 @@ def test_what_is_not_there_is_said_in_one_line(engine: ImageEngine, place: str) 
     assert f"{place}:1: not found on" in engine("pull", f"{place}:1").err
     assert engine("pull", f"{place}@sha256:{'0' * 64}").code == 1
     assert engine.fails("push", f"{place}:1") == f"no such image: {place}:1"
+    assert engine.fails("push", "nothing") == "no such image: nothing:latest"
     assert "UPPER" in engine.fails("pull", "UPPER")
     assert "sha256:123" in engine.fails("pull", f"{place}@sha256:123")
     result = engine("pull", "127.0.0.1:1/app")
