@@ -21,6 +21,7 @@ PARSER = Parser(
         Option("-a, --attach", "Attach STDOUT/STDERR and forward signals"),
         Option("--detach-keys", "Override the key sequence for detaching a container", value="string"),
         Option("-i, --interactive", "Attach container's STDIN"),
+        Option("--sig-proxy", "Proxy received signals to the process", default=True),
     ),
     at_least=1,
 )
@@ -62,19 +63,22 @@ def _attached(target: Container, said: Parsed) -> int:
     """Start one container and be its terminal; returns its exit status."""
     import os
 
-    from orlop.cli import attachment
-    from orlop.engine import restart
-    from orlop.errors import Conflict
+    from orlop.cli import attachment, detach_keys
+    from orlop.engine import control, restart
 
     config = target.record["Config"]
     typing = said["interactive"] and config["OpenStdin"]
     raw = typing and config["Tty"]
     if raw and not os.isatty(0):
         raise InvalidArgument("the input device is not a TTY")
-    with attachment.Terminal(raw=raw, signals=True) as terminal:
+    keys = detach_keys.choose(said["detach-keys"]) if raw else None
+    with attachment.Terminal(raw=raw, signals=said["sig-proxy"]) as terminal:
         size = terminal.size() if config["Tty"] else None
         session = restart.start(target, console_size=size, stays=False)
         if session is None:
-            raise Conflict(f"container {target.name} is running: use 'orlop attach'")
-        session.wait_started()
-        return attachment.attach(session, terminal, target, read_stdin=typing)
+            session = control.attach(target, stdin=typing)
+            if size is not None:
+                attachment.redraw(session, size)
+        else:
+            session.wait_started()
+        return attachment.attach(session, terminal, target, read_stdin=typing, keys=keys)

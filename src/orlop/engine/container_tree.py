@@ -188,10 +188,11 @@ def _visit_stopped(target: container.Container, action: Callable[[int], dict[str
 
 def _assemble(target: container.Container) -> int:
     """In a child: mount the container's root and what is bound into it, where nobody else sees it."""
-    from orlop.engine import own_namespace
+    from orlop.engine import late, own_namespace
     from orlop.runtime import mounts, rootfs
 
-    config = container.read(f"{target.directory}/config.json")
+    is_late = bool(target.record.get("Late"))
+    config = container.read(f"{target.directory}/{late.TEMPLATE_FILE if is_late else 'config.json'}")
     if config is None:
         raise NotFound(f"no such container: {target.id[:12]}")
     if target.location.rootless:
@@ -205,6 +206,8 @@ def _assemble(target: container.Container) -> int:
     place = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     mount.attach(tree, place)
     os.close(place)
+    if is_late:
+        _find_volumes(target, config)
     mounter = mounts.Mounter(tree, _no_cgroups)
     entries = config.get("mounts") or []
     for each, entry in zip(mounts.read(entries, target.directory), entries, strict=True):
@@ -216,6 +219,21 @@ def _assemble(target: container.Container) -> int:
     if config["root"].get("readonly"):
         mount.set_attributes(tree, mount.MOUNT_ATTR_RDONLY)
     return mount.clone(tree, recursive=True)
+
+
+def _find_volumes(target: container.Container, config: dict[str, Any]) -> None:
+    """Mount volumes that have a file system of their own, and open those of which only a directory is mounted."""
+    from orlop.engine import host_mounts, late, volume_store
+
+    for point in target.record.get("Mounts") or ():
+        entry = next((each for each in config["mounts"] if each["destination"] == point["Destination"]), None)
+        if point["Type"] == "volume":
+            volume = volume_store.find(target.location, point["Name"])
+            host_mounts.mount_here(volume)
+            if point.get("Subpath") and entry is not None:
+                entry["source"] = f"/proc/self/fd/{late.open_subpath(volume['Mountpoint'], point['Subpath'])}"
+        elif point["Type"] == "image" and point.get("Subpath") and entry is not None:
+            config["mounts"].remove(entry)  # of an image nothing can be changed, and all of it be had from it
 
 
 def _no_cgroups(_target: int, _mount: object) -> None:

@@ -99,6 +99,17 @@ def mount_volume(location: Location, container_id: str, volume: dict[str, Any]) 
             ) from None
 
 
+def mount_here(volume: dict[str, Any]) -> None:
+    """Mount a volume's own file system for a process with a mount namespace of its own, which takes it along in the end.
+
+    Raises:
+        OSError: it cannot be mounted.
+    """
+    options = volume["Options"] or {}
+    if options.get("type") and not os.path.ismount(volume["Mountpoint"]):
+        _attach(_open(options), volume["Mountpoint"])
+
+
 def release(location: Location, container_id: str) -> None:
     """Take down what no other container needs."""
     notes = directory(location, container_id)

@@ -182,7 +182,7 @@ def _mount_volumes(made: Completed, target: Container, config: dict[str, Any]) -
             host_mounts.mount_volume(target.location, target.id, volume)
         if point.get("Subpath"):
             entry = next(each for each in config["mounts"] if each["destination"] == point["Destination"])
-            entry["source"] = made.path(_open_subpath(volume["Mountpoint"], point["Subpath"]))
+            entry["source"] = made.path(open_subpath(volume["Mountpoint"], point["Subpath"]))
 
 
 def _mount_image(
@@ -196,11 +196,11 @@ def _mount_image(
     whole = host_mounts.mount_image(target.location, target.id, point["Destination"], image["Mount"])
     entry = next(each for each in config["mounts"] if each["destination"] == point["Destination"])
     entry.update(
-        type="bind", source=made.path(_open_subpath(whole, point["Subpath"])), options=["bind", "rprivate", "ro"]
+        type="bind", source=made.path(open_subpath(whole, point["Subpath"])), options=["bind", "rprivate", "ro"]
     )
 
 
-def _open_subpath(mountpoint: str, subpath: str) -> int:
+def open_subpath(mountpoint: str, subpath: str) -> int:
     """Open what is in a volume; containers may change it meanwhile, so no link leads out of it."""
     from orlop.linux import path
 

@@ -133,13 +133,19 @@ def _change_now(target: container.Container, resources: dict[str, Any]) -> None:
 
 
 def _change_bundle(target: container.Container, resources: dict[str, Any]) -> None:
-    path = f"{target.directory}/config.json"
-    config = container.read(path)
-    if config is None:
-        raise NotFound(f"no such container: {target.id[:12]}")
+    from orlop.engine import late
+
+    for name in ("config.json", late.TEMPLATE_FILE):
+        path = f"{target.directory}/{name}"
+        config = container.read(path)
+        if config is not None:
+            _merge(config, resources)
+            container.write(path, config)
+
+
+def _merge(config: dict[str, Any], resources: dict[str, Any]) -> None:
     known = config.setdefault("linux", {}).setdefault("resources", {})
     for section, values in resources.items():
         known[section] = {**(known.get(section) or {}), **values}
     if resources.get("memory", {}).get("limit") == -1:
         known["memory"]["swap"] = -1
-    container.write(path, config)
