@@ -369,3 +369,18 @@ def test_a_private_authority_and_a_client_s_certificate_are_found_in_the_home_di
     engine.ok("push", name)
     engine.ok("rmi", name)
     engine.ok("pull", "-q", name)
+
+
+def test_a_short_name_is_of_the_docker_hub_which_may_have_a_mirror(
+    engine: ImageEngine, other: ImageEngine, plain_server: Server
+) -> None:
+    mirrored = f"{plain_server.authority}/library/short:1"
+    engine.load(docker_archive(mirrored, [base(PASSWD, GROUP)]))
+    engine.ok("push", mirrored)
+    configuration = other.home / ".config/orlop/config.toml"
+    configuration.parent.mkdir(parents=True)
+    configuration.write_text(f'[registry."docker.io"]\nmirrors = ["http://{plain_server.authority}"]\n')
+    assert other.ok("pull", "short:1").splitlines()[-1] == "docker.io/library/short:1"
+    assert other.images() == ["short:1"]
+    assert other.ok("run", "--rm", "docker.io/library/short:1", "echo", "hello") == "hello\n"
+    assert other.image("short:1")["RepoDigests"][0].startswith("short@sha256:")
