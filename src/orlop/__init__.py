@@ -3,13 +3,118 @@
 General layout, each part calling only those below it::
 
     cli          words on a command line, nothing else
+    library      the same from Python: `Engine`, and in `orlop.aio` for asyncio
     engine       containers as users know them: records, logs, monitors, the launcher
     runtime      an OCI bundle becomes a process; also `orlop-runtime`, with runc's command line
     linux        the kernel, one module per facility
 
-`errors`, `json_text` and `options` are used by all of them. Importing this package costs almost nothing.
+`errors`, `json_text` and `options` are used by all of them. Importing this package costs almost nothing: what it
+offers is imported when it is asked for.
 """
 
 from __future__ import annotations
 
 __version__ = "0.1.0"
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from orlop.engine.start import StartFailed
+    from orlop.errors import (
+        Conflict,
+        ImageNotFound,
+        InvalidArgument,
+        NotFound,
+        OrlopError,
+        RegistryError,
+        Unauthorized,
+        Unsupported,
+    )
+    from orlop.library.container import Container, Difference, LogEntry
+    from orlop.library.engine import DiskUsage, Engine, Event
+    from orlop.library.errors import CommandFailed, ProgramError, TimedOut
+    from orlop.library.images import Image
+    from orlop.library.mounts import Bind, Tmpfs, VolumeMount
+    from orlop.library.results import Result, Timings, Usage
+    from orlop.library.streams import Output, Stream
+    from orlop.library.volumes import Volume
+
+#: What is public, and the module that has it.
+_PLACES = {
+    "Bind": "library.mounts",
+    "CommandFailed": "library.errors",
+    "Conflict": "errors",
+    "Container": "library.container",
+    "Difference": "library.container",
+    "DiskUsage": "library.engine",
+    "Engine": "library.engine",
+    "Event": "library.engine",
+    "Image": "library.images",
+    "ImageNotFound": "errors",
+    "InvalidArgument": "errors",
+    "LogEntry": "library.container",
+    "NotFound": "errors",
+    "OrlopError": "errors",
+    "Output": "library.streams",
+    "ProgramError": "library.errors",
+    "RegistryError": "errors",
+    "Result": "library.results",
+    "StartFailed": "engine.start",
+    "Stream": "library.streams",
+    "TimedOut": "library.errors",
+    "Timings": "library.results",
+    "Tmpfs": "library.mounts",
+    "Unauthorized": "errors",
+    "Unsupported": "errors",
+    "Usage": "library.results",
+    "Volume": "library.volumes",
+    "VolumeMount": "library.mounts",
+}
+
+__all__ = [
+    "Bind",
+    "CommandFailed",
+    "Conflict",
+    "Container",
+    "Difference",
+    "DiskUsage",
+    "Engine",
+    "Event",
+    "Image",
+    "ImageNotFound",
+    "InvalidArgument",
+    "LogEntry",
+    "NotFound",
+    "OrlopError",
+    "Output",
+    "ProgramError",
+    "RegistryError",
+    "Result",
+    "StartFailed",
+    "Stream",
+    "TimedOut",
+    "Timings",
+    "Tmpfs",
+    "Unauthorized",
+    "Unsupported",
+    "Usage",
+    "Volume",
+    "VolumeMount",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> object:
+    place = _PLACES.get(name)
+    if place is None:
+        raise AttributeError(f"module 'orlop' has no attribute {name!r}")
+    import sys
+
+    module = f"orlop.{place}"
+    __import__(module)
+    value = getattr(sys.modules[module], name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PLACES})

@@ -1,0 +1,512 @@
+"""One container, running or not."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from orlop.engine import container as engine_container
+from orlop.engine import pausing
+from orlop.errors import NotFound
+from orlop.library import errand, files, quantities
+from orlop.library.streams import OUTPUT_LIMIT, Stream
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import datetime
+    from types import TracebackType
+    from typing import Any, Unpack
+
+    from orlop.engine.location import Location
+    from orlop.library.images import Image
+    from orlop.library.options import ExecOptions
+    from orlop.library.results import Result
+    from orlop.library.streams import Readable
+
+
+class Difference:
+    """A ``path`` that is ``added``, ``modified`` or ``deleted`` in comparison with the image: its ``kind``."""
+
+    __slots__ = ("kind", "path")
+
+    def __init__(self, path: str, kind: str) -> None:
+        self.path = path
+        self.kind = kind
+
+    def __repr__(self) -> str:
+        return f"Difference({self.path!r}, {self.kind!r})"
+
+
+class LogEntry:
+    """One line of a log, or a part of a long one: its ``data``, the ``stream`` it came from, and its ``time`` (RFC 3339)."""
+
+    __slots__ = ("data", "stream", "time")
+
+    def __init__(self, stream: str, data: bytes, time: str) -> None:
+        self.stream = stream
+        self.data = data
+        self.time = time
+
+    def __repr__(self) -> str:
+        return f"LogEntry({self.stream!r}, {self.data!r}, {self.time!r})"
+
+
+_KINDS = ("modified", "added", "deleted")
+
+
+class Container:
+    """A container; a context manager that removes it, killed if it still runs, however its block is left.
+
+    What it is is looked up when it is asked for, so that it is true at that moment.
+    """
+
+    __slots__ = ("target",)
+
+    def __init__(self, target: engine_container.Container) -> None:
+        self.target = target
+
+    def __enter__(self) -> Container:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self.remove(force=True, volumes=True)
+        except NotFound:
+            return  # it removed itself, or somebody else did
+
+    def __repr__(self) -> str:
+        return f"<Container {self.short_id}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Container) and other.id == self.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    @property
+    def location(self) -> Location:
+        """The engine's directories."""
+        return self.target.location
+
+    @property
+    def id(self) -> str:
+        """64 hexadecimal digits."""
+        return self.target.id
+
+    @property
+    def short_id(self) -> str:
+        """The first 12 of them."""
+        return self.target.id[:12]
+
+    @property
+    def name(self) -> str:
+        """Its name.
+
+        Raises:
+            NotFound: it was removed.
+        """
+        return self._fresh().name
+
+    @property
+    def status(self) -> str:
+        """``created``, ``running``, ``paused``, ``restarting``, ``exited``, or ``removed``."""
+        from orlop.engine import repair
+
+        repair.look_after(self.target)
+        if not os.path.isdir(self.target.directory):
+            return "removed"
+        return str(pausing.state(self.target)["Status"])
+
+    @property
+    def image(self) -> str:
+        """The name of its image as it was given, or its root directory.
+
+        Raises:
+            NotFound: it was removed.
+        """
+        return str(self.target.record["Config"]["Image"])
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Its labels.
+
+        Raises:
+            NotFound: it was removed.
+        """
+        return dict(self.target.record["Config"].get("Labels") or {})
+
+    @property
+    def exit_code(self) -> int | None:
+        """How its program ended; None if it runs or was never started."""
+        state = self.target.state()
+        return int(state["ExitCode"]) if state["Status"] == "exited" else None
+
+    @property
+    def oom_killed(self) -> bool:
+        """Whether the kernel killed it for lack of memory."""
+        return bool(self.target.state()["OOMKilled"])
+
+    def inspect(self) -> dict[str, Any]:
+        """Everything that is known of it, in the words of Docker's API.
+
+        Raises:
+            NotFound: it was removed.
+        """
+        from orlop.engine import inspection, repair
+
+        repair.look_after(self.target)
+        return inspection.describe(self._fresh())
+
+    # Its life
+
+    def start(self) -> None:
+        """Start it; nothing happens if it runs.
+
+        Raises:
+            StartFailed: its program cannot be executed.
+            Conflict: it is paused.
+            NotFound: it was removed.
+        """
+        from orlop.engine import restart
+
+        session = restart.start(self.target)
+        if session is not None:
+            session.wait_started()
+            session.socket.close()
+
+    def stop(self, timeout: float | None = None, *, signal: str | None = None) -> None:
+        """Ask it to end, and kill it if it has not after ``timeout`` seconds (negative: never)."""
+        from orlop.engine import signalling
+
+        signalling.stop(self.target, timeout, signal)
+
+    def kill(self, signal: str | int = "SIGKILL") -> None:
+        """Send a signal to its first process.
+
+        Raises:
+            Conflict: it does not run.
+        """
+        from orlop.engine import signalling
+
+        signalling.kill(self.target, str(signal))
+
+    def restart(self, timeout: float | None = None) -> None:
+        """`stop` it, if it runs, and `start` it."""
+        from orlop.engine import restart
+
+        restart.restart(self.target, timeout)
+
+    def pause(self) -> None:
+        """Have all its processes stand still.
+
+        Raises:
+            Conflict: it does not run, or is paused.
+        """
+        pausing.pause(self.target)
+
+    def unpause(self) -> None:
+        """Have it go on.
+
+        Raises:
+            Conflict: it is not paused.
+        """
+        pausing.unpause(self.target)
+
+    def rename(self, name: str) -> None:
+        """Give it another name.
+
+        Raises:
+            Conflict: another container has it.
+        """
+        from orlop.engine import rename
+
+        rename.rename(self.target, name)
+
+    def update(
+        self,
+        *,
+        memory: int | str | None = None,
+        memory_swap: int | str | None = None,
+        memory_reservation: int | str | None = None,
+        cpus: float | str | None = None,
+        cpu_shares: int | None = None,
+        pids_limit: int | None = None,
+        restart: str | None = None,
+    ) -> None:
+        """Change its limits, or what happens when it ends, at once and for good.
+
+        Raises:
+            InvalidArgument: a value cannot be right, or the kernel refuses it.
+        """
+        from orlop.engine import update
+
+        changes: dict[str, Any] = {}
+        if memory is not None:
+            changes["Memory"] = quantities.size("memory", memory)
+        if memory_swap is not None:
+            changes["MemorySwap"] = quantities.limit("memory_swap", memory_swap)
+        if memory_reservation is not None:
+            changes["MemoryReservation"] = quantities.size("memory_reservation", memory_reservation)
+        if cpus is not None:
+            changes["NanoCpus"] = quantities.processors("cpus", cpus)
+        if cpu_shares is not None:
+            changes["CpuShares"] = cpu_shares
+        if pids_limit is not None:
+            changes["PidsLimit"] = pids_limit
+        if restart is not None:
+            from orlop.library import translation
+
+            changes["RestartPolicy"] = translation.restart_policy("restart", restart)
+        update.update(self.target, changes)
+
+    def remove(self, *, force: bool = False, volumes: bool = False) -> None:
+        """Remove it; with ``force`` a running one is killed, with ``volumes`` those go that are only its own.
+
+        Raises:
+            Conflict: it runs and ``force`` is not given.
+            NotFound: it was removed already.
+        """
+        arguments = {"container": self.id, "force": force, "with_volumes": volumes}
+        if self.location.rootless:
+            errand.call(self.location, "remove", arguments)
+            return
+        from orlop.engine import removal
+
+        removal.remove(self.target, force=force, with_volumes=volumes)
+
+    def wait(self, timeout: float | None = None, *, condition: str = "not-running") -> int:
+        """Wait until it does not run (or ``next-exit``, ``removed``); its exit code.
+
+        Raises:
+            TimeoutError: that took more than ``timeout`` seconds. It goes on.
+            NotFound: it was removed before.
+        """
+        from orlop.engine import control
+
+        if timeout is None:
+            return control.wait(self.target, condition)
+        end = time.monotonic() + timeout
+        with files.Ending(self.target) as ending:
+            while not ending.is_there(max(0.0, end - time.monotonic())):
+                if time.monotonic() >= end:
+                    raise TimeoutError(f"container {self.short_id} runs for more than {timeout:g} seconds")
+            return control.wait(self.target, condition)
+
+    # What it says
+
+    def logs(
+        self,
+        *,
+        stdout: bool = True,
+        stderr: bool = True,
+        tail: int | None = None,
+        since: float | datetime | None = None,
+        until: float | datetime | None = None,
+    ) -> bytes:
+        """What it has written until now; the last ``tail`` lines of it, or what was in a time.
+
+        Raises:
+            Unsupported: its log driver keeps nothing that could be read.
+        """
+        wanted = {name for name, is_wanted in (("stdout", stdout), ("stderr", stderr)) if is_wanted}
+        found = self.log_entries(tail=tail, since=since, until=until)
+        return b"".join(each.data for each in found if each.stream in wanted)
+
+    def log_entries(
+        self,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        since: float | datetime | None = None,
+        until: float | datetime | None = None,
+        stopped: Callable[[], bool] | None = None,
+    ) -> Iterator[LogEntry]:
+        """Its log line by line; with ``follow`` on as it grows, until it ends or ``stopped`` says so.
+
+        Raises:
+            Unsupported: its log driver keeps nothing that could be read.
+        """
+        from orlop.engine import log_reader
+
+        for entry in log_reader.read(
+            self.target,
+            tail=tail,
+            follow=follow,
+            since=None if since is None else quantities.moment("since", since),
+            until=None if until is None else quantities.moment("until", until),
+            stopped=stopped,
+        ):
+            yield LogEntry(entry.stream, entry.text.encode("utf-8", "surrogateescape"), entry.time)
+
+    def attach(self, *, stdin: bool = True, output_limit: int | str | None = OUTPUT_LIMIT) -> Stream:
+        """Its standard streams from now on. What it writes faster than you read is left out (see its log).
+
+        Raises:
+            Conflict: it does not run, or is paused.
+        """
+        from orlop.engine import control
+
+        session = control.attach(self.target, stdin=stdin)
+        return Stream(session, f"container {self.short_id}", _limit(output_limit))
+
+    # Other commands in it
+
+    def exec(
+        self,
+        command: str | Sequence[str],
+        *,
+        stdin: bytes | str | Readable | None = None,
+        timeout: float | None = None,
+        check: bool = False,
+        output_limit: int | str | None = OUTPUT_LIMIT,
+        **options: Unpack[ExecOptions],
+    ) -> Result:
+        """Run a command in it to its end.
+
+        Raises:
+            TimedOut: it took more than ``timeout`` seconds. It is killed, and what it started too.
+            CommandFailed: ``check`` is given, and its exit code is not 0.
+            StartFailed: there is no such program, or it cannot be executed.
+            Conflict: the container does not run.
+        """
+        from orlop.library import executing
+
+        return executing.run(
+            self.target,
+            command,
+            stdin=stdin,
+            timeout=timeout,
+            check=check,
+            limit=_limit(output_limit),
+            options=options,
+        )
+
+    def open(
+        self,
+        command: str | Sequence[str],
+        *,
+        tty: bool = False,
+        output_limit: int | str | None = OUTPUT_LIMIT,
+        **options: Unpack[ExecOptions],
+    ) -> Stream:
+        """Start a command in it, and talk to it by its standard streams.
+
+        Raises:
+            StartFailed: there is no such program, or it cannot be executed.
+            Conflict: the container does not run.
+        """
+        from orlop.library import executing
+
+        return executing.start(self.target, command, stdin=True, tty=tty, limit=_limit(output_limit), options=options)
+
+    # What it does and has
+
+    def stats(self, before: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """What it uses, as Docker's API tells it; ``before`` is an earlier one, which it is to be compared with."""
+        from orlop.engine import statistics
+
+        return statistics.sample(self.target, dict(before) if before is not None else None)
+
+    def top(self, *options: str) -> list[dict[str, str]]:
+        """Its processes as ps(1) shows them, with these options or ``-ef``.
+
+        Raises:
+            Conflict: it does not run.
+        """
+        from orlop.engine import top
+
+        found = top.processes(self.target, options)
+        return [dict(zip(found.titles, each, strict=False)) for each in found.processes]
+
+    def diff(self) -> list[Difference]:
+        """What it changed in its image's files.
+
+        Raises:
+            Unsupported: it is not one of an image.
+        """
+        found = errand.call(self.location, "diff", {"container": self.id})
+        return [Difference(path, _KINDS[kind]) for path, kind in found]
+
+    def commit(
+        self,
+        name: str = "",
+        *,
+        message: str = "",
+        author: str = "",
+        changes: Sequence[str] = (),
+        pause: bool = True,
+    ) -> Image:
+        """Make an image of its files; ``changes`` are lines of a Dockerfile.
+
+        Raises:
+            Unsupported: it is not one of an image.
+            InvalidReference: it can be no name.
+        """
+        from orlop.library import images
+
+        arguments = {
+            "container": self.id,
+            "name": name,
+            "message": message,
+            "author": author,
+            "changes": list(changes),
+            "pause": pause,
+        }
+        return images.find(self.location, errand.call(self.location, "commit", arguments))
+
+    def export(self, path: str | os.PathLike[str]) -> None:
+        """Write all its files to a tar archive, which is there once it is whole.
+
+        Raises:
+            Unsupported: it is one of the image ``host``.
+        """
+        with files.written(path) as descriptor:
+            errand.call(self.location, "export", {"container": self.id}, descriptors=[descriptor])
+
+    # Its files
+
+    def put_file(self, source: str | os.PathLike[str], target: str) -> None:
+        """Copy a file or a directory of this machine into it, by the rules of ``cp -r``.
+
+        Raises:
+            NotFound: one of the two places is not there.
+        """
+        arguments = {"container": self.id, "source": os.fspath(source), "target": target}
+        errand.call(self.location, "put", arguments, light=True)
+
+    def get_file(self, source: str, target: str | os.PathLike[str]) -> None:
+        """Copy a file or a directory of it to this machine, by the rules of ``cp -r``; what is made belongs to you.
+
+        Raises:
+            NotFound: one of the two places is not there.
+        """
+        arguments = {"container": self.id, "source": source, "target": os.fspath(target)}
+        errand.call(self.location, "get", arguments, light=True)
+
+    def read_bytes(self, path: str, *, limit: int | str | None = OUTPUT_LIMIT) -> bytes:
+        """What is in a file of it, links followed as the container would.
+
+        Raises:
+            NotFound: there is no such file.
+            InvalidArgument: it is no file, or has more than ``limit`` bytes.
+        """
+        return files.read(self.target, path, _limit(limit))
+
+    def write_bytes(self, path: str, data: bytes | str, *, mode: int = 0o644, uid: int = 0, gid: int = 0) -> None:
+        """Make a file in it, or replace one; its directory has to be there.
+
+        Raises:
+            NotFound: there is no such directory.
+        """
+        files.write(self.target, path, data.encode() if isinstance(data, str) else data, mode, uid, gid)
+
+    def _fresh(self) -> engine_container.Container:
+        """Itself without what was read before: names change."""
+        return engine_container.Container(self.target.location, self.target.id)
+
+
+def _limit(value: int | str | None) -> int | None:
+    return None if value is None else quantities.size("limit", value)

@@ -1,0 +1,123 @@
+"""Single files of containers, and files of ours that are written for somebody."""
+
+from __future__ import annotations
+
+import os
+import select
+
+from orlop.engine import control_socket, frames
+from orlop.errors import InvalidArgument
+from orlop.library import errand
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from orlop.engine.container import Container
+
+
+class written:  # noqa: N801 - used like a function, as contextlib's are
+    """``with written(path) as descriptor:`` makes a file that is there, or replaced, once it is whole."""
+
+    __slots__ = ("_aside", "_descriptor", "_path")
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = os.path.realpath(os.fspath(path))
+        self._aside = f"{self._path}.{os.urandom(6).hex()}"
+
+    def __enter__(self) -> int:
+        self._descriptor = os.open(self._aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        return self._descriptor
+
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
+        os.close(self._descriptor)
+        if kind is None:
+            os.rename(self._aside, self._path)
+        else:
+            os.unlink(self._aside)
+
+
+def read(target: Container, path: str, limit: int | None) -> bytes:
+    """What is in a file of a container.
+
+    Raises:
+        NotFound: there is none.
+        InvalidArgument: it is no file, or larger than ``limit``.
+    """
+    import tarfile
+
+    archive = os.memfd_create("orlop-file", os.MFD_CLOEXEC)
+    with open(archive, "r+b") as file:
+        arguments = {"container": target.id, "source": path, "follows": True, "limit": limit}
+        errand.call(target.location, "get_archive", arguments, descriptors=[archive], light=True)
+        file.seek(0)
+        with tarfile.open(fileobj=file, mode="r:") as tar:
+            entry = tar.next()
+            content = tar.extractfile(entry) if entry is not None and entry.isreg() else None
+            if content is None or entry is None:
+                raise InvalidArgument(f"{path} in container {target.name} is no file")
+            return content.read()
+
+
+def write(target: Container, path: str, data: bytes, mode: int, uid: int, gid: int) -> None:
+    """Make a file in a container, or replace one.
+
+    Raises:
+        NotFound: its directory is not there.
+        InvalidArgument: the path ends in no name.
+    """
+    import io
+    import tarfile
+    import time
+
+    directory, _, name = path.rpartition("/")
+    if name in ("", ".", ".."):
+        raise InvalidArgument(f"{path!r} is no path of a file")
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mode, entry.uid, entry.gid, entry.mtime = len(data), mode, uid, gid, int(time.time())
+    archive = os.memfd_create("orlop-file", os.MFD_CLOEXEC)
+    with open(archive, "r+b") as file:
+        with tarfile.open(fileobj=file, mode="w:") as tar:
+            tar.addfile(entry, io.BytesIO(data))
+        file.seek(0)
+        arguments = {"container": target.id, "target": directory or "/"}
+        errand.call(target.location, "put_archive", arguments, descriptors=[archive], light=True)
+
+
+class Ending:
+    """The next end of a container that runs, which can be waited for with others: ``descriptor`` is readable then."""
+
+    __slots__ = ("_socket",)
+
+    def __init__(self, target: Container) -> None:
+        self._socket = control_socket.connect(target.location, target.id)
+
+    def __enter__(self) -> Ending:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._socket is not None:
+            self._socket.close()
+
+    @property
+    def descriptor(self) -> int:
+        """What poll(2) finds readable when there may be news; -1 if it has no monitor."""
+        return -1 if self._socket is None else self._socket.fileno()
+
+    def is_there(self, timeout: float) -> bool:
+        """Wait at most so many seconds; whether it has ended, or its monitor has."""
+        if self._socket is None:
+            return True
+        poll = select.poll()
+        poll.register(self._socket.fileno(), select.POLLIN)
+        if not poll.poll(timeout * 1000):
+            return False
+        return self.hear()
+
+    def hear(self) -> bool:
+        """Read what has come; whether it tells of the end."""
+        if self._socket is None:
+            return True
+        try:
+            frame = self._socket.recv(frames.LARGEST + 1)
+        except ConnectionResetError:
+            return True
+        return frame[:1] in (frames.EXITED, b"")

@@ -1,0 +1,327 @@
+"""The process that does an errand (see `errand`), and what it can do.
+
+Each action is a function of the engine's location, the arguments, descriptors, and somebody to tell of progress; what it
+returns is JSON.
+"""
+
+from __future__ import annotations
+
+import _socket
+import _thread
+import os
+import sys
+
+from orlop import json_text
+from orlop.engine.location import Location
+from orlop.images.progress import Progress
+from orlop.library import errand
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from orlop.engine.container import Container
+    from orlop.images.store import Image, ImageStore
+
+    Action = Callable[[Location, dict[str, Any], list[int], errand.Tell], Any]
+
+_LARGEST_DESCRIPTORS = 16
+
+
+def main() -> None:
+    """Serve the one request that comes on the socket, and end."""
+    client = _socket.socket(fileno=errand.DESCRIPTOR)
+    os.set_inheritable(errand.DESCRIPTOR, False)
+    data, descriptors = _receive(client)
+    if not data:
+        os._exit(1)  # whoever wanted something has ended
+
+    lock = _thread.allocate_lock()  # progress comes from several threads
+
+    def answer(**body: object) -> None:
+        with lock:
+            _send(client, json_text.dumps(body).encode() + b"\n")
+
+    def tell(*told: object) -> None:
+        answer(tell=told)
+
+    try:
+        request = json_text.loads(data)
+        location = Location(request["root"], request["run_root"], rootless=request["rootless"])
+        os.chdir(request["directory"])
+        location.prepare()
+        action = request["action"]
+        if action in _INSIDE:
+            from orlop.engine import own_namespace
+
+            own_namespace.enter()
+        answer(result=ACTIONS[action](location, request["arguments"], descriptors, tell))
+    except BrokenPipeError:
+        os._exit(1)
+    except Exception as error:  # noqa: BLE001 - whatever it was, the caller must hear of it
+        answer(error=errand.describe(error))
+    os._exit(0)
+
+
+def _receive(client: _socket.socket) -> tuple[bytes, list[int]]:
+    room = _socket.CMSG_SPACE(4 * _LARGEST_DESCRIPTORS)
+    data, ancillary, _, _ = client.recvmsg(1 << 16, room, _socket.MSG_CMSG_CLOEXEC)
+    packed = ancillary[0][2] if ancillary else b""
+    descriptors = [int.from_bytes(packed[at : at + 4], sys.byteorder) for at in range(0, len(packed), 4)]
+    while data and not data.endswith(b"\n"):
+        more = client.recv(1 << 16)
+        if not more:
+            return b"", []
+        data += more
+    return data, descriptors
+
+
+def _send(client: _socket.socket, data: bytes) -> None:
+    while data:
+        data = data[client.send(data, _socket.MSG_NOSIGNAL) :]
+
+
+class _Told(Progress):
+    """Progress that goes to the caller."""
+
+    __slots__ = ("_tell",)
+
+    def __init__(self, tell: errand.Tell) -> None:
+        self._tell = tell
+
+    def update(self, identifier: str, action: str, current: int | None = None, total: int | None = None) -> None:
+        self._tell(identifier, action, current, total)
+
+    def say(self, text: str) -> None:
+        self._tell("", text, None, None)
+
+
+def _images(location: Location) -> ImageStore:
+    from orlop.engine import image_store
+
+    return image_store.open_store(location)
+
+
+def _container(location: Location, arguments: dict[str, Any]) -> Container:
+    from orlop.engine import container
+
+    return container.Container(location, arguments["container"])
+
+
+def _pull(location: Location, arguments: dict[str, Any], _descriptors: list[int], tell: errand.Tell) -> str:
+    from orlop.engine import image_events, sweep
+    from orlop.images import pull, reference
+
+    images = _images(location)
+    name = reference.parse(arguments["name"]).with_default_tag()
+    with sweep.after_change(location, images, resumable=True):
+        image = pull.pull(images, name, wanted=arguments["platform"], progress=_Told(tell))
+    image_events.transferred(location, "pull", str(name))
+    return image.id
+
+
+def _push(location: Location, arguments: dict[str, Any], _descriptors: list[int], tell: errand.Tell) -> str:
+    from orlop.engine import image_events, sweep
+    from orlop.images import push, reference
+
+    images = _images(location)
+    name = reference.parse(arguments["name"]).with_default_tag()
+    with sweep.after_change(location, images, resumable=True):
+        digest = push.push(images, name, _Told(tell))
+    image_events.transferred(location, "push", str(name))
+    return digest
+
+
+def _load(location: Location, arguments: dict[str, Any], descriptors: list[int], tell: errand.Tell) -> list[str]:
+    from orlop.engine import image_events, sweep
+    from orlop.images import platform, reachable
+    from orlop.images.archive import contents, load
+
+    images = _images(location)
+    storage = images.storage
+    storage.prepare()
+    wanted = platform.parse(arguments["platform"]) if arguments["platform"] else None
+    with sweep.after_change(location, images), storage.leases.take() as lease:
+        if descriptors:
+            found = contents.of_stream(storage.blobs, lease, descriptors[0], arguments["source"])
+        else:
+            found = contents.of_directory(storage.blobs, lease, arguments["source"])
+        loaded = load.load(images, found, lease, _Told(tell), wanted=wanted)
+    needless = found.stored - reachable.blobs_of(storage.blobs, (image.manifest for image, _ in loaded))
+    if needless:
+        sweep.blobs(location, images, needless)
+    for image, _ in loaded:
+        image_events.happened(location, "load", image.id)
+    return [image.id for image, _ in loaded]
+
+
+def _save(location: Location, arguments: dict[str, Any], descriptors: list[int], _tell: errand.Tell) -> None:
+    from orlop.engine import image_events
+    from orlop.images.archive import save
+    from orlop.storage.layers import tar_writer
+
+    images = _images(location)
+    save.to_stream(images, arguments["names"], tar_writer.Descriptor(descriptors[0]), form=arguments["format"])
+    for name in arguments["names"]:
+        image_events.happened(location, "save", images.find(name).id)
+
+
+def _import(location: Location, arguments: dict[str, Any], descriptors: list[int], _tell: errand.Tell) -> str:
+    from orlop.engine import image_events, sweep
+    from orlop.images import platform, reference
+    from orlop.images.archive import file_system
+
+    images = _images(location)
+    names = [str(reference.parse(arguments["name"]).with_default_tag())] if arguments["name"] else []
+    description = file_system.Description(
+        changes=arguments["changes"],
+        comment=arguments["message"] or f"Imported from {arguments['source']}",
+        platform=platform.parse(arguments["platform"]) if arguments["platform"] else None,
+    )
+    with sweep.after_change(location, images):
+        image = file_system.image_of(images, descriptors[0], arguments["source"], names, description)
+    image_events.happened(location, "import", image.id)
+    return image.id
+
+
+def _remove_image(location: Location, arguments: dict[str, Any], _descriptors: list[int], _tell: errand.Tell) -> Any:
+    from orlop.engine import image_removal
+
+    done = image_removal.remove(location, _images(location), arguments["name"], force=arguments["force"])
+    return [done.untagged, done.deleted, done.freed]
+
+
+def _prune_images(location: Location, arguments: dict[str, Any], _descriptors: list[int], _tell: errand.Tell) -> Any:
+    from orlop.engine import image_removal
+
+    images = _images(location)
+    chosen: list[Image] = [image for image in images.images() if arguments["everything"] or not image.tags]
+    done = image_removal.prune(location, images, chosen)
+    return [done.untagged, done.deleted, done.freed]
+
+
+def _prune_volumes(location: Location, arguments: dict[str, Any], _descriptors: list[int], _tell: errand.Tell) -> Any:
+    from orlop.engine import prune, volume_store
+
+    done = prune.volumes(location, lambda each: arguments["everything"] or volume_store.is_anonymous(each))
+    return [done.names, done.freed]
+
+
+def _remove_volume(location: Location, arguments: dict[str, Any], _descriptors: list[int], _tell: errand.Tell) -> None:
+    from orlop.engine import volume_store
+
+    volume_store.remove(location, arguments["name"])
+
+
+def _disk_usage(location: Location, _arguments: dict[str, Any], _descriptors: list[int], _tell: errand.Tell) -> Any:
+    from orlop.engine import disk_usage
+
+    found = disk_usage.of_engine(location, _images(location))
+    return [[kind.name, kind.total, kind.active, kind.size, kind.reclaimable] for kind in found.kinds]
+
+
+def _commit(location: Location, arguments: dict[str, Any], _descriptors: list[int], _tell: errand.Tell) -> Any:
+    from orlop.engine import commit
+    from orlop.images.commit import Description
+
+    description = Description(arguments["author"], arguments["message"], arguments["changes"])
+    target = _container(location, arguments)
+    made = commit.commit(target, arguments["name"], description, pause=arguments["pause"])
+    return made.image.id
+
+
+def _create(location: Location, arguments: dict[str, Any], _descriptors: list[int], _tell: errand.Tell) -> str:
+    from orlop.engine import create
+    from orlop.engine.settings import Settings
+
+    made = create.create(location, Settings.from_fields(arguments["settings"]))
+    os.close(made.lock)
+    return made.container.id
+
+
+def _remove(location: Location, arguments: dict[str, Any], _descriptors: list[int], _tell: errand.Tell) -> None:
+    from orlop.engine import removal
+
+    target = _container(location, arguments)
+    removal.remove(target, force=arguments["force"], with_volumes=arguments["with_volumes"])
+
+
+def _prune(location: Location, _arguments: dict[str, Any], _descriptors: list[int], _tell: errand.Tell) -> Any:
+    from orlop.engine import prune
+
+    done = prune.containers(location, lambda _: True)
+    return [done.names, done.freed]
+
+
+def _repair(location: Location, _arguments: dict[str, Any], _descriptors: list[int], _tell: errand.Tell) -> None:
+    from orlop.engine import repair
+
+    repair.everything(location)
+
+
+def _diff(location: Location, arguments: dict[str, Any], _descriptors: list[int], _tell: errand.Tell) -> Any:
+    from orlop.engine import differences
+
+    return [[each.path, each.kind] for each in differences.differences(_container(location, arguments))]
+
+
+def _export(location: Location, arguments: dict[str, Any], descriptors: list[int], _tell: errand.Tell) -> None:
+    from orlop.engine import export
+
+    export.export(_container(location, arguments), descriptors[0])
+
+
+def _put(location: Location, arguments: dict[str, Any], _descriptors: list[int], _tell: errand.Tell) -> None:
+    from orlop.engine import local_copy
+
+    local_copy.to_container(_container(location, arguments), arguments["source"], arguments["target"])
+
+
+def _get(location: Location, arguments: dict[str, Any], _descriptors: list[int], _tell: errand.Tell) -> None:
+    from orlop.engine import local_copy
+
+    local_copy.from_container(_container(location, arguments), arguments["source"], arguments["target"])
+
+
+def _put_archive(location: Location, arguments: dict[str, Any], descriptors: list[int], _tell: errand.Tell) -> None:
+    from orlop.engine import local_copy
+
+    local_copy.stream_to_container(_container(location, arguments), descriptors[0], arguments["target"])
+
+
+def _get_archive(location: Location, arguments: dict[str, Any], descriptors: list[int], _tell: errand.Tell) -> None:
+    from orlop.engine import local_copy
+
+    target = _container(location, arguments)
+    local_copy.stream_from_container(target, arguments["source"], descriptors[0], follows=arguments["follows"])
+
+
+ACTIONS: dict[str, Action] = {
+    "commit": _commit,
+    "create": _create,
+    "diff": _diff,
+    "disk_usage": _disk_usage,
+    "export": _export,
+    "get": _get,
+    "get_archive": _get_archive,
+    "import": _import,
+    "load": _load,
+    "prune": _prune,
+    "prune_images": _prune_images,
+    "prune_volumes": _prune_volumes,
+    "pull": _pull,
+    "push": _push,
+    "put": _put,
+    "put_archive": _put_archive,
+    "remove": _remove,
+    "remove_image": _remove_image,
+    "remove_volume": _remove_volume,
+    "repair": _repair,
+    "save": _save,
+}
+
+#: What handles files of images, so that an ordinary user's has to be done as root of a user namespace of theirs.
+_INSIDE = frozenset(
+    ("commit", "diff", "disk_usage", "import", "load", "prune_images", "pull", "push", "remove_image", "save")
+)

@@ -1,0 +1,97 @@
+"""What can be asked of a container, for type checkers: the keywords of ``run`` and ``create``.
+
+Only imported by them: at run time `orlop.library.translation` has the same names.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping, Sequence
+
+    from orlop.library.mounts import Bind, Tmpfs, VolumeMount
+
+Pull = Literal["missing", "always", "never"]
+
+
+class ContainerOptions(TypedDict, total=False):
+    """The options of a container, by Docker's names for them. Sizes are bytes or texts such as ``256m``."""
+
+    annotations: Mapping[str, str]
+    cap_add: Sequence[str]
+    cap_drop: Sequence[str]
+    cgroup_parent: str
+    cpu_period: int
+    cpu_quota: int
+    cpu_shares: int
+    #: A number of processors, such as 0.5.
+    cpus: float | str
+    cpuset_cpus: str
+    cpuset_mems: str
+    #: Texts of the form ``path[:path in the container[:permissions]]``.
+    devices: Sequence[str]
+    dns: Sequence[str]
+    dns_options: Sequence[str]
+    dns_search: Sequence[str]
+    domainname: str
+    #: In the image's place; an empty one takes it away.
+    entrypoint: str | Sequence[str]
+    #: Variables by name, or texts ``name=value``; a value None takes the image's variable away.
+    env: Mapping[str, str | None] | Sequence[str]
+    extra_hosts: Mapping[str, str] | Sequence[str]
+    group_add: Sequence[str | int]
+    #: Docker's ``HealthConfig`` object.
+    healthcheck: Mapping[str, Any]
+    hostname: str
+    init: bool
+    ipc: str
+    labels: Mapping[str, str]
+    log_driver: str
+    log_options: Mapping[str, str]
+    memory: int | str
+    memory_reservation: int | str
+    #: Memory and swap together; -1 for no limit.
+    memory_swap: int | str
+    memory_swappiness: int
+    mounts: Sequence[Bind | VolumeMount | Tmpfs]
+    name: str
+    network: str
+    oom_kill_disable: bool
+    oom_score_adj: int
+    pid: str
+    #: -1 for no limit.
+    pids_limit: int
+    platform: str
+    privileged: bool
+    read_only: bool
+    #: ``no``, ``on-failure[:most]``, ``always`` or ``unless-stopped``.
+    restart: str
+    runtime: str
+    security_opt: Sequence[str]
+    shm_size: int | str
+    stop_signal: str
+    #: Seconds.
+    stop_timeout: int
+    sysctls: Mapping[str, str]
+    #: Targets, or targets with options such as ``size=64m``.
+    tmpfs: Sequence[str] | Mapping[str, str]
+    #: By name, such as ``nofile``: one limit, or the soft and the hard one.
+    ulimits: Mapping[str, int | tuple[int, int]]
+    user: str | int
+    userns: str
+    uts: str
+    #: Docker's texts (``source:target[:options]``), or sources with ``target[:options]``.
+    volumes: Sequence[str] | Mapping[str | os.PathLike[str], str]
+    volumes_from: Sequence[str]
+    workdir: str
+
+
+class ExecOptions(TypedDict, total=False):
+    """The options of a command in a running container."""
+
+    env: Mapping[str, str | None] | Sequence[str]
+    privileged: bool
+    user: str | int
+    workdir: str

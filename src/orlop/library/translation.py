@@ -1,0 +1,252 @@
+"""From Python's keywords to the engine's settings."""
+
+from __future__ import annotations
+
+import os
+
+from orlop.engine.settings import Settings
+from orlop.errors import InvalidArgument
+from orlop.library import quantities
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
+
+    from orlop.library.mounts import Bind, Tmpfs, VolumeMount
+
+#: Host paths and profiles may be given relative to the caller's directory; the engine is told whole ones.
+_NO_PROFILE = ("unconfined", "builtin")
+
+
+def settings(
+    image: str | None,
+    command: str | Sequence[str] | None,
+    rootfs: str | os.PathLike[str] | None,
+    options: Mapping[str, Any],
+) -> Settings:
+    """The settings of a container.
+
+    Raises:
+        InvalidArgument: a value cannot be right.
+        TypeError: there is no such option.
+    """
+    if bool(image) == bool(rootfs):
+        raise InvalidArgument("a container is made of an image or of a root directory: give one of image and rootfs")
+    wanted = Settings(
+        image=image or "", rootfs=os.path.abspath(os.fspath(rootfs)) if rootfs else "", command=words(command)
+    )
+    for name, value in options.items():
+        if value is None:
+            continue
+        place = _PLACES.get(name)
+        if place is not None:
+            setattr(wanted, place[0], place[1](name, value))
+        elif name == "volumes":
+            _add_volumes(wanted, value)
+        else:
+            raise TypeError(f"there is no option {name!r} of a container{_perhaps(name)}")
+    return wanted
+
+
+def words(command: str | Sequence[str] | None) -> list[str]:
+    """A command as a list; one text is a program without arguments, for no shell is between."""
+    if command is None:
+        return []
+    return [command] if isinstance(command, str) else [os.fspath(word) for word in command]
+
+
+def environment(name: str, value: Mapping[str, str | None] | Sequence[str]) -> list[str]:
+    """Texts ``name=value``; a name alone takes a variable away.
+
+    Raises:
+        InvalidArgument: it is a text, and not several.
+    """
+    if isinstance(value, str):
+        raise InvalidArgument(f"{name} must be a mapping or a list of texts, not {value!r}")
+    if hasattr(value, "items"):
+        return [key if text is None else f"{key}={text}" for key, text in value.items()]
+    return list(value)
+
+
+def _perhaps(name: str) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(name, [*_PLACES, "volumes"], 1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _same(_name: str, value: object) -> object:
+    return value
+
+
+def _text(_name: str, value: object) -> str:
+    return str(value)
+
+
+def _list(name: str, value: Sequence[object]) -> list[str]:
+    if isinstance(value, str):
+        raise InvalidArgument(f"{name} must be a list of texts, not {value!r}")
+    return [str(each) for each in value]
+
+
+def _dict(_name: str, value: Mapping[str, object]) -> dict[str, str]:
+    return {key: str(text) for key, text in value.items()}
+
+
+def _pids(_name: str, value: int) -> int | None:
+    return value if value > 0 else None
+
+
+def _entrypoint(_name: str, value: str | Sequence[str]) -> list[str]:
+    return words(value) or [""]
+
+
+def restart_policy(name: str, value: str) -> dict[str, Any]:
+    """Docker's ``RestartPolicy``.
+
+    Raises:
+        InvalidArgument: it is none.
+    """
+    from orlop.engine import restart_policy as policies
+
+    try:
+        return policies.read(value)
+    except ValueError as error:
+        raise InvalidArgument(f"{name}={value!r} {error}") from None
+
+
+def _mounts(_name: str, value: Sequence[Bind | VolumeMount | Tmpfs]) -> list[dict[str, Any]]:
+    return [each.wanted() for each in value]
+
+
+def _tmpfs(_name: str, value: Sequence[str] | Mapping[str, str]) -> dict[str, str]:
+    if isinstance(value, str):
+        value = [value]
+    if hasattr(value, "items"):
+        return dict(value.items())
+    found = {}
+    for text in value:
+        target, _, how = text.partition(":")
+        found[target] = how
+    return found
+
+
+def _ulimits(_name: str, value: Mapping[str, int | tuple[int, int]]) -> list[dict[str, Any]]:
+    found = []
+    for name, limits in value.items():
+        soft, hard = (limits, limits) if isinstance(limits, int) else limits
+        found.append({"Name": name, "Soft": soft, "Hard": hard})
+    return found
+
+
+def _devices(_name: str, value: Sequence[str]) -> list[dict[str, str]]:
+    found = []
+    for text in value:
+        source, _, rest = text.partition(":")
+        target, _, permissions = rest.partition(":")
+        if target and not target.startswith("/"):
+            target, permissions = "", target
+        found.append(
+            {
+                "PathOnHost": source,
+                "PathInContainer": target or source,
+                "CgroupPermissions": permissions or "rwm",
+            }
+        )
+    return found
+
+
+def _hosts(name: str, value: Mapping[str, str] | Sequence[str]) -> list[str]:
+    if hasattr(value, "items"):
+        return [f"{host}:{address}" for host, address in value.items()]
+    return _list(name, value)
+
+
+def _security(name: str, value: Sequence[str]) -> list[str]:
+    found = []
+    for text in _list(name, value):
+        key, separator, profile = text.partition("=" if "=" in text else ":")
+        if key == "seccomp" and profile and profile not in _NO_PROFILE and not profile.lstrip().startswith("{"):
+            text = f"{key}{separator}{os.path.abspath(profile)}"  # noqa: PLW2901 - what is relative to our directory
+        found.append(text)
+    return found
+
+
+def _add_volumes(wanted: Settings, value: Sequence[str] | Mapping[str | os.PathLike[str], str]) -> None:
+    if isinstance(value, str):
+        raise InvalidArgument(f"volumes must be a mapping or a list of texts, not {value!r}")
+    if hasattr(value, "items"):
+        texts = [f"{_source(os.fspath(source))}:{target}" for source, target in value.items()]
+    else:
+        texts = list(value)
+    for text in texts:
+        source, colon, rest = text.partition(":")
+        if colon:
+            wanted.binds.append(f"{_source(source)}:{rest}")
+        else:
+            wanted.volumes.append(text)
+
+
+def _source(source: str) -> str:
+    """A whole path for what is a path; a volume's name is none."""
+    return os.path.abspath(source) if "/" in source or source in (".", "..") else source
+
+
+#: For each option, the setting's name and how its value is read.
+_PLACES: dict[str, tuple[str, Callable[[str, Any], Any]]] = {
+    "annotations": ("annotations", _dict),
+    "cap_add": ("cap_add", _list),
+    "cap_drop": ("cap_drop", _list),
+    "cgroup_parent": ("cgroup_parent", _same),
+    "cpu_period": ("cpu_period", _same),
+    "cpu_quota": ("cpu_quota", _same),
+    "cpu_shares": ("cpu_shares", _same),
+    "cpus": ("nano_cpus", quantities.processors),
+    "cpuset_cpus": ("cpuset_cpus", _text),
+    "cpuset_mems": ("cpuset_mems", _text),
+    "devices": ("devices", _devices),
+    "dns": ("dns", _list),
+    "dns_options": ("dns_options", _list),
+    "dns_search": ("dns_search", _list),
+    "domainname": ("domainname", _same),
+    "entrypoint": ("entrypoint", _entrypoint),
+    "env": ("env", environment),
+    "extra_hosts": ("extra_hosts", _hosts),
+    "group_add": ("group_add", _list),
+    "healthcheck": ("healthcheck", _same),
+    "hostname": ("hostname", _same),
+    "init": ("init", _same),
+    "ipc": ("ipc", _same),
+    "labels": ("labels", _dict),
+    "log_driver": ("log_driver", _same),
+    "log_options": ("log_options", _dict),
+    "memory": ("memory", quantities.size),
+    "memory_reservation": ("memory_reservation", quantities.size),
+    "memory_swap": ("memory_swap", quantities.limit),
+    "memory_swappiness": ("memory_swappiness", _same),
+    "mounts": ("mounts", _mounts),
+    "name": ("name", _same),
+    "network": ("network", _same),
+    "oom_kill_disable": ("oom_kill_disable", _same),
+    "oom_score_adj": ("oom_score_adjustment", _same),
+    "pid": ("pid", _same),
+    "pids_limit": ("pids_limit", _pids),
+    "platform": ("platform", _same),
+    "privileged": ("privileged", _same),
+    "read_only": ("read_only", _same),
+    "restart": ("restart_policy", restart_policy),
+    "runtime": ("runtime", _same),
+    "security_opt": ("security_opt", _security),
+    "shm_size": ("shm_size", quantities.size),
+    "stop_signal": ("stop_signal", _same),
+    "stop_timeout": ("stop_timeout", _same),
+    "sysctls": ("sysctls", _dict),
+    "tmpfs": ("tmpfs", _tmpfs),
+    "ulimits": ("ulimits", _ulimits),
+    "user": ("user", _text),
+    "userns": ("user_namespace", _same),
+    "uts": ("uts", _same),
+    "volumes_from": ("volumes_from", _list),
+    "workdir": ("workdir", _same),
+}
