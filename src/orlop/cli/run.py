@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from orlop.options import Parsed
 
 _ALWAYS, _MISSING, _NEVER = "always", "missing", "never"
+#: How often an image may be removed right after it was pulled.
+_MOST_REMOVED = 2
 
 PARSER = Parser(
     "orlop run",
@@ -76,6 +78,12 @@ def _run(location: Location, said: Parsed) -> int:
     except ImageNotFound:
         if said["pull"] != _MISSING:
             raise
+    for _ in range(_MOST_REMOVED):
+        pull(location, settings, said, is_missing=True)
+        try:
+            return _start(location, settings, said, launch.connect(location))
+        except ImageNotFound:
+            continue  # somebody has removed it again before it was in use
     pull(location, settings, said, is_missing=True)
     return _start(location, settings, said, launch.connect(location))
 
