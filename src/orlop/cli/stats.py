@@ -55,26 +55,20 @@ def run(location: Location, said: Parsed) -> int:
     from orlop.engine import repair
 
     repair.everything(location)
-    samples = _sampled(location, said, {})
-    is_table = said["format"].strip().startswith("table") or not said["format"].strip()
-    if not said["no-stream"] and is_table:
+    on_screen = not said["no-stream"] and said["format"].strip().partition(" ")[0] in ("", "table")
+    if on_screen:
         sys.stdout.write(_CLEAR)
+    samples = _sampled(location, said, {})
     while True:
-        if samples or said["no-stream"]:
+        if samples:
             time.sleep(_INTERVAL)
             samples = _sampled(location, said, samples)
-            text = _text(samples, said)
-        else:
-            text = _text(samples, said)
-        if said["no-stream"]:
-            sys.stdout.write(text)
+        _draw(_text(samples, said), on_screen=on_screen)
+        if said["no-stream"] or (said.arguments and not samples):
             return 0
-        _draw(text, on_screen=is_table)
         if not samples:
-            if said.arguments:
-                return 0
             time.sleep(_INTERVAL)
-            samples = _sampled(location, said, samples)
+            samples = _sampled(location, said, {})
 
 
 def _draw(text: str, *, on_screen: bool) -> None:

@@ -32,10 +32,22 @@ _PLACES = {
 }
 _CPU_PERIOD = 100_000  # microseconds
 _LEAST_MEMORY = 6 << 20
-#: What cannot be together, and what Docker calls it.
 _CPUS = "NanoCpus"
-_PERIODS = (("CpuPeriod", "CPU period"), ("CpuQuota", "CPU quota"))
 _POLICY = "RestartPolicy"
+#: By which the same rules check a change as check a new container.
+_SETTINGS = {
+    "CpuPeriod": "cpu_period",
+    "CpuQuota": "cpu_quota",
+    "CpuRealtimePeriod": "cpu_realtime_period",
+    "CpuRealtimeRuntime": "cpu_realtime_runtime",
+    "CpuShares": "cpu_shares",
+    "CpusetCpus": "cpuset_cpus",
+    "CpusetMems": "cpuset_mems",
+    "Memory": "memory",
+    "MemoryReservation": "memory_reservation",
+    "MemorySwap": "memory_swap",
+    "NanoCpus": "nano_cpus",
+}
 
 
 def update(target: container.Container, changes: dict[str, Any]) -> None:
@@ -71,31 +83,36 @@ def update(target: container.Container, changes: dict[str, Any]) -> None:
 
 
 def _check(target: container.Container, changes: dict[str, Any]) -> None:
+    """Whether what is asked for can be, together with what is there."""
+    from orlop.engine import resources
+    from orlop.engine.settings import Settings
+
     host = target.record["HostConfig"]
-    memory, swap = changes.get("Memory", 0), changes.get("MemorySwap", 0)
+    now = {**host, **changes}
+    memory = changes.get("Memory", 0)
     if 0 < memory < _LEAST_MEMORY:
         raise InvalidArgument("minimum memory limit allowed is 6MB")
-    limit = memory or host.get("Memory", 0)
-    if swap > 0 and not limit:
-        raise InvalidArgument("a limit of memory and swap needs one of memory: set --memory as well")
-    if swap > 0 and swap < limit:
-        raise InvalidArgument("the limit of memory and swap together cannot be less than that of memory alone")
-    if memory > 0 and not swap and 0 < host.get("MemorySwap", 0) < memory:
+    if memory > 0 and not changes.get("MemorySwap") and 0 < _swap_limit(target) < memory:
         raise InvalidArgument(
             "the memory limit is more than the limit of memory and swap that is set: set --memory-swap as well"
         )
-    for name, meaning in _PERIODS:
-        if changes.get(name) and (changes.get(_CPUS) or host.get(_CPUS)):
-            raise InvalidArgument(f"conflicting options: a {meaning} cannot be set where a number of CPUs is")
-        if changes.get(_CPUS) and host.get(name):
-            raise InvalidArgument(f"conflicting options: a number of CPUs cannot be set where a {meaning} is")
-    count = changes.get(_CPUS, 0)
-    if count < 0 or count > os.sysconf("SC_NPROCESSORS_ONLN") * 1_000_000_000:
-        raise InvalidArgument(
-            f"the number of CPUs must be from 0.01 to {os.sysconf('SC_NPROCESSORS_ONLN')}, as many as there are"
-        )
+    if changes.get(_CPUS):
+        resources.check_processors(changes[_CPUS])
+    wanted = Settings()
+    for name, field in _SETTINGS.items():
+        if now.get(name):
+            setattr(wanted, field, now[name])
+    wanted.block_io = {"BlkioWeight": now.get("BlkioWeight") or 0}
+    resources.apply({}, wanted)
     if changes.get(_POLICY, {}).get("Name", "no") not in ("no", "") and host.get("AutoRemove"):
         raise InvalidArgument("the restart policy of a container that is removed when it ends cannot be changed")
+
+
+def _swap_limit(target: container.Container) -> int:
+    """What memory and swap are limited to, be it because only memory was."""
+    config = container.read(f"{target.directory}/config.json") or {}
+    known = ((config.get("linux") or {}).get("resources") or {}).get("memory") or {}
+    return int(known.get("swap") or 0)
 
 
 def _resources(changes: dict[str, Any]) -> dict[str, Any]:

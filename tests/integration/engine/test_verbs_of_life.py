@@ -199,7 +199,7 @@ def test_limits_are_changed_at_once_and_for_the_next_start(owner: Engine, sleepe
     result = owner("update", "--cpu-quota", "1000", sleeper)
     assert (result.code, "conflicting options" in result.err) == (1, True)
     result = owner("update", "--cpuset-cpus", "4000", sleeper)
-    assert (result.code, "the kernel refuses" in result.err) == (1, True)
+    assert (result.code, "requested CPUs are not available" in result.err) == (1, True)
     assert owner.inspect(sleeper)["HostConfig"]["Memory"] == 64 << 20
 
 
@@ -249,18 +249,20 @@ def test_changed_files_are_listed_as_docker_does(owner: Engine) -> None:
 
 def test_what_containers_use_is_shown(owner: Engine, sleeper: str) -> None:
     owner.ok("run", "--name", "ended", "plain", "true")
-    header, line = owner.ok("stats", "--no-stream").splitlines()
-    assert header.split("  ")[0] == "CONTAINER ID"
-    assert line.split()[:2] == [owner.inspect(sleeper)["Id"][:12], sleeper]
     shown = [json.loads(each) for each in owner.ok("stats", "-a", "--no-stream", "--format", "json").splitlines()]
     by_name = {each["Name"]: each for each in shown}
     assert by_name["ended"]["PIDs"] == "0"
     assert by_name[sleeper]["PIDs"] == "2"
     assert by_name[sleeper]["CPUPerc"].endswith("%")
+    assert by_name[sleeper]["ID"] == owner.inspect(sleeper)["Id"][:12]
     assert owner("stats", "--no-stream", "nobody").code == 1
+    owner.ok("rm", "-f", sleeper)
+    assert owner.ok("stats", "--no-stream").split("  ")[0] == "CONTAINER ID"
 
 
 def test_statistics_stream_until_the_container_is_removed(owner: Engine, sleeper: str) -> None:
+    if owner.prefix:
+        pytest.skip("once is enough")
     process = owner.popen("stats", "--format", "{{.Name}}", sleeper, stdout=subprocess.PIPE)
     assert process.stdout is not None
     assert process.stdout.readline() == f"{sleeper}\n".encode()
