@@ -444,3 +444,52 @@ def test_removing_a_tree_follows_no_link(snapshots: SnapshotDirectory, tmp_path:
         os.symlink(outside / "file", at(root) / "other")
     snapshots.remove("key")
     assert (outside / "file").exists()
+
+
+@pytest.mark.parametrize("parent", ["", FIRST])
+def test_a_duplicate_begins_as_its_source_is_and_neither_changes_with_the_other(
+    snapshots: SnapshotDirectory, parent: str
+) -> None:
+    make(snapshots, FIRST, change=lambda top: (top / "below").write_text("below"))
+
+    def change(top: Path) -> None:
+        (top / "own").write_text("own")
+        if parent:
+            (top / "below").unlink()
+        os.link(top / "own", top / "linked")
+
+    with mounts.attached(snapshots.prepare("source", parent)) as root:
+        change(at(root))
+        with mounts.attached(snapshots.duplicate("copy", "source")) as other:
+            (at(other) / "own").write_text("the copy's")
+            (at(root) / "later").write_text("later")
+    assert snapshots.info("copy").parent == parent
+    assert tree(snapshots.mounts("copy")) == {"own": "the copy's", "linked": "the copy's"}
+    assert tree(snapshots.mounts("source")) == {"own": "own", "linked": "own", "later": "later"}
+
+
+def test_a_committed_snapshot_can_be_duplicated_and_a_view_cannot(snapshots: SnapshotDirectory) -> None:
+    make(snapshots, FIRST, change=lambda top: (top / "file").write_text("first"))
+    make(snapshots, SECOND, FIRST, lambda top: (top / "file").write_text("second"))
+    snapshots.duplicate("copy", SECOND)
+    assert snapshots.info("copy").parent == FIRST
+    assert tree(snapshots.mounts("copy")) == {"file": "second"}
+    snapshots.view("view", SECOND)
+    with pytest.raises(InvalidArgument, match="it is a view"):
+        snapshots.duplicate("other", "view")
+    with pytest.raises(Conflict):
+        snapshots.duplicate("copy", SECOND)
+    with pytest.raises(NotFound):
+        snapshots.duplicate("other", THIRD)
+
+
+def test_a_snapshot_is_compared_with_any_ancestor(snapshots: SnapshotDirectory) -> None:
+    make(snapshots, FIRST, change=lambda top: (top / "file").write_text("first"))
+    make(snapshots, SECOND, FIRST, lambda top: (top / "file").write_text("second"))
+    snapshots.prepare("key", SECOND)
+    base = snapshots.diff_base("key", FIRST)
+    assert base.upper is None
+    assert tree(base.parent_mounts) == {"file": "first"}
+    assert tree(base.mounts) == {"file": "second"}
+    assert snapshots.diff_base("key", "").parent_mounts == []
+    assert snapshots.diff_base("key", SECOND).upper == snapshots.diff_base("key").upper

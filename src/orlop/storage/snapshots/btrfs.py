@@ -39,17 +39,24 @@ class Btrfs(WholeTrees):
     def _tree_made(self, place: str, record: dict[str, Any]) -> None:
         if record["kind"] == interface.VIEW:
             return
+        if record["parent"]:
+            self._tree_copied(place, record, record["parent"])
+            return
         target = os.open(place, _DIRECTORY)
         try:
-            if record["parent"]:
-                source = os.open(self._path(record["parent"]), _DIRECTORY)
-                try:
-                    btrfs.snapshot(source, target, "fs")
-                finally:
-                    os.close(source)
-            else:
-                btrfs.create_subvolume(target, "fs")
-                os.chmod("fs", 0o755, dir_fd=target)  # whatever the umask
+            btrfs.create_subvolume(target, "fs")
+            os.chmod("fs", 0o755, dir_fd=target)  # whatever the umask
+        finally:
+            os.close(target)
+
+    def _tree_copied(self, place: str, record: dict[str, Any], source: str) -> None:  # noqa: ARG002 - it has it all
+        target = os.open(place, _DIRECTORY)
+        try:
+            tree = os.open(self._path(source), _DIRECTORY)
+            try:
+                btrfs.snapshot(tree, target, "fs")
+            finally:
+                os.close(tree)
         finally:
             os.close(target)
 

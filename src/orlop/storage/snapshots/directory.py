@@ -74,6 +74,10 @@ class SnapshotDirectory(Snapshots):
         """Make the tree of a new snapshot in ``place``, a directory that is still being prepared."""
         raise NotImplementedError
 
+    def _tree_copied(self, place: str, record: dict[str, Any], source: str) -> None:
+        """Make the tree of a new snapshot in ``place``, as snapshot ``source`` has it."""
+        raise NotImplementedError
+
     def _tree_mounts(self, name: str, record: dict[str, Any], *, writable: bool) -> list[Mount]:
         """What to mount to see the tree."""
         raise NotImplementedError
@@ -109,12 +113,19 @@ class SnapshotDirectory(Snapshots):
             raise InvalidArgument(f"view {key} needs a parent")
         return self._begin(key, parent, interface.VIEW)
 
+    def duplicate(self, key: str, source: str) -> list[Mount]:
+        """See `Snapshots.duplicate`."""
+        record = self._read(source)
+        if _kind(source, record) == interface.VIEW:
+            raise InvalidArgument(f"snapshot {source} cannot be duplicated: it is a view")
+        return self._begin(key, record["parent"], interface.ACTIVE, source=source)
+
     def mounts(self, name: str) -> list[Mount]:
         """See `Snapshots.mounts`."""
         record = self._read(name)
         return self._tree_mounts(name, record, writable=_kind(name, record) == interface.ACTIVE)
 
-    def _begin(self, key: str, parent: str, kind: str) -> list[Mount]:
+    def _begin(self, key: str, parent: str, kind: str, *, source: str = "") -> list[Mount]:
         _check_name(key)
         if digest.is_digest(key):
             raise InvalidArgument(f"{key} cannot be the key of a snapshot: digests are names of committed ones")
@@ -135,7 +146,10 @@ class SnapshotDirectory(Snapshots):
                 _write(f"{aside}/{RECORD_FILE}", record)
             finally:
                 os.close(everybody)
-            self._tree_made(aside, record)
+            if source:
+                self._tree_copied(aside, record, source)
+            else:
+                self._tree_made(aside, record)
             published = self._rename(aside, key)
             if not published:
                 raise _taken(key)
@@ -281,13 +295,14 @@ class SnapshotDirectory(Snapshots):
             raise InvalidArgument(f"nothing can be unpacked into snapshot {key}: it is not an active one")
         return self._tree_target(key)
 
-    def diff_base(self, name: str) -> DiffBase:
+    def diff_base(self, name: str, since: str | None = None) -> DiffBase:
         """See `Snapshots.diff_base`."""
         record = self._read(name)
-        parent = record["parent"]
+        parent = record["parent"] if since is None else since
         below = self._tree_mounts(parent, self._read(parent), writable=False) if parent else []
         seen = self._tree_mounts(name, record, writable=False)
-        upper = self._tree_upper(name) if _kind(name, record) != interface.VIEW else None
+        is_own = _kind(name, record) != interface.VIEW and parent == record["parent"]
+        upper = self._tree_upper(name) if is_own else None
         return DiffBase(upper, seen, below, rootless=self.rootless)
 
     def cleanup(self) -> None:

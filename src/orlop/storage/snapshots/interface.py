@@ -168,6 +168,22 @@ class Snapshots:
         """
         raise NotImplementedError
 
+    def duplicate(self, key: str, source: str) -> list[Mount]:
+        """Make an active snapshot that begins as another one is now, be it active or committed, and on its parent.
+
+        With btrfs that takes a moment; with the other drivers what ``source`` has of its own is copied. It may be
+        mounted, and nobody writes to it meanwhile.
+
+        Returns:
+            what `mounts` does.
+
+        Raises:
+            Conflict: the key exists.
+            NotFound: the source does not exist.
+            InvalidArgument: the source is a view.
+        """
+        raise NotImplementedError
+
     def mounts(self, name: str) -> list[Mount]:
         """What to mount to see a snapshot: writable for an active one, otherwise read-only.
 
@@ -249,8 +265,10 @@ class Snapshots:
         """
         raise NotImplementedError
 
-    def diff_base(self, name: str) -> DiffBase:
-        """What to compare to find out how a snapshot differs from its parent.
+    def diff_base(self, name: str, since: str | None = None) -> DiffBase:
+        """What to compare to find out how a snapshot differs from its parent, or from the ancestor ``since``.
+
+        An empty ``since`` means an empty tree.
 
         Raises:
             NotFound: it does not exist.

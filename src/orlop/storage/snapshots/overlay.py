@@ -78,6 +78,13 @@ class Overlay(SnapshotDirectory):
         os.mkdir(f"{place}/work", 0o700)
         _copy_attributes(f"{self.directory}/{layers[0]}/fs", own)
 
+    def _tree_copied(self, place: str, record: dict[str, Any], source: str) -> None:
+        from orlop.storage import copying
+
+        copying.copy_tree(f"{self.directory}/{source}/fs", f"{place}/fs", links=f"{place}/links")
+        if record["layers"]:
+            os.mkdir(f"{place}/work", 0o700)
+
     def _tree_mounts(self, name: str, record: dict[str, Any], *, writable: bool) -> list[Mount]:
         layers = [f"{self.directory}/{layer}/fs" for layer in record["layers"]]
         own = f"{self.directory}/{name}"

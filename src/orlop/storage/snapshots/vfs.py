@@ -33,12 +33,15 @@ class Vfs(WholeTrees):
         if record["kind"] == interface.VIEW:
             return
         if record["parent"]:
-            from orlop.storage import copying
-
-            copying.copy_tree(self._path(record["parent"]), f"{place}/fs", links=f"{place}/links")
+            self._tree_copied(place, record, record["parent"])
             return
         os.mkdir(f"{place}/fs", 0o755)
         os.chmod(f"{place}/fs", 0o755)  # whatever the umask
+
+    def _tree_copied(self, place: str, record: dict[str, Any], source: str) -> None:  # noqa: ARG002 - a copy has it all
+        from orlop.storage import copying
+
+        copying.copy_tree(self._path(source), f"{place}/fs", links=f"{place}/links")
 
     def _tree_usage(self, name: str, record: dict[str, Any]) -> Usage:  # noqa: ARG002 - a copy shares nothing we could know of
         from orlop.storage import usage
