@@ -102,15 +102,7 @@ class Starter:
 
         Whatever fails, then or later, the client is told by the child.
         """
-        room = _socket.CMSG_SPACE(4 * _MOST_DESCRIPTORS)
-        data, ancillary, _, _ = self._socket.recvmsg(_LARGEST, room, _socket.MSG_CMSG_CLOEXEC)
-        if not data:
-            return None
-        head, _, request = data.partition(b"\n")
-        pid, started_at, flags, *names = head.decode().split(" ")
-        packed = ancillary[0][2]
-        numbers = [int.from_bytes(packed[at : at + 4], sys.byteorder) for at in range(0, len(packed), 4)]
-        return Born(int(pid), started_at, flags, dict(zip(names, numbers, strict=True)), request)
+        return receive(self._socket)
 
     def wait_done(self) -> int:
         """Wait for the child's end; one of `STARTED`, `FAILED`, `OUTDATED` and `CLOSED`."""
@@ -118,6 +110,29 @@ class Starter:
         self._socket.close()
         code = os.waitstatus_to_exitcode(status)
         return code if code >= 0 else FAILED
+
+
+def tell(monitor: _socket.socket, born: Born) -> None:
+    """Tell a monitor, at the other end of a `Starter`'s socket, what was born for it."""
+    packed = b"".join(each.to_bytes(4, sys.byteorder) for each in born.ends.values())
+    monitor.sendmsg(
+        [" ".join((str(born.pid), born.started_at, f"-{born.flags}", *born.ends)).encode(), b"\n", born.data],
+        [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, packed)],
+        _socket.MSG_NOSIGNAL,
+    )
+
+
+def receive(starter: _socket.socket) -> Born | None:
+    """What `tell` told; None if there was nothing to tell."""
+    room = _socket.CMSG_SPACE(4 * _MOST_DESCRIPTORS)
+    data, ancillary, _, _ = starter.recvmsg(_LARGEST, room, _socket.MSG_CMSG_CLOEXEC)
+    if not data:
+        return None
+    head, _, request = data.partition(b"\n")
+    pid, started_at, flags, *names = head.decode().split(" ")
+    packed = ancillary[0][2]
+    numbers = [int.from_bytes(packed[at : at + 4], sys.byteorder) for at in range(0, len(packed), 4)]
+    return Born(int(pid), started_at, flags, dict(zip(names, numbers, strict=True)), request)
 
 
 def pipes(*, open_stdin: bool) -> tuple[tuple[int, int, int], dict[str, int]]:

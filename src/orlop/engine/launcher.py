@@ -98,7 +98,7 @@ def main(root: str, run_root: str, first: int, listen: bool) -> int:
     os.umask(0o022)
     location = Location(root, run_root, rootless=os.geteuid() != 0)
     launcher = Launcher(location)
-    monitor.rehearse()
+    monitor.rehearse(launcher.filters)
     gc.disable()  # a collection in a monitor would write to every page that it shares with us
     gc.collect()
     gc.freeze()
@@ -125,12 +125,12 @@ class Launcher:
     __slots__ = (
         "_alive",
         "_children",
-        "_filters",
         "_listener",
         "_location",
         "_lock",
         "_news",
         "_spare",
+        "filters",
         "reception",
     )
 
@@ -140,8 +140,8 @@ class Launcher:
         self._lock = -1
         self._children: set[int] = set()
         self._spare = 0
-        self._filters = filters.kept(location)
-        filters.warm(self._filters)
+        self.filters = filters.kept(location)
+        filters.warm(self.filters)
         self.reception = reception.Reception()
         self._alive = os.pipe2(os.O_CLOEXEC)
         self._news = os.pipe2(os.O_CLOEXEC)
@@ -275,7 +275,7 @@ class Launcher:
             _signal.set_wakeup_fd(-1)
             for descriptor in (self._news[0], self._alive[1]):
                 os.close(descriptor)
-            status = monitor.run(receive, self._filters, self._let_go)
+            status = monitor.run(receive, self.filters, self._let_go)
         finally:
             os._exit(status)
 

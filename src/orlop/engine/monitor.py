@@ -27,9 +27,13 @@ _REHEARSALS = 16
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Protocol
 
     from orlop.engine.pump import Log
     from orlop.linux.seccomp.cache import Cache
+
+    class _Start(Protocol):
+        def wait_done(self) -> int: ...
 
 
 def run(receive: Callable[[], birth.Call], filters: Cache, let_go: Callable[[], None]) -> int:
@@ -48,8 +52,7 @@ def run(receive: Callable[[], birth.Call], filters: Cache, let_go: Callable[[], 
     if born is None:
         return start.wait_done()
     _name("orlop-monitor")
-    clients = Clients(Line(_socket.socket(fileno=born.ends.pop("client"))), born.ends.pop("control"))
-    lock = born.ends.pop("lock")
+    clients, lock = _take_over(born)
     code = _accompany(start, born, clients, filters)
     from orlop.engine import ending
 
@@ -57,7 +60,13 @@ def run(receive: Callable[[], birth.Call], filters: Cache, let_go: Callable[[], 
     return birth.FAILED if code is None else birth.STARTED
 
 
-def _accompany(start: birth.Starter, born: birth.Born, clients: Clients, filters: Cache) -> int | None:
+def _take_over(born: birth.Born) -> tuple[Clients, int]:
+    """What outlives the container's program: the clients, and the lock."""
+    client = Line(_socket.socket(fileno=born.ends.pop("client")))
+    return Clients(client, born.ends.pop("control")), born.ends.pop("lock")
+
+
+def _accompany(start: _Start, born: birth.Born, clients: Clients, filters: Cache) -> int | None:
     """Be with the container until its program has ended; its exit code, or None if it was never executed."""
     pidfd = born.ends.pop("pidfd")
     pump = Pump(clients, _log(born), born.ends, born.pid, once=birth.ENDS_INPUT in born.flags)
@@ -72,13 +81,12 @@ def _accompany(start: birth.Starter, born: birth.Born, clients: Clients, filters
     if checks is not None:
         checks.close()
     # Only with the starter's end is the init our child, for us to wait for.
-    outcome = start.wait_done()
-    if outcome != birth.STARTED:
-        return None
-    _, status = os.waitpid(born.pid, 0)
+    was_executed = start.wait_done() == birth.STARTED
+    code = os.waitstatus_to_exitcode(os.waitpid(born.pid, 0)[1]) if was_executed else 0
     os.close(pidfd)
     pump.drain()
-    code = os.waitstatus_to_exitcode(status)
+    if not was_executed:
+        return None
     return 128 - code if code < 0 else code
 
 
@@ -95,20 +103,40 @@ def _log(born: birth.Born) -> Log:
     return ending.other_log(born.data)
 
 
-def rehearse() -> None:
-    """Go through the motions of an idle monitor, so that what the interpreter remembers of them is shared by all."""
+def rehearse(filters: Cache) -> None:
+    """Go through the motions of a monitor, so that what the interpreter remembers of them is shared by all."""
     for _ in range(_REHEARSALS):
-        (stdin, *theirs), ends = birth.pipes(open_stdin=False)
-        here, there = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
-        there.close()
-        reader, writer = os.pipe2(os.O_CLOEXEC)
-        clients = Clients(Line(_socket.socket(fileno=here.detach())))
-        pump = Pump(clients, LogFile(os.dup(reader), lambda: ("", {}, "")), ends, 0)
-        for descriptor in (stdin, *theirs, writer):
-            os.close(descriptor)
-        pump.run(reader)
-        pump.drain()
-        os.close(reader)
+        _rehearse(filters)
+
+
+def _rehearse(filters: Cache) -> None:
+    """A monitor's life until its end, with a container that ends at once."""
+    (stdin, *theirs), ends = birth.pipes(open_stdin=False)
+    ours, there = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
+    pidfd, writer = os.pipe2(os.O_CLOEXEC)
+    ends.update(pidfd=pidfd, log=stdin, client=there.fileno(), control=there.fileno(), lock=pidfd)
+    birth.tell(there, birth.Born(0, "", "", ends, b""))
+    born = birth.receive(ours)
+    for descriptor in (*{stdin, *theirs, writer, *ends.values()} - {there.fileno()},):
+        os.close(descriptor)
+    there.close()
+    ours.close()
+    if born is not None:
+        _name("orlop-launcher")
+        clients, lock = _take_over(born)
+        _accompany(_Nobody(), born, clients, filters)
+        clients.finish(b"")
+        os.close(lock)
+
+
+class _Nobody:
+    """Who starts what is rehearsed with."""
+
+    __slots__ = ()
+
+    def wait_done(self) -> int:
+        """Nothing was executed."""
+        return birth.FAILED
 
 
 def _name(name: str) -> None:

@@ -6,9 +6,7 @@ Even the request is read there. The container's init, orphaned, falls to the mon
 from __future__ import annotations
 
 import _signal
-import _socket
 import os
-import sys
 
 from orlop import json_text
 from orlop.engine import (
@@ -35,6 +33,7 @@ from orlop.runtime.request import Request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import _socket
     from collections.abc import Callable
     from typing import Any
 
@@ -174,12 +173,8 @@ class _Start:
         started_at = clock.now()
         self._state.update(Status="running", Running=True, Pid=created.pid, StartedAt=started_at)
         self._container.write_state(self._state)
-        packed = b"".join(each.to_bytes(4, sys.byteorder) for each in self._ends.values())
-        self._monitor.sendmsg(
-            [" ".join((str(created.pid), started_at, self._flags(), *self._ends)).encode(), b"\n", self._call.data],
-            [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, packed)],
-            _socket.MSG_NOSIGNAL,
-        )
+        born = birth.Born(created.pid, started_at, self._flags(), self._ends, self._call.data)
+        birth.tell(self._monitor, born)
 
     def _flags(self) -> str:
         wanted = (
@@ -187,7 +182,7 @@ class _Start:
             (birth.IS_CHECKED, "health" in self._request),
             (birth.IS_LEASHED, "wishes" in self._request and self._request["wishes"].get("leash")),
         )
-        return "-" + "".join(flag for flag, is_so in wanted if is_so)
+        return "".join(flag for flag, is_so in wanted if is_so)
 
     def _fail(self, error: Exception) -> None:
         """Record that it was not started, tell the client, and leave nothing."""
