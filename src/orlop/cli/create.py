@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 from orlop.cli import run as run_command
@@ -63,7 +62,7 @@ def _run(location: Location, said: Parsed) -> int:
             raise
         run_command.pull(location, settings, said, is_missing=True)
         made = create.create(location, _settings(said))
-    os.close(made.lock)
+    made.leave()
     run_command.tell(said, made.container.id, made.warnings)
     sys.stdout.write(made.container.id + "\n")
     return 0

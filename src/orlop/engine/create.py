@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Created:
-    """A container that was made and not started. ``lock`` is the flock on its directory: close it when done."""
+    """A container that was made and not started. ``lock`` is the flock on its directory: close it, or `leave`, when done."""
 
     __slots__ = ("container", "lock", "warnings")
 
@@ -30,6 +30,16 @@ class Created:
         self.lock = lock
         #: What was left out because this machine lacks it.
         self.warnings = warnings
+
+    def leave(self) -> None:
+        """Let go of it, for somebody to start it later.
+
+        Without a state one with ``--rm`` would be what a ``run`` that was killed has left (`orlop.engine.repair`).
+        """
+        try:
+            self.container.write_state(container.new_state())
+        finally:
+            os.close(self.lock)
 
 
 def create(location: Location, settings: Settings) -> Created:

@@ -236,7 +236,7 @@ def _create(location: Location, arguments: dict[str, Any], _descriptors: list[in
     from orlop.engine.settings import Settings
 
     made = create.create(location, Settings.from_fields(arguments["settings"]))
-    os.close(made.lock)
+    made.leave()
     return made.container.id
 
 

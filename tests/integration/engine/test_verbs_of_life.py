@@ -77,6 +77,13 @@ def test_a_start_that_fails_can_be_repeated_and_leaves_nothing_running(owner: En
     owner.ok("rm", "bad")
 
 
+def test_a_container_that_was_created_waits_for_its_start_and_then_removes_itself(owner: Engine) -> None:
+    owner.ok("create", "--rm", "--name", "waits", "plain", "echo", "hello")
+    assert owner.ok("ps", "-a", "--format", "{{.State}}") == "created\n"
+    assert owner.ok("start", "-a", "waits") == "hello\n"
+    wait_until(lambda: owner.containers() == [])
+
+
 def test_several_starts_at_once_make_one_life(owner: Engine) -> None:
     owner("run", "--name", "once", "plain", "sh", "-c", "echo begun; test -e /go || touch /go; sleep 0.2")
     threads = [threading.Thread(target=owner, args=("start", "once")) for _ in range(4)]
