@@ -47,7 +47,7 @@ def mount_shared_memory(location: Location, container_id: str, size: int) -> Non
     with _Locked(location):
         path = shared_memory(location, container_id)
         os.makedirs(path, 0o700, exist_ok=True)
-        if not os.path.ismount(path):
+        if not _is_mounted(path):
             attributes = mount.MOUNT_ATTR_NOSUID | mount.MOUNT_ATTR_NODEV | mount.MOUNT_ATTR_NOEXEC
             _attach(mount.new("tmpfs", "shm", (), ("mode=1777", f"size={size}"), attributes), path)
 
@@ -65,7 +65,7 @@ def mount_image(location: Location, container_id: str, destination: str, files: 
     path = f"{directory(location, container_id)}/{_IMAGE}{destination.replace('/', '-')}"
     with _Locked(location):
         os.makedirs(path, 0o700, exist_ok=True)
-        if not os.path.ismount(path):
+        if not _is_mounted(path):
             _attach(mounts.attach([mounts.Mount.from_json(files)]), path)
     return path
 
@@ -88,7 +88,7 @@ def mount_volume(location: Location, container_id: str, volume: dict[str, Any]) 
         os.makedirs(notes, 0o700, exist_ok=True)
         with open(f"{notes}/{_VOLUME}{volume['Name']}", "w", encoding="utf-8") as note:
             note.write(path)
-        if os.path.ismount(path):
+        if _is_mounted(path):
             return
         try:
             _attach(_open(options), path)
@@ -180,8 +180,16 @@ def _attach(tree: int, path: str) -> None:
         os.close(tree)
 
 
+def _is_mounted(path: str) -> bool:
+    """Whether something is mounted there: also what lies on the same file system, which os.path.ismount cannot tell."""
+    for character, code in (("\\", "\\134"), (" ", "\\040"), ("\t", "\\011"), ("\n", "\\012")):
+        path = path.replace(character, code)  # proc(5)
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        return any(line.split(" ", 5)[4] == path for line in file)
+
+
 def _unmount(path: str) -> None:
-    if os.path.ismount(path):
+    if _is_mounted(path):
         mount.unmount(path)
 
 

@@ -125,6 +125,8 @@ def _volume(made: Plan, location: Location, settings: Settings, mount: dict[str,
     subpath = wanted.get("Subpath") or ""
     if subpath.startswith("/") or ".." in subpath.split("/"):
         raise InvalidArgument(f'invalid mount config for type "volume": invalid subpath: {subpath}')
+    if subpath and location.rootless:
+        raise Unsupported(f"--mount of the volume {name}: only root can mount a part of a volume")
     destination = mount["Target"]
     made.named.append(
         NamedVolume(
