@@ -144,3 +144,11 @@ def test_output_that_cannot_be_written_is_an_error(checkout: Path) -> None:
         )
     assert result.returncode == 120
     assert "No space left on device" in result.stderr
+
+
+def test_the_clients_are_installed_as_programs(environment: Path) -> None:
+    package = next(environment.glob("lib/python3.*/site-packages/orlop"))
+    for machine in ("x86_64", "aarch64"):
+        client = package / "client" / machine / "orlop"
+        assert client.read_bytes() == (REPOSITORY / "src/orlop/client" / machine / "orlop").read_bytes()
+        assert client.stat().st_mode & 0o555 == 0o555

@@ -25,6 +25,7 @@ HOT = [
     "orlop.cli.attachment",
     "orlop.cli.exec",
     "orlop.cli.run",
+    "orlop.cli.warm",
     "orlop.engine.image_root",
     "orlop.engine.image_settings",
     "orlop.engine.launcher",

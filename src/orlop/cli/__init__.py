@@ -15,8 +15,10 @@ from orlop.options import Option, Parser
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from types import ModuleType
+
+    from orlop.options import Parsed
 
 COMMANDS = (
     ("run", "Create and run a new container"),
@@ -162,10 +164,13 @@ PARSER = Parser(
 )
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run one command line, the program's name not included; returns the exit status."""
+def main(arguments: Sequence[str], *, before: Callable[[Parsed], None] | None = None) -> int:
+    """Run one command line, the program's name not included; returns the exit status.
+
+    ``before`` is called with what the command was told before it does anything.
+    """
     try:
-        return _main(arguments)
+        return _main(arguments, before)
     except OrlopError as error:
         _complain(str(error))
         return error.exit_code
@@ -182,7 +187,7 @@ def main(arguments: Sequence[str]) -> int:
         return 125 if arguments[:1] == ["run"] else 1
 
 
-def _main(arguments: Sequence[str]) -> int:
+def _main(arguments: Sequence[str], before: Callable[[Parsed], None] | None) -> int:
     said = PARSER.parse(arguments)
     if said.wants_help or not (said.arguments or said["version"]):
         sys.stdout.write(PARSER.help())
@@ -213,6 +218,8 @@ def _main(arguments: Sequence[str]) -> int:
     if command.wants_help:
         sys.stdout.write(module.PARSER.help())
         return 0
+    if before is not None:
+        before(command)
     from orlop.engine.location import locate
 
     location = locate(said["root"], said["run-root"])

@@ -118,7 +118,7 @@ def _become(location: Location, first: _socket.socket | None, *, listen: bool) -
     first_descriptor = _FIRST if first is not None else -1
     code = (
         f"import sys; sys.path.append({place!r})\n"
-        "from orlop.engine.launcher import main\n"
+        "from orlop.cli.warm import main\n"
         f"import os; os._exit(main({location.root!r}, {location.run_root!r}, {first_descriptor}, {listen}))"
     )
     arguments = [*_FLAGS, code]

@@ -4,13 +4,15 @@ One per run directory. The first command that starts a container leaves it behin
 callers with its own user id, user namespace and mount namespace, and goes when it was idle for a while. It
 has no state: killing it costs the next command some milliseconds and no container anything.
 
-A request is one packet on a SOCK_SEQPACKET connection: a JSON object, and with it descriptors of the
+A request at its first door is one packet on a SOCK_SEQPACKET connection: a JSON object, and with it descriptors of the
 caller's user and mount namespaces, which only somebody in them can have. The connection then is the
 monitor's line to its client (see `frames`).
 
 Nobody waits for a fork: the monitor that will serve the next caller is there before it calls, with its
 starter, which accepts the connection. The launcher hears of it and forks the next one meanwhile. What it does itself
 it keeps small: each page that it writes to is a page that all living monitors no longer share with it.
+
+At a second door another child waits, to carry out whole commands (see `orlop.cli.warm`).
 """
 
 from __future__ import annotations
@@ -42,6 +44,7 @@ from orlop.engine import (
     security_options,
     usage,
 )
+from orlop.engine.door import Door
 from orlop.engine.location import Location
 from orlop.images import config, platform, reference
 from orlop.linux import prctl, seccomp
@@ -52,6 +55,16 @@ from orlop.storage.snapshots import choice, overlay
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Protocol
+
+    class Commands(Protocol):
+        """Whoever carries out commands at the second door, whose socket has this name."""
+
+        name: str
+
+        def serve(self, connection: _socket.socket, has_changed: Callable[[], bool]) -> int:
+            """Do what the caller wants done, and return the exit status of the process that did it."""
+
 
 # What a monitor imports only when it needs it would be its own instead of shared, and late.
 PRELOADED = (
@@ -83,8 +96,9 @@ _LOCK_NAME = "launcher.lock"
 
 #: Seconds after its last request and its last monitor that a launcher stays.
 IDLE = 60
-#: What comes through the pipe of news: the word of a starter, or the numbers of signals.
+#: What comes through the pipe of news: the word of a starter or of who carries out a command, or the numbers of signals.
 _USED = b"\0"
+_COMMANDED = b"\xff"
 _CHILD_ENDED = bytes((_signal.SIGCHLD,))
 _ENDINGS = (bytes((_signal.SIGTERM,)), bytes((_signal.SIGINT,)))
 #: Milliseconds between looks whether the launcher in whose place we are has gone, and how often.
@@ -92,12 +106,12 @@ _PAUSE = 20
 _LOOKS = 50
 
 
-def main(root: str, run_root: str, first: int, listen: bool) -> int:
+def main(root: str, run_root: str, first: int, listen: bool, commands: Commands | None = None) -> int:
     """Be the launcher, or with ``listen`` false only serve the connected socket ``first`` (-1: none)."""
     prctl.set_name("orlop-launcher")
     os.umask(0o022)
     location = Location(root, run_root, rootless=os.geteuid() != 0)
-    launcher = Launcher(location)
+    launcher = Launcher(location, commands)
     monitor.rehearse(launcher.filters)
     gc.disable()  # a collection in a monitor would write to every page that it shares with us
     gc.collect()
@@ -119,13 +133,15 @@ class Launcher:
 
     ``_spare`` is the monitor that is ready for the next caller. Through one pipe, ``_news``, comes all that concerns us:
     `_USED` from the spare's starter when a caller came, and the numbers of signals. The pipe ``_alive`` ends
-    for the starter when we do.
+    for the starter when we do. ``_command`` is the child that waits for the next command, which says `_COMMANDED`.
     """
 
     __slots__ = (
         "_alive",
         "_children",
-        "_listener",
+        "_command",
+        "_commands",
+        "_doors",
         "_location",
         "_lock",
         "_news",
@@ -134,12 +150,14 @@ class Launcher:
         "reception",
     )
 
-    def __init__(self, location: Location) -> None:
+    def __init__(self, location: Location, commands: Commands | None) -> None:
         self._location = location
-        self._listener: _socket.socket | None = None
+        self._commands = commands
+        self._doors: list[Door] = []
         self._lock = -1
         self._children: set[int] = set()
         self._spare = 0
+        self._command = 0
         self.filters = filters.kept(location)
         filters.warm(self.filters)
         self.reception = reception.Reception()
@@ -159,18 +177,13 @@ class Launcher:
             self._lock = os.open(f"{name}/{_LOCK_NAME}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             if not self._take_place():
                 return False
-            try:
-                os.unlink(f"{name}/{SOCKET_NAME}")  # of a launcher that was killed
-            except FileNotFoundError:
-                pass
-            self._listener = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
-            # Others cannot reach it, the directory being ours alone; and callers are checked.
-            self._listener.bind(f"{name}/{SOCKET_NAME}")
-            self._listener.listen(128)
-            self._listener.setblocking(False)
+            self._doors = [Door(f"{name}/{each}") for each in self._names()]
         finally:
             os.close(directory)
         return True
+
+    def _names(self) -> tuple[str, ...]:
+        return (SOCKET_NAME, self._commands.name) if self._commands else (SOCKET_NAME,)
 
     def _take_place(self) -> bool:
         for _ in range(_LOOKS):
@@ -186,12 +199,15 @@ class Launcher:
     def run(self) -> None:
         """Serve until idle for `IDLE` seconds, told to end, or outdated; whoever has connected by then too."""
         self._spare = self.fork(self._accept)
+        self._command = self._fork_command()
         _signal.alarm(IDLE)
         news = self._news[0]
-        while self._spare:
+        while self._spare and (self._command or not self._commands):
             word = os.read(news, 1)
             if word == _USED:
                 self._spare = self.fork(self._accept)
+            elif word == _COMMANDED:
+                self._command = self._fork_command()
             elif word == _CHILD_ENDED:
                 if self._reap():
                     break
@@ -200,10 +216,11 @@ class Launcher:
         self._retire()
 
     def _retire(self) -> None:
-        try:
-            os.unlink(f"{self._location.run_root}/{SOCKET_NAME}")
-        except FileNotFoundError:
-            pass  # the run directory was taken away under us
+        for name in self._names():
+            try:
+                os.unlink(f"{self._location.run_root}/{name}")
+            except FileNotFoundError:
+                continue  # the run directory was taken away under us
         os.close(self._lock)
         os.close(self._alive[1])
         while self._spare:  # it goes when nobody waits at the door any more
@@ -216,7 +233,7 @@ class Launcher:
     def _is_idle(self) -> bool:
         """Whether there is no container any more; called `IDLE` seconds after the last news."""
         _signal.alarm(IDLE)
-        return len(self._children) <= 1
+        return len(self._children) <= len(self._doors)
 
     def _reap(self) -> bool:
         """Take note of monitors that ended; True if it is time for us to end too."""
@@ -230,6 +247,8 @@ class Launcher:
             if pid == self._spare:
                 # Its word, if it was used, comes before that of its end; so it was killed, or nobody is left to serve.
                 self._spare = 0
+            elif pid == self._command:
+                self._command = 0
             if os.waitstatus_to_exitcode(status) == birth.OUTDATED:
                 ending = True
         return ending
@@ -240,28 +259,32 @@ class Launcher:
         Raises:
             NoCall: the launcher has ended, or the caller is not served.
         """
-        listener = self._listener
-        if listener is None:
+        connection = self._doors[0].wait(self._alive[0])
+        if connection is None:
             raise birth.NoCall(birth.CLOSED)
-        poll = select.poll()
-        poll.register(listener.fileno(), select.POLLIN)
-        poll.register(self._alive[0], 0)
-        while True:
-            events = dict(poll.poll())
-            try:
-                # The C type's only way to accept; the package `socket` on top of it costs imports.
-                descriptor, _ = listener._accept()  # type: ignore[attr-defined] # noqa: SLF001
-            except BlockingIOError:
-                if self._alive[0] in events:
-                    raise birth.NoCall(birth.CLOSED) from None
-                continue  # the caller went away again
-            break
         os.write(self._news[1], _USED)
         self._let_go()
-        return self.reception.receive(_socket.socket(fileno=descriptor))
+        return self.reception.receive(connection)
+
+    def _serve_command(self, commands: Commands) -> int:
+        prctl.set_name("orlop-command")
+        connection = self._doors[1].wait(self._alive[0])
+        if connection is None:
+            return birth.CLOSED
+        os.write(self._news[1], _COMMANDED)
+        self._let_go()
+        return commands.serve(connection, self.reception.has_changed)
+
+    def _fork_command(self) -> int:
+        """Fork a child that waits for a command; returns its pid, 0 if there is none."""
+        commands = self._commands
+        return self._fork(lambda: self._serve_command(commands)) if commands else 0
 
     def fork(self, receive: Callable[[], birth.Call]) -> int:
         """Fork a monitor; ``receive`` waits for its call. Returns its pid, 0 if there can be no process more."""
+        return self._fork(lambda: monitor.run(receive, self.filters, self._let_go))
+
+    def _fork(self, live: Callable[[], int]) -> int:
         try:
             pid = os.fork()
         except OSError:
@@ -275,14 +298,14 @@ class Launcher:
             _signal.set_wakeup_fd(-1)
             for descriptor in (self._news[0], self._alive[1]):
                 os.close(descriptor)
-            status = monitor.run(receive, self.filters, self._let_go)
+            status = live()
         finally:
             os._exit(status)
 
     def _let_go(self) -> None:
         """Close what belongs to waiting for a caller: a monitor must not look like a launcher."""
-        if self._listener is not None:
-            self._listener.close()
+        for door in self._doors:
+            door.close()
         for descriptor in (self._news[1], self._alive[0], self._lock):
             if descriptor >= 0:
                 os.close(descriptor)

@@ -70,8 +70,12 @@ class Reception:
         return (
             request.get("version") != orlop.__version__
             or request.get("package") != launch.package()
-            or any(_changed(path) != when for path, when in self._files)
+            or self.has_changed()
         )
+
+    def has_changed(self) -> bool:
+        """Whether a file that we have loaded code from is another one by now."""
+        return any(_changed(path) != when for path, when in self._files)
 
 
 def _read(client: _socket.socket) -> tuple[bytes, list[int]]:
