@@ -183,7 +183,7 @@ class _Attachment:
             if self._is_away and not self._pending:
                 self._session.socket.close()
                 self._terminal.restore()
-                sys.stderr.write("read escape sequence\n")
+                self._tell_detached()
                 return 0
 
     def _receive(self) -> int | None:
@@ -247,6 +247,12 @@ class _Attachment:
             data = away.before
         if data:
             self._send(frames.STDIN + data)
+
+    def _tell_detached(self) -> None:
+        from orlop.engine import events
+
+        sys.stderr.write("read escape sequence\n")
+        events.of_container(self._target, "exec_detach" if self._is_exec else "detach")
 
     def _forward(self, numbers: bytes) -> None:
         for number in numbers:

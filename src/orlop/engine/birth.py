@@ -34,6 +34,8 @@ ENDS_INPUT = "o"
 IS_CHECKED = "h"
 #: In `Born.flags`: it ends when the client who started it goes.
 IS_LEASHED = "l"
+#: In `Born.flags`: it has no pid namespace of its own, so that its orphans fall to the monitor.
+GETS_ORPHANS = "p"
 
 
 class Call:
@@ -61,7 +63,7 @@ class Born:
     ``pid`` is its init's; ``data`` the request. ``ends`` are descriptors by name: ``client``, its connection; ``lock``,
     the monitor's; ``control``, where others come; ``pidfd``, of the init; ``log``; and our ends of its standard streams,
     ``console`` or ``stdout``, ``stderr`` and perhaps ``stdin``. The letters of ``flags`` say what is special about it:
-    `ENDS_INPUT`, `IS_CHECKED`, `IS_LEASHED`. ``began`` is when that was, by the monotonic clock.
+    `ENDS_INPUT`, `IS_CHECKED`, `IS_LEASHED`, `GETS_ORPHANS`. ``began`` is when that was, by the monotonic clock.
     """
 
     __slots__ = ("began", "data", "ends", "flags", "pid", "started_at")

@@ -9,7 +9,7 @@ import _socket
 import os
 
 from orlop import json_text
-from orlop.engine import control_socket, frames, monitor_lock, repair
+from orlop.engine import control_socket, events, frames, monitor_lock, repair
 from orlop.errors import Conflict, InvalidArgument, NotFound, OrlopError
 
 TYPE_CHECKING = False
@@ -56,6 +56,7 @@ def attach(target: Container, *, stdin: bool = True, stdout: bool = True, stderr
     )
     session = Session(client, None)
     session.send(frames.ATTACH, bytes((wanted,)))
+    events.of_container(target, "attach")
     return session
 
 
@@ -73,6 +74,7 @@ def resize(target: Container, rows: int, columns: int) -> None:
     repair.look_after(target)
     if not _tell(target, frames.SIZE, frames.size(rows, columns)):
         raise Conflict(f"container {target.name} is not running")
+    events.of_container(target, "resize", {"height": str(rows), "width": str(columns)})
 
 
 def halt(target: Container) -> None:

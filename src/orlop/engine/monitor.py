@@ -70,6 +70,10 @@ def _accompany(start: _Start, born: birth.Born, clients: Clients, filters: Cache
     """Be with the container until its program has ended; its exit code, or None if it was never executed."""
     pidfd = born.ends.pop("pidfd")
     pump = Pump(clients, _log(born), born.ends, born.pid, once=birth.ENDS_INPUT in born.flags)
+    if birth.GETS_ORPHANS in born.flags:
+        from orlop.engine import orphans
+
+        orphans.reap_from_now_on(born.pid)
     if birth.IS_LEASHED in born.flags:
         pump.leash = clients.lines[0]
     checks = None

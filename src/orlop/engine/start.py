@@ -49,6 +49,8 @@ def request(container: Container, console_size: tuple[int, int] | None = None) -
     policy = host.get("RestartPolicy") or {}
     if policy.get("Name", "no") not in ("", "no"):
         wanted["restart"] = policy
+    if host.get("PidMode"):
+        wanted["shares_pids"] = True
     if "Healthcheck" in config:
         from orlop.engine import health
 

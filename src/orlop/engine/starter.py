@@ -180,6 +180,7 @@ class _Start:
         wanted = (
             (birth.ENDS_INPUT, self._request["stdin_once"]),
             (birth.IS_CHECKED, "health" in self._request),
+            (birth.GETS_ORPHANS, "shares_pids" in self._request),
             (birth.IS_LEASHED, "wishes" in self._request and self._request["wishes"].get("leash")),
         )
         return "".join(flag for flag, is_so in wanted if is_so)
