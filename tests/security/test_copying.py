@@ -28,7 +28,7 @@ from tests.integration.engine.conftest import Engine
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROUNDS = 6
+ROUNDS = 4
 _EXCHANGE = 2
 _AT_FDCWD = -100
 
