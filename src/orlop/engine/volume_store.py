@@ -195,10 +195,8 @@ def is_anonymous(volume: Mapping[str, Any]) -> bool:
     return ANONYMOUS in (volume["Labels"] or {})
 
 
-def users(location: Location, besides: str = "") -> dict[str, list[str]]:
-    """For each volume that containers have, their ids, those included that are being made or removed.
-
-    ``besides`` is the directory's name of one that does not count.
+def users(location: Location) -> dict[str, list[str]]:
+    """For each volume that containers have, their ids, those included that are being made.
 
     Raises:
         OrlopError: a container's record is damaged, so that it is not known what it has.
@@ -209,8 +207,8 @@ def users(location: Location, besides: str = "") -> dict[str, list[str]]:
     except FileNotFoundError:
         return found
     for entry in entries:
-        if entry == besides:
-            continue
+        if entry.startswith(container.GONE):
+            continue  # nobody sees it any more
         record = container.read(f"{location.containers}/{entry}/{container.RECORD_FILE}")
         for each in (record or {}).get("Mounts", ()):
             if each["Type"] == "volume":
@@ -244,7 +242,7 @@ def remove(location: Location, name: str) -> None:
 def withdraw(location: Location, name: str, entry: str, target: str) -> None:
     """Move a volume that no user named to ``target``, where a container is being removed; not if another one has it.
 
-    ``entry`` is the name of the directory of the container that goes.
+    ``entry`` is the id of the container that goes.
     """
     try:
         if not is_anonymous(find(location, name)):
@@ -253,7 +251,7 @@ def withdraw(location: Location, name: str, entry: str, target: str) -> None:
     except NotFound:
         return  # moved before, or never published
     try:
-        if name not in users(location, besides=entry):
+        if not set(users(location).get(name, ())) - {entry}:
             os.rename(f"{location.volumes}/{name}", target)
             events.emit(location, events.VOLUME, "destroy", name, {"driver": DRIVER})
     finally:

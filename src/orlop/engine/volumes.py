@@ -170,4 +170,6 @@ def withdraw(location: Location, directory: str, record: dict[str, Any]) -> None
     from orlop.engine import volume_store
 
     for name in names:
-        volume_store.withdraw(location, name, os.path.basename(directory), f"{directory}/{_ASIDE}/{name}")
+        volume_store.withdraw(
+            location, name, os.path.basename(directory).rpartition("-")[2], f"{directory}/{_ASIDE}/{name}"
+        )
