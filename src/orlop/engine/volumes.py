@@ -149,7 +149,10 @@ def publish(location: Location, aside: str, volumes: Sequence[dict[str, Any]]) -
 
 def mark(directory: str) -> None:
     """Have the volumes of a container that is about to be removed go with it."""
-    os.close(os.open(f"{directory}/{_MARK}", os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+    try:
+        os.close(os.open(f"{directory}/{_MARK}", os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+    except FileNotFoundError:
+        return  # --rm has just taken it away, and its volumes with it
 
 
 def withdraw(location: Location, directory: str, record: dict[str, Any]) -> None:
