@@ -238,3 +238,18 @@ def test_keys_that_are_none_are_refused(engine: Engine, screen: Screen) -> None:
     screen.start(engine.command("run", "-it", "--detach-keys", "ctrl-1", "--rootfs", "ROOTFS", "true"))
     screen.expect('invalid detach keys "ctrl-1"')
     assert screen.wait() == 125
+
+
+def test_orphans_of_a_container_with_the_host_s_process_ids_are_waited_for(engine: Engine) -> None:
+    container_id = engine.detached(
+        "web", "--pid", "host", "sh", "-c", "(sleep 0.01 &); (sleep 0.01 &); echo done; sleep 1000; true"
+    )
+    monitor = engine.monitor(container_id)
+    wait_until(lambda: engine.ok("logs", "web") == "done\n")
+
+    def names() -> list[str]:
+        children = Path(f"/proc/{monitor}/task/{monitor}/children").read_text().split()
+        return [Path(f"/proc/{each}/comm").read_text().strip() for each in children]
+
+    wait_until(lambda: "sleep" not in names(), "the end of the orphans")
+    engine.ok("stop", "-t", "0", "web")
