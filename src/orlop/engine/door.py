@@ -28,6 +28,11 @@ class Door:
         self._listener.listen(_BACKLOG)
         self._listener.setblocking(False)
 
+    @property
+    def descriptor(self) -> int:
+        """The socket's, for a child that is not to wait here to close."""
+        return self._listener.fileno()
+
     def wait(self, alive: int) -> _socket.socket | None:
         """Wait for a caller; None if nobody waits any more and the pipe ``alive`` has ended."""
         poll = select.poll()
@@ -43,7 +48,3 @@ class Door:
                     return None
                 continue  # the caller went away again
             return _socket.socket(fileno=descriptor)
-
-    def close(self) -> None:
-        """Not wait here any more; other processes may."""
-        self._listener.close()

@@ -56,7 +56,7 @@ from orlop.storage.snapshots import choice, overlay
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Protocol
+    from typing import Any, Protocol
 
     class Commands(Protocol):
         """Whoever carries out commands at the second door, whose socket has this name."""
@@ -147,6 +147,7 @@ class Launcher:
         "_location",
         "_lock",
         "_news",
+        "_not_for_monitors",
         "_spare",
         "filters",
         "reception",
@@ -170,6 +171,7 @@ class Launcher:
         for number in (_signal.SIGCHLD, _signal.SIGALRM):
             _signal.signal(number, _note)
         _signal.set_wakeup_fd(self._news[1], warn_on_full_buffer=False)
+        self._not_for_monitors: tuple[int, ...] = (self._news[1], self._alive[0])
 
     def listen(self) -> bool:
         """Open the socket for callers; False if another launcher has it and keeps it."""
@@ -180,6 +182,7 @@ class Launcher:
             if not self._take_place():
                 return False
             self._doors = [Door(f"{name}/{each}") for each in self._names()]
+            self._not_for_monitors += (self._lock, *(door.descriptor for door in self._doors))
         finally:
             os.close(directory)
         return True
@@ -269,7 +272,7 @@ class Launcher:
         return self.reception.receive(connection)
 
     def _serve_command(self, commands: Commands) -> int:
-        prctl.set_name("orlop-command")
+        monitor.set_name("orlop-command")
         connection = self._doors[1].wait(self._alive[0])
         if connection is None:
             return birth.CLOSED
@@ -280,13 +283,13 @@ class Launcher:
     def _fork_command(self) -> int:
         """Fork a child that waits for a command; returns its pid, 0 if there is none."""
         commands = self._commands
-        return self._fork(lambda: self._serve_command(commands)) if commands else 0
+        return self._fork(self._serve_command, commands) if commands else 0
 
     def fork(self, receive: Callable[[], birth.Call]) -> int:
         """Fork a monitor; ``receive`` waits for its call. Returns its pid, 0 if there can be no process more."""
-        return self._fork(lambda: monitor.run(receive, self.filters, self._let_go))
+        return self._fork(monitor.run, receive, self.filters, self._let_go)
 
-    def _fork(self, live: Callable[[], int]) -> int:
+    def _fork(self, live: Callable[..., int], *arguments: Any) -> int:
         try:
             pid = os.fork()
         except OSError:
@@ -300,17 +303,14 @@ class Launcher:
             _signal.set_wakeup_fd(-1)
             for descriptor in (self._news[0], self._alive[1]):
                 os.close(descriptor)
-            status = live()
+            status = live(*arguments)
         finally:
             os._exit(status)
 
     def _let_go(self) -> None:
         """Close what belongs to waiting for a caller: a monitor must not look like a launcher."""
-        for door in self._doors:
-            door.close()
-        for descriptor in (self._news[1], self._alive[0], self._lock):
-            if descriptor >= 0:
-                os.close(descriptor)
+        for descriptor in self._not_for_monitors:  # by number: each object that is touched is a page of their own
+            os.close(descriptor)
 
 
 def _note(_number: int, _frame: object) -> None:

@@ -51,7 +51,7 @@ def run(receive: Callable[[], birth.Call], filters: Cache, let_go: Callable[[], 
     born = start.wait_born()
     if born is None:
         return start.wait_done()
-    _name("orlop-monitor")
+    set_name("orlop-monitor")
     clients, lock = _take_over(born)
     code = _accompany(start, born, clients, filters)
     from orlop.engine import ending
@@ -126,7 +126,7 @@ def _rehearse(filters: Cache) -> None:
     there.close()
     ours.close()
     if born is not None:
-        _name("orlop-launcher")
+        set_name("orlop-launcher")
         clients, lock = _take_over(born)
         _accompany(_Nobody(), born, clients, filters)
         clients.finish(b"")
@@ -143,7 +143,7 @@ class _Nobody:
         return birth.FAILED
 
 
-def _name(name: str) -> None:
+def set_name(name: str) -> None:
     """What ps(1) shows; by a file, which touches less of our memory than a call through `_ctypes`."""
     descriptor = os.open("/proc/self/comm", os.O_WRONLY | os.O_CLOEXEC)
     os.write(descriptor, name.encode())
