@@ -36,10 +36,18 @@ def kill(target: Container, signal: str) -> None:
     """
     number = runtime_kill.signal_number(signal)
     about = events.attributes(target.record)
-    inner = _running(target, "kill")
     stopping = runtime_kill.signal_number(target.record["Config"].get("StopSignal") or "SIGTERM")
-    if number in (stopping, _signal.SIGKILL):
+    ends = number in (stopping, _signal.SIGKILL)
+    is_between = ends and target.state()["Status"] == "restarting"
+    if ends:
         control.halt(target)
+    try:
+        inner = _running(target, "kill")
+    except Conflict:
+        if not is_between:
+            raise
+        monitor_lock.wait(target.location, target.id)  # there was no process just then, and there will be none
+        return
     _tell(target, "kill", about, number)
     send(inner, number)
     if number == stopping:

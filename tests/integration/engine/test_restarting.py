@@ -125,3 +125,24 @@ def test_a_policy_and_rm_contradict_each_other(engine: Engine) -> None:
     result = engine("run", "--rm", "--restart", "always", "--rootfs", "ROOTFS", "true")
     assert result.code == 125
     assert "cannot specify both --restart and --rm" in result.err
+
+
+def test_a_container_between_two_starts_can_be_killed(engine: Engine) -> None:
+    engine.detached("web", "--restart", "always", "false")
+    wait_until(lambda: engine.inspect("web")["RestartCount"] >= 3 and engine.state("web")["Status"] == "restarting")
+    assert engine.ok("kill", "web") == "web\n"
+    wait_until(lambda: engine.state("web")["Status"] == "exited")
+
+
+def test_the_policy_can_be_changed_while_a_container_runs(engine: Engine) -> None:
+    script = "[ -e /tmp/x-$HOSTNAME ] && exec sleep 1000; touch /tmp/x-$HOSTNAME; read go; exit 3"
+    engine.detached("web", "-i", "sh", "-c", script)
+    engine.ok("update", "--restart", "on-failure:2", "web")
+    engine("attach", "web", given=b"go\n")
+    wait_until(lambda: engine.inspect("web")["RestartCount"] == 1)
+    wait_until(lambda: engine.state("web")["Status"] == "running")
+    engine.ok("update", "--restart", "no", "web")
+    hostname = engine.inspect("web")["Config"]["Hostname"]
+    engine.ok("exec", "web", "rm", f"/tmp/x-{hostname}")
+    os.kill(engine.state("web")["Pid"], signal.SIGKILL)
+    wait_until(lambda: engine.state("web")["Status"] == "exited")
