@@ -83,6 +83,8 @@ def _state(target: container.Container, request: dict[str, Any], born: Born, cod
         events.emit(target.location, events.CONTAINER, "oom", target.id, request["attributes"])
     about = {**request["attributes"], "exitCode": str(code)}
     events.emit(target.location, events.CONTAINER, "die", target.id, about)
+    if "volumes" in request:
+        events.of_volumes(target.location, "unmount", target.id, request["volumes"])
     return state
 
 

@@ -22,7 +22,7 @@ from orlop import json_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import Any
 
     from orlop.engine.container import Container
@@ -86,6 +86,28 @@ def attributes(record: Mapping[str, Any]) -> dict[str, str]:
     """What every event of a container tells of it: its labels, image and name."""
     config = record["Config"]
     return {**(config.get("Labels") or {}), "image": config["Image"], "name": record["Name"]}
+
+
+def volumes(record: Mapping[str, Any]) -> list[dict[str, str]]:
+    """What events tell of each volume that a container of this record mounts, its ``name`` beside."""
+    return [
+        {
+            "name": each["Name"],
+            "destination": each["Destination"],
+            "driver": each.get("Driver") or "local",
+            "propagation": each.get("Propagation") or "",
+            "read/write": "true" if each.get("RW", True) else "false",
+        }
+        for each in record.get("Mounts") or ()
+        if each["Type"] == VOLUME
+    ]
+
+
+def of_volumes(location: Location, action: str, container_id: str, mounted: Iterable[Mapping[str, str]]) -> None:
+    """Tell that volumes were mounted in a container (``mount``), or are not any more (``unmount``); see `volumes`."""
+    for each in mounted:
+        about = {"container": container_id, **each}
+        emit(location, VOLUME, action, about.pop("name"), about)
 
 
 def _append(place: str, line: bytes) -> None:

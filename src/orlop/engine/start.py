@@ -46,6 +46,9 @@ def request(container: Container, console_size: tuple[int, int] | None = None) -
         from orlop.engine import log_drivers
 
         wanted["log"] = log_drivers.request(record)
+    volumes = events.volumes(record)
+    if volumes:
+        wanted["volumes"] = volumes
     policy = host.get("RestartPolicy") or {}
     if policy.get("Name", "no") not in ("", "no"):
         wanted["restart"] = policy

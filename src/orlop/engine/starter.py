@@ -87,6 +87,8 @@ class _Start:
             else:
                 self._become_monitor()
             self._start(filters)
+            if "volumes" in self._request:
+                events.of_volumes(self._location, "mount", self._container.id, self._request["volumes"])
             self._tell("start")
         except Exception as error:  # noqa: BLE001 - whatever it was, the client must hear of it
             self._fail(error)

@@ -341,6 +341,18 @@ def test_what_happens_to_images_is_told(owner: Engine) -> None:
     assert f"tag {image} told:1\nuntag {image} told:1\n" in out
 
 
+def test_mounting_and_unmounting_volumes_is_told(owner: Engine) -> None:
+    owner.ok("run", "--rm", "-v", "kept:/there:ro", "plain", "true")
+    owner.ok("volume", "rm", "kept")
+    out = owner.ok(
+        "events", "--since", "1h", "--until", "0s", "--filter", "type=volume", "--filter", "volume=kept",
+        "--format", '{{.Action}} {{.Actor.ID}} {{index .Actor.Attributes "read/write"}}',
+    )  # fmt: skip
+    found = [line.split()[:2] for line in out.splitlines()]
+    assert found == [[each, "kept"] for each in ("create", "mount", "unmount", "destroy")]
+    assert "mount kept false" in out
+
+
 def test_an_unknown_filter_or_time_of_events_is_refused(owner: Engine) -> None:
     assert "invalid filter 'foo'" in owner("events", "--filter", "foo=bar").err
     assert 'invalid value "garbage" for --since' in owner("events", "--since", "garbage").err
