@@ -43,6 +43,9 @@ COMMANDS = (
     ("stats", "Display a live stream of container(s) resource usage statistics"),
     ("port", "List port mappings or a specific mapping for the container"),
     ("events", "Get real time events from the engine"),
+    ("restore", "Have a container's files be as a snapshot has them"),
+    ("fork", "Create a container with the settings and files of another one"),
+    ("explain", "Say what isolates a container, and what weakens that"),
     ("commit", "Create a new image from a container's changes"),
     ("export", "Export a container's filesystem as a tar archive"),
     ("pull", "Download an image from a registry"),
@@ -59,8 +62,12 @@ COMMANDS = (
     ("logout", "Log out from a registry"),
     ("inspect", "Return low-level information on containers, images and volumes"),
     ("info", "Display system-wide information"),
+    ("completion", "Print a script that completes command lines, for bash, zsh or fish"),
     ("version", "Show the orlop version"),
 )
+
+#: Commands for programs.
+_HIDDEN = ("__complete",)
 
 #: Groups of commands: for each command in it, the module and what it does.
 GROUPS: Mapping[str, tuple[str, tuple[tuple[str, str, str], ...]]] = {
@@ -111,6 +118,14 @@ GROUPS: Mapping[str, tuple[str, tuple[tuple[str, str, str], ...]]] = {
             ("tag", "tag", "Create a tag that refers to an image"),
         ),
     ),
+    "snapshot": (
+        "Manage snapshots of containers' files ('orlop snapshot CONTAINER' makes one)",
+        (
+            ("create", "snapshot_create", "Save a container's files"),
+            ("ls", "snapshot_ls", "List the snapshots of a container"),
+            ("rm", "snapshot_rm", "Remove snapshots of a container"),
+        ),
+    ),
     "volume": (
         "Manage volumes",
         (
@@ -133,8 +148,11 @@ GROUPS: Mapping[str, tuple[str, tuple[tuple[str, str, str], ...]]] = {
     ),
 }
 
-#: Commands whose module has another name, since theirs is a keyword of Python's.
-_MODULES = {"import": "import_image"}
+#: Commands whose module has another name, since theirs can be none.
+MODULES = {"import": "import_image", "__complete": "complete"}
+
+#: The command of a group that is meant where none is named.
+MEANT = {"snapshot": "create"}
 
 #: Other words for the commands of a group that people are used to.
 _SYNONYMS = {
@@ -143,6 +161,8 @@ _SYNONYMS = {
     ("container", "remove"): "rm",
     ("image", "list"): "ls",
     ("image", "remove"): "rm",
+    ("snapshot", "list"): "ls",
+    ("snapshot", "remove"): "rm",
     ("volume", "list"): "ls",
     ("volume", "remove"): "rm",
 }
@@ -210,10 +230,12 @@ def _main(arguments: Sequence[str], before: Callable[[Parsed], None] | None) -> 
             group.parse(words)
             sys.stdout.write(group.help())
             return 0
-        module = _in_group(name, words[0])
+        if name in MEANT and not is_in_group(name, words[0]):
+            words = [MEANT[name], *words]
+        module = module_in_group(name, words[0])
         words = words[1:]
     else:
-        module = _module(name)
+        module = command_module(name)
     command = module.PARSER.parse(words)
     if command.wants_help:
         sys.stdout.write(module.PARSER.help())
@@ -231,18 +253,33 @@ def _main(arguments: Sequence[str], before: Callable[[Parsed], None] | None) -> 
     return status
 
 
-def _module(name: str) -> ModuleType:
-    if not any(name == known for known, _ in COMMANDS):
+def command_module(name: str) -> ModuleType:
+    """The module of a command.
+
+    Raises:
+        InvalidArgument: there is no such command.
+    """
+    if not any(name == known for known, _ in COMMANDS) and name not in _HIDDEN:
         raise InvalidArgument(f"'{name}' is not an orlop command; see 'orlop --help'")
-    return _load(_MODULES.get(name, name))
+    return _load(MODULES.get(name, name))
 
 
-def _in_group(group: str, name: str) -> ModuleType:
+def module_in_group(group: str, name: str) -> ModuleType:
+    """The module of a command in a group.
+
+    Raises:
+        InvalidArgument: there is no such command.
+    """
     name = _SYNONYMS.get((group, name), name)
     for known, module, _ in GROUPS[group][1]:
         if name == known:
             return _load(module)
     raise InvalidArgument(f"'{name}' is not a command of 'orlop {group}'; see 'orlop {group} --help'")
+
+
+def is_in_group(group: str, name: str) -> bool:
+    """Whether a group has a command of that name."""
+    return (group, name) in _SYNONYMS or any(name == known for known, _, _ in GROUPS[group][1])
 
 
 def _group_parser(name: str) -> Parser:

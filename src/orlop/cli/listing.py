@@ -58,7 +58,7 @@ def show(
             stream.write(f"{label}{_text(row[quiet])}\n")
     elif format_ in ("", "table"):
         table = [[title for title, _ in columns]]
-        table.extend([_printable(_text(row[field])) for _, field in columns] for row in rows)
+        table.extend([printable(_text(row[field])) for _, field in columns] for row in rows)
         stream.write(aligned(table))
     elif format_ == "raw" and raw:
         for row in rows:
@@ -152,7 +152,7 @@ def _text(value: object) -> str:
     return text_of(value)
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """The text without what moves a terminal's cursor or breaks a table: a label can be anything."""
     if text.isprintable():
         return text

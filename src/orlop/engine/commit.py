@@ -67,7 +67,7 @@ def commit(target: Container, name: str, description: Description, *, pause: boo
                 warnings.append(
                     f"container {target.name} cannot be paused: files that it writes now may be half written"
                 )
-            layer = diff.create(storage.snapshots.diff_base(target.id), storage.blobs, NONE, lease=lease)
+            layer = diff.create(storage.snapshots.diff_base(target.id, record["Top"]), storage.blobs, NONE, lease=lease)
         words = " ".join(record["Config"]["Cmd"])
         config, manifest = images_commit.derive(base, below, layer, starts, description, words)
         lease.hold(manifest.config.digest)

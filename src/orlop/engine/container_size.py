@@ -32,8 +32,12 @@ def of(target: Container) -> Size:
         return Size(0, 0)
     snapshots = image_store.open_storage(target.location).snapshots
     try:
-        own = whole = snapshots.usage(target.id).bytes
+        own = snapshots.usage(target.id).bytes
         name = snapshots.info(target.id).parent
+        while name and name != target.record["Top"]:  # what it wrote before a snapshot of it was made
+            own += snapshots.usage(name).bytes
+            name = snapshots.info(name).parent
+        whole = own
         while name:
             whole += snapshots.usage(name).bytes
             name = snapshots.info(name).parent

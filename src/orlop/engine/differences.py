@@ -42,7 +42,7 @@ def differences(target: Container) -> list[Difference]:
     record = target.record
     if not record.get("RootMounts"):
         raise Unsupported(f"container {target.name} has no image that its files could differ from")
-    base = image_store.open_storage(target.location).snapshots.diff_base(target.id)
+    base = image_store.open_storage(target.location).snapshots.diff_base(target.id, record["Top"])
     kinds = {changes.ADDED: ADDED, changes.REMOVED: DELETED, changes.MODIFIED: MODIFIED, changes.PARENT: MODIFIED}
     found = []
     with diff.opened(base) as source:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from orlop.engine import container, image_use, volume_store
+from orlop.engine import container, container_snapshots, image_use, volume_store
 from orlop.errors import NotFound, OrlopError
 from orlop.images import reachable
 from orlop.storage import usage
@@ -114,12 +114,16 @@ def _images(location: Location, images: ImageStore, found: Usage) -> Kind:
 
 def _containers(location: Location, storage: Storage, found: Usage) -> Kind:
     kind = Kind("Containers")
+    counted: set[str] = set()  # what containers saved, and forks of each other share
     for container_id in container.every_id(location):
         target = container.Container(location, container_id)
         try:
             size = _tree(target.directory)
             if target.record.get("Top") is not None and storage.snapshots.has(container_id):
                 size += storage.snapshots.usage(container_id).bytes
+                layers = container_snapshots.own_layers(storage.snapshots, container_id, target.record)
+                size += sum(storage.snapshots.usage(each).bytes for each in layers if each not in counted)
+                counted.update(layers)
             running = target.state()["Running"]
         except (NotFound, FileNotFoundError):
             continue  # removed meanwhile

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class InUse:
-    """What containers need: the digests of ``manifests``, and ``snapshots``, the chain IDs that they stand on."""
+    """What containers need: the digests of ``manifests``, and ``snapshots``, those that they stand on or have saved."""
 
     __slots__ = ("manifests", "snapshots")
 
@@ -37,6 +37,10 @@ def in_use(location: Location) -> InUse:
             found.manifests.add(record["Manifest"])
         if record.get("Top"):
             found.snapshots.add(record["Top"])
+        if "Base" in record or "Snapshots" in record or "Rebase" in record:
+            from orlop.engine import container_snapshots
+
+            found.snapshots.update(container_snapshots.layers(record))
         for each in record.get("MountedImages", ()):
             found.manifests.add(each["Manifest"])
             found.snapshots.add(each["Top"])

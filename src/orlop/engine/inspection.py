@@ -48,6 +48,7 @@ def describe(target: container.Container) -> dict[str, Any]:
         "Mounts": record.get("Mounts") or [],
         "Config": record["Config"],
         "NetworkSettings": {"Networks": {network: {}}},
+        **({"Snapshots": record["Snapshots"]} if record.get("Snapshots") else {}),
         **({"ImageManifestDescriptor": {"digest": record["Manifest"]}} if record.get("Manifest") else {}),
     }
 

@@ -10,6 +10,8 @@ from orlop.storage import trees
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from orlop.engine.location import Location
 
 
@@ -82,18 +84,33 @@ def destroy(location: Location, container_id: str) -> None:
 
 def clear(location: Location, directory: str, container_id: str) -> None:
     """Remove a container's directory that nobody sees, and before that what is the container's elsewhere."""
+    layers: list[str] = []
     try:
         record = container.read(f"{directory}/{container.RECORD_FILE}")
     except OrlopError:
         record = None  # damaged: its volumes stay, as those that nobody removes do
     if record is not None:
         volumes.withdraw(location, directory, record)
+        layers = _withdraw_layers(location, container_id, record)
     has_snapshot = os.path.isdir(location.snapshots) if record is None else bool(record.get("RootMounts"))
     if has_snapshot:
         from orlop.engine import image_root
 
         image_root.remove(location, container_id)
+        if layers:
+            from orlop.engine import container_snapshots
+
+            container_snapshots.sweep(location, layers)
     remove_tree(directory)
+
+
+def _withdraw_layers(location: Location, container_id: str, record: dict[str, Any]) -> list[str]:
+    """What a container has in the storage beside its snapshot and its image: nearly none has anything."""
+    if "Base" not in record and "Snapshots" not in record and "Rebase" not in record:
+        return []
+    from orlop.engine import container_snapshots
+
+    return container_snapshots.withdraw(location, container_id, record)
 
 
 def release_runtime(location: Location, container_id: str) -> None:

@@ -54,6 +54,10 @@ def everything(location: Location) -> None:
 
 def look_after(target: container.Container) -> None:
     """Repair one container, if it needs it."""
+    if os.path.lexists(f"{target.location.root}/rebasing/{target.id}"):
+        from orlop.engine import rebasing
+
+        rebasing.finish(target)
     state = container.read(f"{target.directory}/{container.STATE_FILE}")
     if state is not None and state["Status"] not in container.LIVES:
         return  # one with --rm is never recorded as ended: it vanishes

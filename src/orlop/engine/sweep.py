@@ -31,7 +31,7 @@ def everything(location: Location, images: ImageStore, *, downloads: bool = Fals
     storage = images.storage
     storage.prepare()
     named_lock.sweep(unpack.locks(storage))
-    return collect.sweep(storage, lambda: _marked(location, images), everything=downloads)
+    return collect.sweep(storage, lambda: marked(location, images), everything=downloads)
 
 
 def after(location: Location, images: ImageStore, gone: Image, *, finished: bool = True) -> Swept:
@@ -50,7 +50,7 @@ def after(location: Location, images: ImageStore, gone: Image, *, finished: bool
         snapshots = [gone.top]  # the configuration is damaged or gone; a full sweep finds the others
     return collect.sweep(
         images.storage,
-        lambda: _marked(location, images),
+        lambda: marked(location, images),
         blobs=blobs,
         snapshots=snapshots,
         finished=finished,
@@ -64,7 +64,7 @@ def blobs(location: Location, images: ImageStore, digests: Collection[str]) -> S
         OrlopError: what images or containers need is not known, because a record is damaged. Nothing was removed.
         OSError: something cannot be removed.
     """
-    return collect.sweep(images.storage, lambda: _marked(location, images), blobs=digests, snapshots=())
+    return collect.sweep(images.storage, lambda: marked(location, images), blobs=digests, snapshots=())
 
 
 class after_change:  # noqa: N801 - used like a function, as contextlib's are
@@ -108,11 +108,11 @@ class after_change:  # noqa: N801 - used like a function, as contextlib's are
         storage = self._images.storage
         if storage.leases.any_abandoned():
             named_lock.sweep(unpack.locks(storage))
-            collect.sweep(storage, lambda: _marked(self._location, self._images), blobs=(), snapshots=())
+            collect.sweep(storage, lambda: marked(self._location, self._images), blobs=(), snapshots=())
 
 
-def _marked(location: Location, images: ImageStore) -> Marked:
-    """What must stay. The containers are asked first: one that is being made holds a lease until it can be seen."""
+def marked(location: Location, images: ImageStore) -> Marked:
+    """What must stay: what images and containers need. The containers are asked first: one that is being made holds a lease until it can be seen."""
     used = image_use.in_use(location)
     entries = index.read(images.storage.blobs.directory)
     manifests = used.manifests | {entry.digest for entry in entries}
