@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orlop.cli.inspect import SIZE
 from orlop.options import Option, Parser
 
 TYPE_CHECKING = False
@@ -13,7 +14,7 @@ PARSER = Parser(
     "orlop container inspect",
     "CONTAINER [CONTAINER...]",
     "Display detailed information on one or more containers",
-    (Option("-f, --format", "'json', or a template such as '{{.State.Status}}'", value="string"),),
+    (Option("-f, --format", "'json', or a template such as '{{.State.Status}}'", value="string"), SIZE),
     at_least=1,
 )
 
@@ -22,4 +23,4 @@ def run(location: Location, said: Parsed) -> int:
     """Carry the command out."""
     from orlop.cli import inspect
 
-    return inspect.show(said["format"], said.arguments, [inspect.container_of(location)])
+    return inspect.show(said["format"], said.arguments, [inspect.container_of(location, sized=said["size"])])

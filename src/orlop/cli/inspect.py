@@ -18,12 +18,15 @@ if TYPE_CHECKING:
     #: Describes the object that a name means, or raises NotFound.
     Description = Callable[[str], dict[str, Any]]
 
+SIZE = Option("-s, --size", "Display total file sizes if the type is container")
+
 PARSER = Parser(
     "orlop inspect",
     "NAME|ID [NAME|ID...]",
     "Return low-level information on containers, images and volumes",
     (
         Option("-f, --format", "'json', or a template such as '{{.State.Status}}'", value="string"),
+        SIZE,
         Option(
             "--type",
             "Only look for this: container, image or volume",
@@ -39,7 +42,7 @@ def run(location: Location, said: Parsed) -> int:
     """Carry the command out."""
     kinds: list[Description] = []
     if said["type"] in (None, "container"):
-        kinds.append(container_of(location))
+        kinds.append(container_of(location, sized=said["size"]))
     if said["type"] in (None, "image"):
         kinds.append(image_of(location))
     if said["type"] in (None, "volume"):
@@ -47,12 +50,26 @@ def run(location: Location, said: Parsed) -> int:
     return show(said["format"], said.arguments, kinds)
 
 
-def container_of(location: Location) -> Description:
-    """Descriptions of containers."""
+def container_of(location: Location, *, sized: bool = False) -> Description:
+    """Descriptions of containers; ``sized`` ones tell what the container takes on the disk."""
     from orlop.engine import container, inspection, repair
 
     repair.everything(location)
-    return lambda name: inspection.describe(container.find(location, name))
+    if not sized:
+        return lambda name: inspection.describe(container.find(location, name))
+    if location.rootless:
+        from orlop.engine import own_namespace
+
+        own_namespace.enter()  # where files of the user's subordinate ids can be seen
+
+    def describe(name: str) -> dict[str, Any]:
+        from orlop.engine import container_size
+
+        target = container.find(location, name)
+        size = container_size.of(target)
+        return {**inspection.describe(target), "SizeRw": size.own, "SizeRootFs": size.whole}
+
+    return describe
 
 
 def image_of(location: Location) -> Description:

@@ -6,6 +6,7 @@ from orlop.options import Option, Parser, integer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     from orlop.cli.filters import Filter
@@ -180,7 +181,7 @@ def _status(state: dict[str, Any], health: str) -> str:
 def _filters(location: Location) -> dict[str, Filter]:
     """Docker's, as far as orlop's containers have what they ask for."""
     from orlop.cli import filters
-    from orlop.engine import container
+    from orlop.engine import container, ports
 
     def before(name: str) -> Any:
         moment = container.find(location, name).record["Created"]
@@ -193,16 +194,44 @@ def _filters(location: Location) -> dict[str, Filter]:
     return {
         "ancestor": lambda name: lambda each: _is_of(each.record, name),
         "before": before,
+        "expose": _ports(lambda each: each.record["Config"].get("ExposedPorts") or ()),
         "exited": filters.number(lambda each: each.state["ExitCode"] if each.state["Status"] == "exited" else None),
         "health": filters.same(lambda each: each.health, "starting", "healthy", "unhealthy", "none"),
         "id": filters.prefix(lambda each: each.target.id),
+        "is-task": filters.flag(lambda _: False),  # of a swarm
         "label": filters.label(lambda each: each.record["Config"]["Labels"]),
         "name": filters.pattern(lambda each: each.target.name),
         "network": filters.same(lambda each: each.record["HostConfig"]["NetworkMode"]),
+        "publish": _ports(lambda each: ports.published(each.target)),
         "since": since,
         "status": filters.same(lambda each: each.state["Status"], *_STATES),
         "volume": filters.contains(lambda each: [*each.mounts(), *each.destinations()]),
     }
+
+
+def _ports(of: Callable[[Any], Iterable[str]]) -> Filter:
+    """Containers that have one of some ports: ``80``, ``80/udp``, ``8000-8080/tcp``."""
+
+    def make(text: str) -> Callable[[Any], bool]:
+        from orlop.options import natural
+
+        numbers, slash, protocol = text.partition("/")
+        first, dash, last = numbers.partition("-")
+        low, high = natural(first), natural(last if dash else first)
+        if low > high or high > 65535 or (slash and protocol not in ("tcp", "udp", "sctp")):
+            raise ValueError("must be PORT or FROM-TO, with /tcp, /udp or /sctp or without")
+        wanted = protocol or "tcp"
+
+        def test(each: Any) -> bool:
+            for port in of(each):
+                number, _, kind = port.partition("/")
+                if (kind or "tcp") == wanted and low <= int(number) <= high:
+                    return True
+            return False
+
+        return test
+
+    return make
 
 
 def _is_of(record: dict[str, Any], image: str) -> bool:

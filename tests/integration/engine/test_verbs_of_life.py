@@ -376,7 +376,19 @@ def test_ps_tells_what_a_container_takes_on_the_disk(owner: Engine) -> None:
     assert own.endswith("MB")
     assert whole.endswith("MB)")
     assert owner.ok("ps", "-a", "--format", "{{.Size}}").startswith("3.1")
+    about = json.loads(owner.ok("container", "inspect", "-s", "large"))[0]
+    assert 3 << 20 <= about["SizeRw"] < about["SizeRootFs"]
+    assert "SizeRw" not in owner.inspect("large")
     owner.ok("rm", "large")
+
+
+def test_containers_are_found_by_the_ports_that_they_expose(owner: Engine) -> None:
+    owner.ok("create", "--name", "exposed", "--expose", "8080", "--expose", "53/udp", "plain")
+    for words, found in (("8080", 1), ("8000-9000/tcp", 1), ("53", 0), ("53/udp", 1), ("8080/udp", 0)):
+        assert owner.ok("ps", "-a", "--format", "{{.Names}}", "--filter", f"expose={words}").count("exposed") == found
+    assert owner.ok("ps", "-aq", "--filter", "publish=8080") == ""
+    assert "must be PORT or FROM-TO" in owner("ps", "--filter", "expose=9-8").err
+    owner.ok("rm", "exposed")
 
 
 def test_links_are_not_removed(owner: Engine, sleeper: str) -> None:
