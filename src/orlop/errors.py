@@ -3,7 +3,8 @@
 ::
 
     OrlopError
-    ├── InvalidArgument       a flag, name or value that cannot be right
+    ├── InvalidArgument       a name or value that cannot be right
+    │   └── InvalidFlag       a command line's flag that is not known or has a wrong value   (exit 125)
     ├── InvalidConfig         a config.json that breaks the runtime specification
     ├── NotFound              no such container, file or object
     │   └── ImageNotFound     no such image here; a registry may have it
@@ -37,10 +38,15 @@ class OrlopError(Exception):
 
 
 class InvalidArgument(OrlopError):
-    """A flag, a name or a value is wrong before anything was tried."""
+    """A name or a value is wrong before anything was tried."""
+
+    http_status = 400
+
+
+class InvalidFlag(InvalidArgument):
+    """A command line has a flag that is not known, or with a value that cannot be right."""
 
     exit_code = 125
-    http_status = 400
 
 
 class InvalidConfig(OrlopError):

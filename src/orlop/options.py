@@ -27,12 +27,13 @@ The grammar, which is that of Go's pflag as far as Docker's users know it:
 - ``--help`` anywhere among the options wins over every mistake after it; ``-h`` means the same unless the
   table has an ``-h`` of its own.
 
-``argparse`` does the same in 8 ms of start-up; this costs none. Whatever is wrong is an `InvalidArgument`.
+``argparse`` does the same in 8 ms of start-up; this costs none. Whatever is wrong is an `InvalidArgument`, and with a
+flag an `InvalidFlag`.
 """
 
 from __future__ import annotations
 
-from orlop.errors import InvalidArgument
+from orlop.errors import InvalidArgument, InvalidFlag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -182,8 +183,8 @@ class Parser:
         """Read a command line, the program's and command's names not included.
 
         Raises:
-            InvalidArgument: an unknown option, a value that is missing or wrong, too few or too many
-                arguments.
+            InvalidFlag: an unknown option, or a value that is missing or wrong.
+            InvalidArgument: too few or too many arguments.
         """
         said = Parsed(self.options)
         known = {name: option for option in self.options for name in option.names}
@@ -248,7 +249,7 @@ class Parser:
     def _next(self, rest: Iterator[str], name: str) -> str:
         value = next(rest, None)
         if value is None:
-            raise self.mistake(f"flag needs a value: {name}")
+            raise self._wrong_flag(f"flag needs a value: {name}")
         return value
 
     def _read(self, option: Option, name: str, value: str) -> Any:
@@ -257,7 +258,7 @@ class Parser:
         try:
             return option.read(value)
         except (ValueError, InvalidArgument) as error:
-            raise self.mistake(f'invalid value "{value}" for {name}: {error}') from None
+            raise self._wrong_flag(f'invalid value "{value}" for {name}: {error}') from None
 
     def _count(self, arguments: list[str]) -> None:
         count = len(arguments)
@@ -271,20 +272,23 @@ class Parser:
         plural = "" if wanted == 1 else "s"
         raise self.mistake(f"'{self.program}' takes {bound} argument{plural}, {count} given")
 
-    def _unknown(self, name: str, word: str, known: dict[str, Option]) -> InvalidArgument:
+    def _unknown(self, name: str, word: str, known: dict[str, Option]) -> InvalidFlag:
         if name[:2] == "--":
             import difflib  # only a mistake pays for it
 
             shown = [known_name for known_name, option in known.items() if not option.hidden]
             near = difflib.get_close_matches(name, shown, 1)
             if near:
-                return self.mistake(f"unknown flag: {name} (did you mean {near[0]}?)")
-            return self.mistake(f"unknown flag: {name}")
-        return self.mistake(f"unknown flag: {name}" if word == name else f"unknown flag: {name} in {word}")
+                return self._wrong_flag(f"unknown flag: {name} (did you mean {near[0]}?)")
+            return self._wrong_flag(f"unknown flag: {name}")
+        return self._wrong_flag(f"unknown flag: {name}" if word == name else f"unknown flag: {name} in {word}")
 
     def mistake(self, text: str) -> InvalidArgument:
         """The error for a wrong command line, with the way to the help added."""
         return InvalidArgument(f"{text}; see '{self.program} --help'")
+
+    def _wrong_flag(self, text: str) -> InvalidFlag:
+        return InvalidFlag(f"{text}; see '{self.program} --help'")
 
     def help(self) -> str:
         """The help text, ending in a newline."""

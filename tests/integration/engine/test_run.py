@@ -49,7 +49,6 @@ def test_a_program_that_cannot_be_run_is_126(shared: Engine) -> None:
         (["run", "--bogus", "host", "true"], "unknown flag"),
         (["run", "--rootfs", "/no/such/dir", "true"], "/no/such/dir"),
         (["run", "--pull", "never", "no-such-image", "true"], "no-such-image"),
-        (["run", "--rootfs", "ROOTFS"], "argument"),
         (["run", "--rootfs", "ROOTFS", "-v", "rela/tive:/x", "true"], "absolute"),
         (["run", "--rootfs", "ROOTFS", "--network", "bridge", "true"], "none, host"),
         (["run", "--rootfs", "ROOTFS", "-u", "nobody-here", "true"], "nobody-here"),
@@ -66,6 +65,12 @@ def test_a_wrong_command_line_is_125_one_line_and_no_container(
     assert result.err.count("\n") == 1
     assert shared.names() == []
     assert not [name for name in shared.containers() if name.startswith(".new-")]
+
+
+def test_a_wrong_number_of_arguments_is_1_as_with_docker(shared: Engine) -> None:
+    result = shared("run", "--rootfs", "ROOTFS")
+    assert (result.code, result.err.count("\n")) == (1, 1)
+    assert "takes at least 1 argument" in result.err
 
 
 def test_standard_input_arrives_and_ends(shared: Engine) -> None:
