@@ -29,7 +29,6 @@ from orlop.engine import monitor
 # isort: split
 # What monitors use lies together now, in few pages; what follows is shared by all of them.
 from orlop.engine import (
-    binds,
     birth,
     ending,
     exec_monitor,
@@ -38,9 +37,11 @@ from orlop.engine import (
     image_root,
     image_settings,
     mount_points,
+    mounting,
     orphans,
     own_cgroup,
     reception,
+    resources,
     restarting,
     security_options,
     usage,
@@ -69,7 +70,6 @@ if TYPE_CHECKING:
 
 # What a monitor imports only when it needs it would be its own instead of shared, and late.
 PRELOADED = (
-    binds,
     blobs,
     choice,
     config,
@@ -82,11 +82,13 @@ PRELOADED = (
     kill,
     leases,
     mount_points,
+    mounting,
     mounts,
     orphans,
     overlay,
     platform,
     reference,
+    resources,
     restarting,
     seccomp,
     security_options,
