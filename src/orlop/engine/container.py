@@ -12,6 +12,8 @@ renaming it to ``.gone-<id>``. Whoever prepares, starts or removes a container h
     the OCI bundle
 ``json.log``
     the program's output
+``keep``
+    there while one with ``--rm`` is restarted, which takes none away
 
 What belongs to a container and lies elsewhere is named in its record: its snapshot, whose key is the container's id,
 and its volumes.
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 
 RECORD_FILE = "container.json"
 STATE_FILE = "state.json"
+#: There while a container with ``--rm`` is stopped to be started again, and is not to be removed between.
+KEEP_FILE = "keep"
 LOG_FILE = "json.log"
 NEW = ".new-"
 GONE = ".gone-"

@@ -43,6 +43,7 @@ def start(
             os.close(lock)
             return None
         monitor_lock.wait(fresh.location, fresh.id)  # of the last time, which clears away
+        _keep(fresh, keeps=False)
         session = start.start(fresh, console_size, stays=stays)
     except BaseException:
         os.close(lock)
@@ -52,17 +53,36 @@ def start(
 
 
 def restart(target: container.Container, timeout: float | None = None, signal: str | None = None) -> None:
-    """Stop a container, if it runs, and start it; see `signalling.stop`.
+    """Stop a container, if it runs, and start it; see `signalling.stop`. One with ``--rm`` stays in between.
 
     Raises:
         InvalidArgument: there is no such signal.
         Conflict: somebody else has just started it.
-        NotFound: it was removed, or ``--rm`` has taken it away.
+        NotFound: it was removed.
         OrlopError: it could not be started.
     """
-    signalling.stop(target, timeout, signal)
+    _keep(target, keeps=True)
+    try:
+        signalling.stop(target, timeout, signal)
+    except BaseException:
+        _keep(target, keeps=False)
+        raise
     session = start(target)
     if session is not None:
         session.wait_started()
         session.socket.close()
     events.of_container(target, "restart")
+
+
+def _keep(target: container.Container, *, keeps: bool) -> None:
+    """Have a container with ``--rm`` stay when it ends, or not any more."""
+    if not target.record["HostConfig"]["AutoRemove"]:
+        return
+    path = f"{target.directory}/{container.KEEP_FILE}"
+    try:
+        if keeps:
+            os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+        else:
+            os.unlink(path)
+    except FileNotFoundError:
+        return  # nobody has asked for it, or the container is gone

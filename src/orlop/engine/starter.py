@@ -221,6 +221,8 @@ def describe(error: BaseException) -> bytes:
 
 def record_end(target: container.Container, request: dict[str, Any], state: dict[str, Any]) -> None:
     """Write down how a container ended, or make it vanish if nobody is to see it any more."""
+    if request["auto_remove"] and os.path.exists(f"{target.directory}/{container.KEEP_FILE}"):
+        request["auto_remove"] = False
     if request["auto_remove"]:
         removal.vanish(target.location, target.id, request["name"], request["attributes"])
         return

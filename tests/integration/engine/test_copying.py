@@ -247,6 +247,30 @@ def test_a_read_only_root_stays_as_it_is(owner: Engine, home: Path) -> None:
     (home / "f").unlink()
 
 
+def test_a_user_without_ranges_of_ids_copies_too(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to be another user")
+    from tests.integration.engine.ordinary_user import make_engine
+
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as archive:
+        info = tarfile.TarInfo("f")
+        info.size, info.uid, info.gid = 3, 12, 34
+        archive.addfile(info, io.BytesIO(b"abc"))
+    with make_engine("copying", ranges=False) as engine:
+        home = Path(engine.rootfs).parent
+        for running in (True, False):
+            engine.ok("run", "-d", "--name", "one", "--rootfs", engine.rootfs, "sleep", "1000")
+            if not running:
+                engine.ok("stop", "-t", "0", "one")
+            engine.ok("cp", "-", "one:/tmp", given=data.getvalue())
+            engine.ok("cp", "one:/tmp/f", f"{home}/out")
+            engine.ok("cp", f"{home}/out", "one:/tmp/back")
+            assert (home / "rootfs/tmp/back").read_text() == "abc"
+            assert (home / "out").stat().st_uid == home.stat().st_uid
+            engine.ok("rm", "-f", "one")
+
+
 def test_copying_is_told_by_events(owner: Engine, home: Path) -> None:
     owner.ok("run", "--name", "told", "plain", "true")
     owner.ok("cp", "told:/data/kept", str(home / "kept"))

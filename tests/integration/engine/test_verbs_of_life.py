@@ -111,6 +111,18 @@ def test_a_restart_is_a_stop_and_a_start_also_of_what_does_not_run(owner: Engine
     assert owner("restart", "nobody").code == 1
 
 
+def test_a_container_that_removes_itself_survives_a_restart(owner: Engine) -> None:
+    owner.ok(
+        "run", "-d", "--rm", "--name", "brief", "plain", "sh", "-c", "echo x >> /lives; wc -l < /lives; sleep 1000"
+    )
+    container_id = owner.inspect("brief")["Id"]
+    owner.ok("restart", "-t", "0", "brief")
+    assert owner.inspect("brief")["Id"] == container_id
+    wait_until(lambda: owner.ok("logs", "brief") == "1\n2\n")
+    owner.ok("stop", "-t", "0", "brief")
+    wait_until(lambda: owner.containers() == [])
+
+
 def test_a_paused_container_stands_still_until_it_is_let_go_on(owner: Engine, sleeper: str) -> None:
     if owner.prefix:
         assert "no cgroup" in owner("pause", sleeper).err

@@ -84,7 +84,12 @@ def test_an_event_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
 def test_a_reader_who_waits_hears_of_everything_in_order(location: Location) -> None:
     stream = events.Stream(location)
     assert stream.read() == []
-    writer = threading.Thread(target=lambda: [emit(location, str(number)) for number in range(500)])
+
+    def write() -> None:
+        for number in range(500):
+            emit(location, str(number))
+
+    writer = threading.Thread(target=write)
     writer.start()
     found: list[str] = []
     while len(found) < 500:
