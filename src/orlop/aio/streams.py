@@ -133,7 +133,7 @@ class Stream:
                 await ready_to(self._socket.fileno())
                 continue
             except ConnectionResetError:
-                return None
+                continue  # told once, before the last words of who has left unread what we sent
             return (data[:1], data[1:]) if data else None
 
     async def _send(self, frame: bytes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
@@ -27,11 +28,16 @@ class Threads:
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(_MOST, "orlop")
 
-    async def call(self, function: Callable[[], T], undo: Callable[[T], object] | None = None) -> T:
+    async def call(
+        self,
+        function: Callable[[], T],
+        undo: Callable[[T], object] | None = None,
+        stop: Callable[[], object] | None = None,
+    ) -> T:
         """What the function returns.
 
-        If this is cancelled, so is what a process of its own is doing for the function; and what it brought about all
-        the same, ``undo`` is told of.
+        If this is cancelled, so is what a process of its own is doing for the function; ``stop`` is to make it return,
+        and what it brought about all the same, ``undo`` is told of.
         """
         helpers: list[errand.Helper] = []
         is_cancelled = False
@@ -50,6 +56,8 @@ class Threads:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
             is_cancelled = True
+            if stop is not None:
+                stop()
             for helper in helpers:
                 helper.stop()
             # Nobody is to see a thread of ours at work after the cancellation.
@@ -60,14 +68,13 @@ class Threads:
 
     async def iterate(self, make: Callable[[Callable[[], bool]], Iterator[T]]) -> AsyncIterator[T]:
         """What an iterator gives that blocks; ``make`` is given a function that says whether it is to end."""
-        is_over = False
-        iterator = make(lambda: is_over)
+        over = threading.Event()
+        iterator = make(over.is_set)
         end = object()
         try:
-            while (value := await self.call(lambda: next(iterator, end))) is not end:
+            while (value := await self.call(lambda: next(iterator, end), stop=over.set)) is not end:
                 yield value  # type: ignore[misc]
         finally:
-            is_over = True
             iterator.close()  # type: ignore[attr-defined]
 
     def close(self) -> None:

@@ -238,11 +238,13 @@ def _ask_to_create(
     else:
         frame = (frames.REFUSED, b"")
     if frame is None:
+        client.close()
         raise OrlopError("the launcher ended before the container was made; see 'orlop ps -a' and try again")
     if frame[0] in (frames.REFUSED, frames.OUTDATED):
         client.close()
         return None
     if frame[0] == frames.FAILED:
+        client.close()
         raise failure(frame[1])
     told = json_text.loads(frame[1])
     return Started(told["id"], told["warnings"], Session(client, None))
@@ -332,7 +334,9 @@ def _receive(socket: _socket.socket) -> tuple[bytes, bytes] | None:
     try:
         data = socket.recv(_LARGEST_ANSWER)
     except ConnectionResetError:
-        return None
+        # It has gone and left unread what we sent: that is told once, and then come its last words
+        # (unix_release_sock in net/unix/af_unix.c).
+        data = socket.recv(_LARGEST_ANSWER)
     return _frame(data)
 
 

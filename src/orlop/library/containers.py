@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 _WISHES = {"leash": True, "measure": True}
 #: Seconds that a program has run when there is time to look after what crashes left.
 _QUIET = 0.05
+#: How often an image may be removed right after it was pulled.
+_MOST_REMOVED = 2
 #: Programs whose end is remembered: as many as could be clearing away at once.
 _FEW = 64
 _MANY = 256
@@ -193,8 +195,9 @@ class Containers:
 
     def settle(self) -> None:
         """Wait until what programs left is cleared away."""
-        while self._ended:
-            monitor_lock.wait(self._location, self._ended.pop())
+        ended, self._ended = self._ended, []
+        for container_id in ended:
+            monitor_lock.wait(self._location, container_id)
 
     def create(
         self,
@@ -352,11 +355,19 @@ class Containers:
             error.image = wanted.image
             if pull != "missing":
                 raise
+        for _ in range(_MOST_REMOVED):
+            self._pull(wanted)
+            try:
+                return make()
+            except ImageNotFound:
+                continue  # somebody has removed it again before it was in use
         self._pull(wanted)
         return make()
 
     def _pull(self, wanted: Settings) -> None:
-        errand.call(self._location, "pull", {"name": wanted.image, "platform": wanted.platform})
+        from orlop.library import images
+
+        images.pull(self._location, wanted.image, wanted.platform)
 
     def _accompany(self, stream: Stream, source: Source, timeout: float | None) -> None:
         """Be with a program until its end, and use the time for repairs."""

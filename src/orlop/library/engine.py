@@ -91,7 +91,7 @@ class Engine:
         if self._images is None:
             from orlop.library.images import Images
 
-            self._images = Images(self.location)
+            self._images = Images(self.location, self.containers.settle)
         return self._images
 
     @property
@@ -100,7 +100,7 @@ class Engine:
         if self._volumes is None:
             from orlop.library.volumes import Volumes
 
-            self._volumes = Volumes(self.location)
+            self._volumes = Volumes(self.location, self.containers.settle)
         return self._volumes
 
     def close(self) -> None:

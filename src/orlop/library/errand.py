@@ -162,10 +162,15 @@ class observed:  # noqa: N801 - used like a function, as contextlib's are
 
 def describe(error: BaseException) -> dict[str, Any]:
     """An error as JSON, from which `revive` makes the same one."""
+    from orlop import errors
     from orlop.errors import RegistryError
     from orlop.runtime import channel
 
     body = channel.describe(error)
+    for kind in type(error).__mro__:
+        if getattr(errors, kind.__name__, None) is kind:
+            body["class"] = kind.__name__  # the one that the caller knows, too
+            break
     if isinstance(error, RegistryError):
         body.update(status=error.status, code=error.code)
     return body

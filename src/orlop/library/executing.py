@@ -56,8 +56,10 @@ class Execution:
         session = execution.start_prepared(target.location, self._exec_id)
         try:
             session.wait_started()
-        except engine_start.StartFailed as error:
-            error.container_id = target.id
+        except BaseException as error:
+            session.socket.close()
+            if isinstance(error, engine_start.StartFailed):
+                error.container_id = target.id
             raise
         self._started = time.perf_counter()
         self.stream = Stream(session, f"a command in container {target.id[:12]}", limit)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 
 from orlop.engine import control_socket, frames
-from orlop.errors import InvalidArgument
+from orlop.errors import InvalidArgument, OrlopError
 from orlop.library import errand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from orlop.engine.container import Container
+
+#: Bytes of an archive beside the content of its one file.
+_OVERHEAD = 1 << 20
 
 
 class written:  # noqa: N801 - used like a function, as contextlib's are
@@ -44,16 +48,28 @@ def read(target: Container, path: str, limit: int | None) -> bytes:
     """
     import tarfile
 
-    archive = os.memfd_create("orlop-file", os.MFD_CLOEXEC)
+    archive = os.memfd_create("orlop-file", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     with open(archive, "r+b") as file:
-        arguments = {"container": target.id, "source": path, "follows": True, "limit": limit}
-        errand.call(target.location, "get_archive", arguments, descriptors=[archive], light=True)
+        if limit is not None:
+            # So that the container does not decide how much memory we take, whatever it does meanwhile.
+            os.ftruncate(archive, limit + _OVERHEAD)
+            fcntl.fcntl(archive, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW)
+        too_large = InvalidArgument(f"{path} in container {target.name} has more than {limit} bytes")
+        try:
+            arguments = {"container": target.id, "source": path, "follows": True}
+            errand.call(target.location, "get_archive", arguments, descriptors=[archive], light=True)
+        except (OrlopError, OSError):
+            if limit is not None and os.lseek(archive, 0, os.SEEK_CUR) >= limit:
+                raise too_large from None
+            raise
         file.seek(0)
         with tarfile.open(fileobj=file, mode="r:") as tar:
             entry = tar.next()
             content = tar.extractfile(entry) if entry is not None and entry.isreg() else None
             if content is None or entry is None:
                 raise InvalidArgument(f"{path} in container {target.name} is no file")
+            if limit is not None and entry.size > limit:
+                raise too_large
             return content.read()
 
 

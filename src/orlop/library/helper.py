@@ -285,9 +285,9 @@ def _get(location: Location, arguments: dict[str, Any], _descriptors: list[int],
 
 
 def _put_archive(location: Location, arguments: dict[str, Any], descriptors: list[int], _tell: errand.Tell) -> None:
-    from orlop.engine import local_copy
+    from orlop.engine import copying
 
-    local_copy.stream_to_container(_container(location, arguments), descriptors[0], arguments["target"])
+    copying.copy_in(_container(location, arguments), arguments["target"], descriptors[0])
 
 
 def _get_archive(location: Location, arguments: dict[str, Any], descriptors: list[int], _tell: errand.Tell) -> None:

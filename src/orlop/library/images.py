@@ -84,10 +84,12 @@ class RemovedImages:
 class Images:
     """What ``engine.images`` is. Names are as for Docker: ``debian:bookworm``, ``registry.example/team/app@sha256:…``."""
 
-    __slots__ = ("_location",)
+    __slots__ = ("_location", "_settle")
 
-    def __init__(self, location: Location) -> None:
+    def __init__(self, location: Location, settle: Callable[[], object]) -> None:
         self._location = location
+        #: Waits until programs that have ended hold nothing any more.
+        self._settle = settle
 
     def get(self, name: str) -> Image:
         """The image of a name, or of an ID or its beginning.
@@ -114,11 +116,11 @@ class Images:
         or with an empty one and a line of text.
 
         Raises:
-            RegistryError: the registry refuses, has no such image, or cannot be reached; Unauthorized for lack of a login.
+            ImageNotFound: the registry has no such image.
+            RegistryError: it refuses, or cannot be reached; Unauthorized for lack of a login.
             InvalidReference: it is no name.
         """
-        arguments = {"name": name, "platform": platform}
-        return find(self._location, errand.call(self._location, "pull", arguments, tell=progress))
+        return find(self._location, pull(self._location, name, platform, progress))
 
     def push(self, name: str, *, progress: Callable[[str, str, int | None, int | None], object] | None = None) -> str:
         """Send an image to the registry that its name says; the manifest's digest there.
@@ -155,10 +157,12 @@ class Images:
             ImageNotFound: there is no such image.
             Conflict: a container uses it.
         """
+        self._settle()
         return RemovedImages(*errand.call(self._location, "remove_image", {"name": name, "force": force}))
 
     def prune(self, *, all: bool = False) -> RemovedImages:  # noqa: A002 - Docker's word
         """Remove images without a name that no container uses; with ``all`` those with names, too."""
+        self._settle()
         return RemovedImages(*errand.call(self._location, "prune_images", {"everything": all}))
 
     def load(self, path: str | os.PathLike[str], *, platform: str = "") -> Sequence[Image]:
@@ -212,6 +216,24 @@ class Images:
             return find(self._location, errand.call(self._location, "import", arguments, descriptors=[file.fileno()]))
 
 
+def pull(
+    location: Location,
+    name: str,
+    platform: str = "",
+    progress: Callable[[str, str, int | None, int | None], object] | None = None,
+) -> str:
+    """Get an image from its registry; its ID.
+
+    Raises:
+        ImageNotFound: the registry has no such image.
+        OrlopError: as `Images.pull`.
+    """
+    try:
+        return str(errand.call(location, "pull", {"name": name, "platform": platform}, tell=progress))
+    except NotFound as error:
+        raise _missing(name, error) from None
+
+
 def find(location: Location, name: str) -> Image:
     """The image of a name or an ID.
 
@@ -221,6 +243,10 @@ def find(location: Location, name: str) -> Image:
     try:
         return Image(location, image_store.open_store(location).find(name))
     except NotFound as error:
-        found = error if isinstance(error, ImageNotFound) else ImageNotFound(str(error))
-        found.image = name
-        raise found from None
+        raise _missing(name, error) from None
+
+
+def _missing(name: str, error: NotFound) -> ImageNotFound:
+    found = ImageNotFound(str(error))
+    found.image = name
+    return found

@@ -6,7 +6,7 @@ from orlop.library import errand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from orlop.engine.location import Location
@@ -38,10 +38,12 @@ class Volume:
 class Volumes:
     """What ``engine.volumes`` is."""
 
-    __slots__ = ("_location",)
+    __slots__ = ("_location", "_settle")
 
-    def __init__(self, location: Location) -> None:
+    def __init__(self, location: Location, settle: Callable[[], object]) -> None:
         self._location = location
+        #: Waits until programs that have ended hold nothing any more.
+        self._settle = settle
 
     def create(
         self,
@@ -84,6 +86,7 @@ class Volumes:
             NotFound: there is none.
             Conflict: a container has it.
         """
+        self._settle()
         errand.call(self._location, "remove_volume", {"name": name}, light=True)
 
     def prune(self, *, all: bool = False) -> tuple[Sequence[str], int]:  # noqa: A002 - Docker's word
@@ -91,5 +94,6 @@ class Volumes:
 
         Their names, and the bytes that were freed.
         """
+        self._settle()
         names, freed = errand.call(self._location, "prune_volumes", {"everything": all}, light=True)
         return names, freed
