@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
+from orlop.engine import container, control
+from orlop.engine.location import Location
 from tests.integration.engine.conftest import wait_until
 
 if TYPE_CHECKING:
@@ -36,6 +41,12 @@ def say(client: subprocess.Popen[bytes], text: str) -> None:
 
 def line_of(client: subprocess.Popen[bytes]) -> str:
     return stream(client.stdout).readline().decode().strip()
+
+
+def connections(container_id: str) -> int:
+    """How many are connected to a container's monitor at its control socket."""
+    sockets = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()]
+    return sum(words[-1].endswith(f"/{container_id}") for words in sockets) - 1
 
 
 def finish(client: subprocess.Popen[bytes]) -> tuple[int, bytes]:
@@ -94,8 +105,9 @@ def test_input_stays_open_for_the_next_unless_it_was_a_foreground_container_s(en
 
 
 def test_without_its_input_a_client_only_looks_on(engine: Engine) -> None:
-    engine.detached("web", "-i", "sh", "-c", ECHO)
+    container_id = engine.detached("web", "-i", "sh", "-c", ECHO)
     one, two = attached(engine, "web"), attached(engine, "web", "--no-stdin")
+    wait_until(lambda: connections(container_id) == 2, "both connections")
     until_it_listens(one)
     say(two, "ignored\n")
     say(one, "end\n")
@@ -194,15 +206,38 @@ def test_wait_knows_how_a_container_ended_that_removed_itself(engine: Engine) ->
     engine.ok("run", "-d", "--rm", "--name", "web", "--rootfs", "ROOTFS", "sleep", "1000")
     waiter = engine.popen("wait", "web", stdout=subprocess.PIPE)
     identity = engine.inspect("web")["Id"]
-    wait_until(lambda: _listens(engine, identity), "the waiter's connection")
+    wait_until(lambda: connections(identity) == 1, "the waiter's connection")
     engine.ok("kill", "web")
     assert finish(waiter) == (0, b"137\n")
 
 
-def _listens(engine: Engine, container_id: str) -> bool:
-    """Whether somebody is connected to a container's monitor."""
-    sockets = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()]
-    return sum(words[-1].endswith(f"/{container_id}") for words in sockets) > 1 and bool(engine)
+@pytest.mark.parametrize("condition", control.CONDITIONS)
+def test_each_condition_is_waited_for(engine: Engine, condition: str) -> None:
+    container_id = engine.detached("web", "sleep", "1000")
+    target = container.find(Location(str(engine.root), str(engine.run_root), rootless=False), "web")
+    codes: list[int] = []
+    waiter = threading.Thread(target=lambda: codes.append(control.wait(target, condition)))
+    waiter.start()
+    wait_until(lambda: connections(container_id) == 1, "the waiter's connection")
+    engine.ok("kill", "web")
+    if condition == control.REMOVED:
+        wait_until(lambda: engine.state("web")["Status"] == "exited")
+        assert codes == []
+        engine.ok("rm", "web")
+    waiter.join(timeout=20)
+    assert codes == [137]
+
+
+def test_the_next_end_may_be_of_a_life_that_has_not_begun(engine: Engine) -> None:
+    engine("run", "--name", "web", "--rootfs", "ROOTFS", "sh", "-c", "exit 3")
+    target = container.find(Location(str(engine.root), str(engine.run_root), rootless=False), "web")
+    assert control.wait(target) == 3
+    codes: list[int] = []
+    waiter = threading.Thread(target=lambda: codes.append(control.wait(target, control.NEXT_EXIT)))
+    waiter.start()
+    engine.ok("start", "web")
+    waiter.join(timeout=20)
+    assert codes == [3]
 
 
 def test_a_terminal_is_left_by_keys_and_come_back_to(engine: Engine, screen: Screen) -> None:
