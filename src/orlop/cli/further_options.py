@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from orlop.options import Parsed
 
 
+def stream(text: str) -> str:
+    """One of the standard streams, in small letters."""
+    if text.lower() not in ("stdin", "stdout", "stderr"):
+        raise ValueError("must be STDIN, STDOUT or STDERR")
+    return text.lower()
+
+
 def ulimit(text: str) -> dict[str, Any]:
     """Docker's ``Ulimit`` from ``name=soft[:hard]``; -1 is no limit."""
     from orlop.linux.rlimit import NUMBERS
@@ -126,6 +133,7 @@ _RATE = "list"
 OPTIONS = (
     Option("--add-host", "Add a custom host-to-IP mapping (host:ip)", value="list", many=True),
     Option("--annotation", "Add an annotation to the container", value="map", read=sysctl, many=True),
+    Option("-a, --attach", "Attach to STDIN, STDOUT or STDERR", value="list", read=stream, many=True),
     Option("--blkio-weight", "Block IO (relative weight), between 10 and 1000, or 0 to disable (default 0)",
            value="uint16", read=natural),
     Option("--blkio-weight-device", "Block IO weight (relative device weight)", value=_RATE,

@@ -90,7 +90,10 @@ def _run(location: Location, said: Parsed) -> int:
 
 def _start(location: Location, settings: Settings, said: Parsed, client: _socket.socket | None) -> int:
     detach = said["detach"]
-    settings.stdin_once = settings.open_stdin and not detach
+    streams = said["attach"] if said.has_further else []
+    if detach and streams:
+        raise InvalidArgument("conflicting options: cannot specify both --attach and --detach")
+    settings.stdin_once = settings.open_stdin and not detach and "stdin" in (streams or ("stdin",))
     typing = settings.terminal and settings.stdin_once
     if typing and not os.isatty(0):
         raise InvalidArgument("the input device is not a TTY")
@@ -109,7 +112,18 @@ def _start(location: Location, settings: Settings, said: Parsed, client: _socket
         tell(said, started.id, started.warnings)
         started.session.wait_started()
         target = Container(location, started.id)
-        return attachment.attach(started.session, terminal, target, read_stdin=settings.open_stdin, keys=keys)
+        if streams:
+            _drop_others(streams)
+        return attachment.attach(started.session, terminal, target, read_stdin=settings.stdin_once, keys=keys)
+
+
+def _drop_others(streams: list[str]) -> None:
+    """Have output that is not attached to vanish."""
+    null = os.open("/dev/null", os.O_WRONLY | os.O_CLOEXEC)
+    for name, descriptor in (("stdout", 1), ("stderr", 2)):
+        if name not in streams:
+            os.dup2(null, descriptor)
+    os.close(null)
 
 
 def _detach_keys(said: Parsed) -> DetachKeys:

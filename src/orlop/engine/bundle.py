@@ -101,6 +101,8 @@ def configuration(
     if settings.privileged or security.unmask:
         linux["maskedPaths"] = []
         linux["readonlyPaths"] = []
+    if security.process_label or security.apparmor or security.writable_cgroups:
+        _confine(config, security)
     if settings.privileged and not rootless:
         linux["devices"] = defaults.host_devices()
     filter_ = _seccomp(settings, security, granted)
@@ -111,6 +113,19 @@ def configuration(
 
         further.apply(config, settings, container_id, directory, rootless=rootless)
     return Bundle(config, warnings)
+
+
+def _confine(config: dict[str, Any], security: SecurityOptions) -> None:
+    """What kernels with a security module do more, and what few ask for."""
+    if security.apparmor:
+        config["process"]["apparmorProfile"] = security.apparmor
+    if security.process_label:
+        config["process"]["selinuxLabel"] = security.process_label
+        config["linux"]["mountLabel"] = security.mount_label
+    if security.writable_cgroups:
+        for each in config["mounts"]:
+            if each["type"] == "cgroup":
+                each["options"] = [option for option in each["options"] if option != "ro"]
 
 
 def environment(settings: Settings, home: str) -> list[str]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.integration.engine.conftest import wait_until
+
 if TYPE_CHECKING:
     from tests.integration.engine.conftest import Engine
 
@@ -84,6 +86,7 @@ def test_control_groups_have_the_parent_that_was_asked_for(shared: Engine) -> No
         text = out(shared, "--cgroupns", "host", "--cgroup-parent", f"/{parent}", "cat", "/proc/self/cgroup")
         assert f"/{parent}/" in text
     finally:
+        wait_until(lambda: not shared.containers(), "the end of clearing away")
         for path in Path("/sys/fs/cgroup").glob(f"*/{parent}"):
             path.rmdir()
 
@@ -294,3 +297,32 @@ def test_init_ends_as_the_program_does(shared: Engine) -> None:
 def test_a_container_cannot_write_to_its_init(shared: Engine) -> None:
     result = shared.run("--init", "sh", "-c", "echo x > /dev/init")
     assert (result.code, "Read-only" in result.err) == (1, True)
+
+
+def test_only_attached_streams_are_shown(shared: Engine) -> None:
+    script = "echo out; echo err >&2; exit 3"
+    result = shared.run("-a", "stdout", "sh", "-c", script)
+    assert (result.code, result.out, result.err) == (3, "out\n", "")
+    result = shared.run("-i", "-a", "STDIN", "--attach", "STDERR", "sh", "-c", "cat >&2; echo out", given=b"in")
+    assert (result.out, result.err) == ("", "in")
+    result = shared.run("-d", "-a", "stdout", "true")
+    assert (result.code, "--attach and --detach" in result.err) == (125, True)
+
+
+def test_a_container_may_be_given_its_control_groups(shared: Engine) -> None:
+    if not Path("/sys/fs/cgroup/memory").exists():
+        pytest.skip("this machine has no version 1 control groups")
+    script = "mkdir /sys/fs/cgroup/memory/below && rmdir /sys/fs/cgroup/memory/below"
+    assert shared.run("sh", "-c", script).code == 1
+    assert shared.run("--security-opt", "writable-cgroups=true", "sh", "-c", script).code == 0
+
+
+def test_an_ordinary_user_s_containers_have_the_same_options(owner: Engine) -> None:
+    words = (
+        "--init", "--ulimit", "nofile=90:91", "--tmpfs", "/t:size=1m", "--shm-size", "2m", "--sysctl",
+        "net.ipv4.ip_forward=1", "--group-add", "5", "--domainname", "d", "--oom-score-adj", "600", "--device", "/dev/null:/dev/n",
+    )  # fmt: skip
+    script = "ulimit -n; cat /proc/sys/net/ipv4/ip_forward /proc/self/oom_score_adj; grep -c -E ' /(t|dev/n) ' /proc/mounts; id -G"
+    text = owner.ok("run", "--rm", *words, "plain", "sh", "-c", script)
+    expected = "90\n1\n600\n1\n0 5\n" if not owner.prefix else "90\n1\n600\n2\n0 5\n"
+    assert text == expected

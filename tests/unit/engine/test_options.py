@@ -90,7 +90,9 @@ def test_security_options_are_read() -> None:
     assert SecurityOptions(["apparmor=unconfined"]).seccomp == ""
 
 
-@pytest.mark.parametrize("text", ["bogus=1", "seccomp", "seccomp=", "no-new-privileges=maybe"])
+@pytest.mark.parametrize(
+    "text", ["bogus=1", "seccomp", "seccomp=", "no-new-privileges=maybe", "label=colour:x", "writable-cgroups=x"]
+)
 def test_wrong_security_options_are_refused(text: str) -> None:
     with pytest.raises(InvalidArgument):
         SecurityOptions([text])
@@ -100,6 +102,16 @@ def test_wrong_security_options_are_refused(text: str) -> None:
 def test_security_modules_that_are_not_there_are_named(text: str) -> None:
     with pytest.raises(Unsupported, match="SELinux|AppArmor|apparmor"):
         SecurityOptions([text])
+
+
+def test_kernels_with_security_modules_get_what_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orlop.runtime.spec.machine.has_apparmor", lambda: True)
+    monkeypatch.setattr("orlop.runtime.spec.machine.has_selinux", lambda: True)
+    options = SecurityOptions(["apparmor=mine", "label=type:mine_t", "label=level:s0:c1,c2"])
+    assert options.apparmor == "mine"
+    assert options.process_label == "system_u:system_r:mine_t:s0:c1,c2"
+    assert options.mount_label == "system_u:object_r:container_file_t:s0:c1,c2"
+    assert SecurityOptions(["label=type:x", "label=disable"]).process_label == ""
 
 
 @pytest.mark.parametrize(("text", "nano"), [("1", 10**9), ("0.5", 5 * 10**8), ("1.25", 125 * 10**7), (".1", 10**8)])
