@@ -6,6 +6,7 @@ launcher, and what ends with `COLD` was left to an interpreter.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import select
@@ -23,7 +24,8 @@ import pytest
 
 from tests.integration.conftest import REPOSITORY
 from tests.integration.engine.conftest import Engine, wait_until
-from tests.integration.engine.warm_engine import COLD, NEEDS_CLIENT, SOCKET, WarmEngine
+from tests.integration.engine.ordinary_user import make_engine
+from tests.integration.engine.warm_engine import CLIENT, COLD, NEEDS_CLIENT, SOCKET, WarmEngine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -496,3 +498,27 @@ def test_a_caller_who_says_nothing_holds_nobody_up(own: WarmEngine) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as silent:
         silent.connect(str(own.run_root / SOCKET))
         assert own("ps").code == 0
+
+
+def test_an_ordinary_user_is_served_by_a_launcher_of_theirs() -> None:
+    with make_engine("warm", ranges=False) as user:
+        places = (f"XDG_RUNTIME_DIR={user.run_root.parent}", f"XDG_DATA_HOME={user.root}")
+        run_root = user.run_root.parent / "orlop"
+        run = [*user.prefix, *places, user.program, "run", "--rm", "-i", "--rootfs", user.rootfs, "cat"]
+        subprocess.run(run, stdin=subprocess.DEVNULL, check=True, timeout=30)
+        wait_until((run_root / SOCKET).exists, "the user's launcher")
+        process = subprocess.Popen(run, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert process.stdin is not None
+        process.stdin.write(b"typed")
+        process.stdin.flush()
+        assert process.stdout is not None
+        assert process.stdout.read(5) == b"typed"
+        program = os.readlink(f"/proc/{process.pid}/exe")
+        assert process.communicate(timeout=30)[0] == b""
+        assert (process.returncode, program) == (0, str(CLIENT))
+        user.run_root, first = run_root, user.run_root
+        for pid in user.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        wait_until(lambda: not user.processes(), "the launcher's end")
+        user.run_root = first
