@@ -46,13 +46,13 @@ class Surroundings:
         Raises:
             OSError: it has gone, or may do what we may not.
         """
-        descriptor = os.open("status", os.O_RDONLY | os.O_CLOEXEC, dir_fd=process)
-        try:
-            text = os.read(descriptor, 1 << 16)
-        finally:
-            os.close(descriptor)
+        text = _read("status", process)
         self.status = dict(line.partition(b":\t")[::2] for line in text.split(b"\n"))
         self._facts: list[Any] = [self.status.get(name) for name in _RIGHTS]
+        try:
+            self._facts.append(_read("attr/current", process))
+        except OSError:
+            self._facts.append(None)  # no security module that labels processes
         for name in ("root", *(f"ns/{kind}" for kind in _NAMESPACES)):
             try:
                 found = os.stat(name, dir_fd=process)
@@ -63,6 +63,14 @@ class Surroundings:
     def differ_from(self, others: Surroundings) -> bool:
         """Whether the kernel would treat two processes differently."""
         return self._facts != others._facts
+
+
+def _read(name: str, process: int) -> bytes:
+    descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=process)
+    try:
+        return os.read(descriptor, 1 << 16)
+    finally:
+        os.close(descriptor)
 
 
 def own_surroundings() -> Surroundings:

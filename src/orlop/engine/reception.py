@@ -34,6 +34,7 @@ class Reception:
         Raises:
             NoCall: it is not served, and has been told so.
         """
+        has_changed = self.has_changed()  # takes a while, in which the caller gets its request ready
         try:
             client.settimeout(_PATIENCE)
             data, descriptors = _read(client)
@@ -52,7 +53,7 @@ class Reception:
         except ValueError as error:
             _answer(client, frames.REFUSED, f"malformed request: {error}")
             raise birth.NoCall(birth.FAILED) from None
-        if self._is_outdated(request):
+        if has_changed or not _is_for_us(request):
             _answer(client, frames.OUTDATED, "")
             raise birth.NoCall(birth.OUTDATED)
         return birth.Call(client, data, request)
@@ -66,16 +67,13 @@ class Reception:
             return "the launcher is in another user or mount namespace"
         return ""
 
-    def _is_outdated(self, request: dict[str, Any]) -> bool:
-        return (
-            request.get("version") != orlop.__version__
-            or request.get("package") != launch.package()
-            or self.has_changed()
-        )
-
     def has_changed(self) -> bool:
         """Whether a file that we have loaded code from is another one by now."""
         return any(_changed(path) != when for path, when in self._files)
+
+
+def _is_for_us(request: dict[str, Any]) -> bool:
+    return bool(request.get("version") == orlop.__version__ and request.get("package") == launch.package())
 
 
 def _read(client: _socket.socket) -> tuple[bytes, list[int]]:
