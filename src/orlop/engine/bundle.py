@@ -238,8 +238,9 @@ def _is_mapped(mappings: list[dict[str, Any]], inside: int) -> bool:
 
 def hostname_for(settings: Settings, container_id: str) -> str:
     """The name that the container's machine has: the user's, the host's on its network, or its id's beginning."""
+    for name in (settings.hostname, settings.domainname):
+        if len(name) > 64 or not (name.isprintable() and name.isascii()) or "/" in name or " " in name:
+            raise InvalidArgument(f"invalid hostname {name!r}: at most 64 characters, no blank and no slash")
     if settings.hostname:
-        if len(settings.hostname) > 64 or "/" in settings.hostname or "\0" in settings.hostname:
-            raise InvalidArgument(f'invalid hostname "{settings.hostname}": at most 64 characters')
         return settings.hostname
     return os.uname().nodename if settings.network == "host" else container_id[:12]

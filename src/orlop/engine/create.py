@@ -98,7 +98,7 @@ class _Creation:
             from orlop.engine import further
 
             further.check(location, settings)
-        settings.hostname = settings.hostname or bundle.hostname_for(settings, self.id)
+        settings.hostname = bundle.hostname_for(settings, self.id)
         self._published = f"{location.containers}/{self.id}"
         self.aside = f"{location.containers}/{container.NEW}{self.id}"
 

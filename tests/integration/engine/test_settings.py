@@ -244,6 +244,8 @@ def test_inspect_has_docker_s_fields(shared: Engine) -> None:
         (("--pid", "bogus"), "invalid PID mode"),
         (("--ipc", "bogus"), "invalid IPC mode"),
         (("--uts", "host", "-h", "x"), "hostname and the UTS mode"),
+        (("-h", "two words"), "invalid hostname"),
+        (("--domainname", "x\n6.6.6.6 y"), "invalid hostname"),
         (("--dns", "x"), "not an ip address"),
         (("--add-host", "x"), "bad format"),
         (("--tmpfs", "/x:bogus"), "bogus"),
