@@ -99,7 +99,7 @@ def read(said: Parsed) -> Settings:
     # An empty one takes the image's away.
     settings.entrypoint = [said["entrypoint"]] if said.given("entrypoint") else []
     settings.platform = said["platform"]
-    settings.binds = [_absolute(text) for text in said["volume"] if ":" in text]
+    settings.binds = [absolute(text) for text in said["volume"] if ":" in text]
     settings.volumes = [text for text in said["volume"] if ":" not in text]
     settings.read_only = said["read-only"]
     settings.memory = said["memory"]
@@ -142,7 +142,7 @@ def environment(files: list[str], texts: list[str]) -> list[str]:
     ]
 
 
-def _absolute(text: str) -> str:
+def absolute(text: str) -> str:
     """A source that is relative to where we are, as a path."""
     if not text.startswith("."):
         return text

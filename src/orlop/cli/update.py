@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from orlop.engine.alteration import Alteration
     from orlop.engine.container import Container
     from orlop.engine.location import Location
     from orlop.options import Parsed
@@ -24,6 +25,18 @@ def _cpus(text: str) -> int:
     if not (digits.isascii() and digits.isdigit()) or len(fraction) > 9 or len(whole) > 6:
         raise ValueError("must be a number of CPUs such as 1.5")
     return int(whole or "0") * 1_000_000_000 + int(fraction.ljust(9, "0"))
+
+
+def _mount(text: str) -> dict[str, Any]:
+    from orlop.cli import mount_option
+
+    return mount_option.read(text)
+
+
+def _device(text: str) -> dict[str, str]:
+    from orlop.engine import devices
+
+    return devices.parse(text)
 
 
 PARSER = Parser(
@@ -60,6 +73,19 @@ PARSER = Parser(
             value="string",
             read=restart_policy.read,
         ),
+        Option(
+            "--mount-add",
+            "Mount something, as --mount of run; at once if it runs",
+            value="mount",
+            read=_mount,
+            many=True,
+        ),
+        Option("--volume-add", "Mount something, as -v of run; at once if it runs", value="list", many=True),
+        Option("--mount-rm", "Unmount what is at this path, be it bind, volume or tmpfs", value="target", many=True),
+        Option("--device-add", "Add a host device, as --device of run", value="list", read=_device, many=True),
+        Option("--device-rm", "Remove a device that was added, by its path in the container", value="path", many=True),
+        Option("--env-add", "Set an environment variable for later execs and starts", value="list", many=True),
+        Option("--env-rm", "Unset an environment variable for later execs and starts", value="list", many=True),
         # The kernel gave it up in Linux 5.4; Docker takes and ignores it too.
         Option("--kernel-memory", "No effect", value="bytes", read=limit, hidden=True),
     ),
@@ -85,9 +111,17 @@ _FIELDS = {
 }
 
 
+_ALTERATIONS = ("mount-add", "volume-add", "mount-rm", "device-add", "device-rm", "env-add", "env-rm")
+
+
 def run(location: Location, said: Parsed) -> int:
     """Carry the command out."""
     changes: dict[str, Any] = {field: said[option] for option, field in _FIELDS.items() if said.given(option)}
+    altered = [option for option in _ALTERATIONS if said.given(option)]
+    if altered and changes:
+        raise PARSER.mistake(f"--{altered[0]} cannot be said together with limits: use two commands")
+    if altered:
+        return _alter(location, said)
     if not changes and not said.given("kernel-memory"):
         sys.stderr.write("you must provide one or more flags when using this command\n")
         return 1
@@ -97,3 +131,25 @@ def run(location: Location, said: Parsed) -> int:
         update.update(target, changes)
 
     return for_each(location, said.arguments, action)
+
+
+def _alter(location: Location, said: Parsed) -> int:
+    from orlop.engine import alteration
+
+    wanted = _alteration(said)
+    return for_each(location, said.arguments, lambda target: alteration.alter(target, wanted))
+
+
+def _alteration(said: Parsed) -> Alteration:
+    from orlop.cli.settings_options import absolute, environment
+    from orlop.engine.alteration import Alteration
+
+    wanted = Alteration()
+    wanted.mounts = said["mount-add"]
+    wanted.binds = [absolute(text) for text in said["volume-add"]]
+    wanted.unmounts = said["mount-rm"]
+    wanted.devices = said["device-add"]
+    wanted.device_paths = said["device-rm"]
+    wanted.env = [text for text in environment([], said["env-add"]) if "=" in text]
+    wanted.env_names = said["env-rm"]
+    return wanted

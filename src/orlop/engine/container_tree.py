@@ -71,7 +71,7 @@ def visit(target: container.Container, action: Callable[[int], dict[str, Any]]) 
     """
     while True:
         repair.look_after(target)
-        process = _process(target)
+        process = process_of(target)
         found = _visit_running(target, process, action) if process >= 0 else _visit_stopped(target, action)
         if found is not None:
             return found
@@ -93,7 +93,7 @@ def as_root_of_namespace(action: Callable[[], dict[str, Any]]) -> dict[str, Any]
     return _in_child(act)
 
 
-def _process(target: container.Container) -> int:
+def process_of(target: container.Container) -> int:
     """A pidfd of the container's first process; -1 if it does not run."""
     from orlop.linux import pidfd
     from orlop.runtime.container import Container as RuntimeContainer

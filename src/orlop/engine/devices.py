@@ -47,7 +47,7 @@ def apply(config: dict[str, Any], settings: Settings, *, rootless: bool) -> None
     """
     linux = config["linux"]
     for mapping in settings.devices:
-        for node in _nodes(mapping):
+        for node in nodes(mapping):
             if rootless:
                 mount = {
                     "destination": node["path"],
@@ -63,19 +63,16 @@ def apply(config: dict[str, Any], settings: Settings, *, rootless: bool) -> None
             listed.append(node)
             if not settings.privileged:
                 access = mapping.get("CgroupPermissions") or _EVERYTHING
-                linux["resources"]["devices"].append(
-                    {
-                        "allow": True,
-                        "type": node["type"],
-                        "major": node["major"],
-                        "minor": node["minor"],
-                        "access": access,
-                    }
-                )
+                linux["resources"]["devices"].append(rule_for(node, access))
     if settings.device_cgroup_rules:
         rules = [rule(text) for text in settings.device_cgroup_rules]
         if not rootless:
             linux["resources"]["devices"] += rules
+
+
+def rule_for(node: Mapping[str, Any], access: str) -> dict[str, Any]:
+    """The rule of the devices' control group that lets a device be used."""
+    return {"allow": True, "type": node["type"], "major": node["major"], "minor": node["minor"], "access": access}
 
 
 def rule(text: str) -> dict[str, Any]:
@@ -100,8 +97,12 @@ def rule(text: str) -> dict[str, Any]:
     return found
 
 
-def _nodes(mapping: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    """The device, or all below a directory, each as in ``linux.devices`` and with its ``source``."""
+def nodes(mapping: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """The device, or all below a directory, each as in ``linux.devices`` and with its ``source``.
+
+    Raises:
+        InvalidArgument: it is not there, or no device.
+    """
     source = mapping["PathOnHost"]
     target = mapping.get("PathInContainer") or source
     real = os.path.realpath(source)

@@ -43,6 +43,11 @@ def start(
             os.close(lock)
             return None
         monitor_lock.wait(fresh.location, fresh.id)  # of the last time, which clears away
+        if "Altered" in fresh.record:  # by somebody who was killed over it
+            from orlop.engine import alteration
+
+            alteration.finish(fresh)
+            fresh = container.Container(target.location, target.id)
         _keep(fresh, keeps=False)
         session = start.start(fresh, console_size, stays=stays)
     except BaseException:

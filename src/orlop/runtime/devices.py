@@ -59,7 +59,7 @@ def populate(root: int, devices: list[dict[str, Any]]) -> None:
             if f"/dev/{name}" not in configured:
                 _make_node(directory, name, stat.S_IFCHR | 0o666, os.makedev(major, minor), 0, 0, f"/dev/{name}")
         for device in devices:
-            _make_configured(root, device)
+            make_configured(root, device)
         for name, target in _LINKS:
             _make_link(directory, name, target)
         if os.path.exists("/proc/kcore"):
@@ -70,7 +70,12 @@ def populate(root: int, devices: list[dict[str, Any]]) -> None:
         os.close(directory)
 
 
-def _make_configured(root: int, device: dict[str, Any]) -> None:
+def make_configured(root: int, device: dict[str, Any]) -> None:
+    """Make one entry of ``linux.devices`` below the root; its directory is made if it is not there.
+
+    Raises:
+        StepFailed: something else is there, or the kernel refuses.
+    """
     where = device["path"]
     parent, _, name = where.rstrip("/").rpartition("/")
     kind = _TYPES[device["type"]]
