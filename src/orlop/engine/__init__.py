@@ -6,6 +6,9 @@ General layout::
     settings    what the user asked for
     bundle      settings -> an OCI config.json, with `defaults`, `capabilities`, `security_options`,
                 `binds`, `users`, `id_maps`, `network_files` and `host_view` for its parts
+    further     what few containers ask for: `resources`, `devices`, `modes`, `init_program`, and what only the start
+                tells (`late`: `cdi`, `host_mounts`, other `runtimes`)
+    mounting    binds, volumes, memory and images to mount, as a `mount_plan`; `volume_store` keeps volumes with names
     container   the container directories and their records; `names` their names
     create      makes a container: with `image_root` and `image_settings` of an image, with `volumes` of its own
     start       hands a container to the launcher, which `launch` reaches or starts
