@@ -1,13 +1,12 @@
 r"""Docker's json-file log: one JSON object per line of output, in files of a limited size.
 
 ``{"log":"text\n","stream":"stdout","time":"2026-01-02T03:04:05.678901234Z"}``, with ``"attrs"`` before the time where
-the log's options ask for labels, variables or a tag.
+the log's options ask for labels, variables or a tag. The same characters are escaped in the same way.
 """
 
 from __future__ import annotations
 
 import os
-from _json import encode_basestring
 
 from orlop.engine import clock
 from orlop.engine.log_lines import LONGEST, Lines
@@ -30,7 +29,7 @@ _SEPARATORS = b"\xe2\x80"  # U+2028 and U+2029, which Go escapes, begin with thi
 _ESCAPES = (
     (b"\\", b"\\\\"),
     (b'"', b'\\"'),
-    (b"\t", b"\\t"),
+    (b"\t", b"\\u0009"),
     (b"\r", b"\\r"),
     (b"<", b"\\u003c"),
     (b">", b"\\u003e"),
@@ -79,14 +78,14 @@ class LogFile:
         if whole:
             body = _escaped(whole[:-1])
             if body is None:
-                text = whole[:-1].decode("utf-8", "replace")
+                text = whole[:-1].decode("utf-8", "surrogateescape")
                 self._append("".join(_record(line + "\n", ending) for line in text.split("\n")).encode())
                 return
             end = b'\\n"' + ending.encode()
             self._append(b'{"log":"' + body.replace(b"\n", end + b'{"log":"') + end)
         elif lines.waits(stream):
             records = [
-                _record(text.decode("utf-8", "replace") + ("\n" if is_end else ""), ending)
+                _record(text.decode("utf-8", "surrogateescape") + ("\n" if is_end else ""), ending)
                 for text, is_end in lines.split(stream)
             ]
             self._append("".join(records).encode())
@@ -94,7 +93,7 @@ class LogFile:
     def close(self) -> None:
         """Write the last, unfinished lines."""
         for stream, text in self._lines.rest() if self._lines is not None else ():
-            self._append(_record(text.decode("utf-8", "replace"), self._ending(stream)).encode())
+            self._append(_record(text.decode("utf-8", "surrogateescape"), self._ending(stream)).encode())
         if self._files is not None:
             self._files.close()
         else:
@@ -124,16 +123,11 @@ class LogFile:
 
 
 def _record(text: str, ending: str) -> str:
-    body = encode_basestring(text)
-    for character, escape in (
-        ("<", "\\u003c"),
-        (">", "\\u003e"),
-        ("&", "\\u0026"),
-        ("\u2028", "\\u2028"),
-        ("\u2029", "\\u2029"),
-    ):
-        body = body.replace(character, escape)
-    return '{"log":' + body + ending
+    """A record of text whose bytes that are no UTF-8 are surrogates."""
+    table = {number: f"\\u{number:04x}" for number in (*range(32), ord("<"), ord(">"), ord("&"), 0x2028, 0x2029)}
+    table.update({ord("\n"): "\\n", ord("\r"): "\\r", ord('"'): '\\"', ord("\\"): "\\\\"})
+    table.update(dict.fromkeys(range(0xDC80, 0xDD00), "\\ufffd"))
+    return f'{{"log":"{text.translate(table)}"{ending}'
 
 
 def _escaped(text: bytes) -> bytes | None:
