@@ -175,6 +175,59 @@ def launcher(workspace: Workspace) -> Iterator[Callable[[], float]]:
 
 
 @contextmanager
+def library(workspace: Workspace) -> Iterator[Callable[[], float]]:
+    """`orlop.Engine` that is open already, from the call to the result in a process that already runs."""
+    import orlop
+
+    base = workspace.path / "library"
+    before = set(processes.descendants())
+
+    def run() -> float:
+        begun = time.perf_counter()
+        result = engine.containers.run(rootfs=workspace.rootfs, command=[TRUE], network="none")
+        ended = time.perf_counter()
+        if not result.ok:
+            raise processes.ProgramFailed(f"the container ended with {result}")
+        return ended - begun
+
+    try:
+        with orlop.Engine(base / "root", base / "run") as engine:
+            yield run
+    finally:
+        processes.end([pid for pid in processes.descendants() if pid not in before])
+
+
+@contextmanager
+def library_eight(workspace: Workspace) -> Iterator[Callable[[], float]]:
+    """The same by eight threads at a time: seconds for each of 100 containers."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with library(workspace) as run, ThreadPoolExecutor(8) as pool:
+
+        def run_all() -> float:
+            begun = time.perf_counter()
+            list(pool.map(lambda _: run(), range(100)))
+            return (time.perf_counter() - begun) / 100
+
+        yield run_all
+
+
+@contextmanager
+def docker_run_eight(workspace: Workspace) -> Iterator[Callable[[], float]]:
+    """``docker run``, eight at a time: seconds for each of 16 containers."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with docker_run(workspace) as run, ThreadPoolExecutor(8) as pool:
+
+        def run_all() -> float:
+            begun = time.perf_counter()
+            list(pool.map(lambda _: run(), range(16)))
+            return (time.perf_counter() - begun) / 16
+
+        yield run_all
+
+
+@contextmanager
 def orlop_run(workspace: Workspace) -> Iterator[Callable[[], float]]:
     """``orlop run`` with the launcher that the warm-up rounds left behind."""
     engine = _orlop(workspace, "orlop")
@@ -264,6 +317,7 @@ CONTESTANTS: dict[str, Contestant] = {
     "floor, calls only": floor_calls,
     "floor": floor,
     "launcher": launcher,
+    "engine.containers.run": library,
     "orlop-runtime run": orlop_runtime,
     "crun run": crun,
     "runc run": runc,
@@ -271,6 +325,8 @@ CONTESTANTS: dict[str, Contestant] = {
     "orlop run, first": orlop_run_first,
     "docker run": docker_run,
     "podman run": podman_run,
+    "engine.containers.run, 8 at a time": library_eight,
+    "docker run, 8 at a time": docker_run_eight,
 }
 
 IDLERS: dict[str, Idler] = {

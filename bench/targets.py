@@ -71,6 +71,8 @@ class Memory:
 TARGETS: list[Target] = [
     Ratio("orlop-runtime run", "runc run", 0.7),
     Ratio("launcher", "floor, calls only", 1.8),
+    Ratio("engine.containers.run", "floor, calls only", 3.0),
+    Ratio("engine.containers.run, 8 at a time", "docker run, 8 at a time", 0.05),
     Ratio("orlop run", "docker run", 0.1),
     Ratio("orlop run, first", "docker run", 0.2),
     Memory("orlop run", 1.0),
