@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -103,3 +104,18 @@ def test_variables_come_from_files_too(engine: Engine) -> None:
     engine.detached("web", "-e", "TWO=own", "sleep", "1000")
     result = engine("exec", "--env-file", str(path), "-e", "THREE=3", "web", "sh", "-c", "echo $ONE $TWO $THREE")
     assert result.out == "1 from file 3\n"
+
+
+def test_a_command_whose_monitor_was_killed_is_not_said_to_run(engine: Engine) -> None:
+    engine.detached("web", "sleep", "1000")
+    where = location_of(engine)
+    exec_id = execution.prepare(container.find(where, "web"), execution.Command(["sleep", "900"]))
+    session = execution.start_prepared(where, exec_id)
+    session.wait_started()
+    wait_until(lambda: execution.inspect(where, exec_id)["Running"])
+    (monitor,) = engine.processes("orlop-exec")
+    os.kill(monitor, signal.SIGKILL)
+    wait_until(lambda: not execution.inspect(where, exec_id)["Running"])
+    session.socket.close()
+    (engine.run_root / "control" / exec_id).unlink()  # which the engine itself does after some seconds
+    assert engine.ok("exec", "web", "echo", "on") == "on\n"

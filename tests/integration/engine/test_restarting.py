@@ -146,3 +146,13 @@ def test_the_policy_can_be_changed_while_a_container_runs(engine: Engine) -> Non
     engine.ok("exec", "web", "rm", f"/tmp/x-{hostname}")
     os.kill(engine.state("web")["Pid"], signal.SIGKILL)
     wait_until(lambda: engine.state("web")["Status"] == "exited")
+
+
+def test_a_monitor_that_is_killed_between_two_starts_is_replaced(engine: Engine) -> None:
+    container_id = engine.detached("web", "--restart", "always", "sh", "-c", "echo again; exit 1")
+    wait_until(lambda: engine.inspect("web")["RestartCount"] >= 4 and engine.state("web")["Status"] == "restarting")
+    os.kill(engine.monitor(container_id), signal.SIGKILL)
+    count = wait_until(lambda: engine.inspect("web")["RestartCount"] if engine.ok("ps", "-q") else 0)
+    wait_until(lambda: engine.inspect("web")["RestartCount"] > count)
+    assert engine.ok("stop", "web") == "web\n"
+    assert engine.state("web")["Status"] == "exited"
