@@ -69,7 +69,7 @@ def test_changes_alter_how_the_new_image_starts(owner: Engine, changed: str) -> 
     out = owner.ok("run", "--rm", "altered", "sh", "-c", "id -un; pwd; echo $A $B $C")
     assert out.split() == ["web", "/data", "1", "2", "1"]
     result = owner("commit", "-c", "RUN make", changed)
-    assert (result.code, "'RUN' is not a valid change command" in result.err) == (125, True)
+    assert (result.code, "'RUN' is not a valid change command" in result.err) == (1, True)
     owner.ok("rmi", "altered")
 
 
