@@ -43,7 +43,7 @@ def find(location: Location, settings: Settings) -> Found:
         )
     storage = image_store.open_storage(location)
     try:
-        image = ImageStore(storage).find(settings.image)
+        image = ImageStore(storage).resolve(settings.image)
         config = image.config
     except NotFound:
         raise ImageNotFound(f"no such image: {settings.image}") from None

@@ -38,6 +38,10 @@ INDEX_FILE = "index.json"
 LOCK_FILE = "index.lock"
 INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
 
+#: What comes before and after the entries, each of which has a line of its own.
+_HEAD = f'{{"schemaVersion":2,"mediaType":"{INDEX_TYPE}","manifests":[\n'.encode()
+_TAIL = b"\n]}\n"
+
 NAME = "org.opencontainers.image.ref.name"
 _ID = "dev.orlop.image.id"
 _TOP = "dev.orlop.image.top"
@@ -134,6 +138,28 @@ def read(directory: str) -> list[Entry]:
         ) from None
 
 
+def find(directory: str, name: str) -> Entry | None:
+    """The entry of a name, quickly also where there are thousands; None if there is none, or none that is found so.
+
+    `write` puts each entry on a line of its own, so that one can be read without the others. A file that somebody else
+    wrote is left to `read`.
+    """
+    try:
+        with open(f"{directory}/{INDEX_FILE}", "rb", buffering=0) as file:
+            text = file.readall()
+    except FileNotFoundError:
+        return None
+    at = text.find(json_text.dumps({NAME: name})[1:-1].encode())
+    if at < 0 or not text.startswith(_HEAD):
+        return None
+    line = text[text.rfind(b"\n", 0, at) + 1 : text.find(b"\n", at)]
+    try:
+        entry = _entry(json_text.loads(line.rstrip(b",")))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None  # `read` says what is wrong with it
+    return entry if entry.name == name else None
+
+
 def _entry(descriptor: dict[str, Any]) -> Entry:
     annotations = descriptor["annotations"]
     return Entry(
@@ -179,16 +205,12 @@ class Change:
 
 def write(directory: str, entries: Iterable[Entry]) -> None:
     """Replace a layout's index. The caller has the lock, or the directory for itself."""
-    value = {
-        "schemaVersion": 2,
-        "mediaType": INDEX_TYPE,
-        "manifests": [each.descriptor() for each in entries],
-    }
+    lines = ",\n".join(json_text.dumps(each.descriptor()) for each in entries)
     # Always the same: one that was left by a killed process is replaced by the next.
     aside = f"{directory}/{INDEX_FILE}.new"
     try:
         with open(aside, "wb") as file:
-            file.write(json_text.dumps(value).encode())
+            file.write(_HEAD + lines.encode() + _TAIL)
             file.flush()
             os.fdatasync(file.fileno())
         os.rename(aside, f"{directory}/{INDEX_FILE}")

@@ -139,6 +139,19 @@ class ImageStore:
                 raise Conflict(f"the ID prefix {wanted} fits {len(fitting)} images: use more of it")
         raise NotFound(f"no such image: {wanted}")
 
+    def resolve(self, wanted: str) -> Image:
+        """The image that a user means, as `find`, but perhaps without its other names: quick among thousands.
+
+        Raises:
+            NotFound, Conflict, InvalidReference: as `find`.
+        """
+        if not wanted.startswith("sha256:") and not (len(wanted) == 64 and _HEXADECIMAL.issuperset(wanted)):
+            for name in _meanings(wanted):
+                entry = index.find(self._directory, name)
+                if entry is not None:
+                    return Image(self.storage, [entry])
+        return self.find(wanted)
+
     def _whole(self, entries: Iterable[Entry], chosen: Entry) -> Image:
         """The image of one entry: that entry first, so that its manifest counts."""
         others = [each for each in entries if each.id == chosen.id and each is not chosen]

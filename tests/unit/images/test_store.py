@@ -269,3 +269,23 @@ def test_a_full_disk_leaves_the_index_as_it_was(store: ImageStore, tmp_path: Pat
     with pytest.raises(InsufficientSpace, match="no space left on device; free some with 'orlop system prune'"):
         store.publish(entry("bbb"), ["x.io/b:1"])
     assert names(store) == {"aaa": ["x.io/a:1"]}
+
+
+def test_a_start_finds_its_image_without_reading_the_others(store: ImageStore, tmp_path: Path) -> None:
+    for number in range(20):
+        store.publish(entry(f"{number:03x}"), [f"{LIBRARY}many:{number}", f"{LIBRARY}others:{number}"])
+    for number in (0, 7, 19):
+        assert store.resolve(f"many:{number}").id == full(f"{number:03x}")
+        assert index.find(f"{tmp_path}/images", f"{LIBRARY}many:{number}") is not None
+    assert store.resolve(full("007")).names == [f"{LIBRARY}many:7", f"{LIBRARY}others:7"]
+    assert index.find(f"{tmp_path}/images", f"{LIBRARY}many") is None
+    with pytest.raises(NotFound, match="no such image: many"):
+        store.resolve("many")
+
+
+def test_a_start_finds_its_image_in_an_index_that_another_tool_has_written(store: ImageStore, tmp_path: Path) -> None:
+    store.publish(entry("abc"), [f"{LIBRARY}debian:latest"])
+    path = tmp_path / "images/index.json"
+    path.write_text(json.dumps(json.loads(path.read_text()), indent=2))
+    assert index.find(f"{tmp_path}/images", f"{LIBRARY}debian:latest") is None
+    assert store.resolve("debian").id == full("abc")
