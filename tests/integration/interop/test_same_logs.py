@@ -41,7 +41,8 @@ def run(docker: Docker, output: Path, driver: str) -> Path:
     """Have dockerd log the output; the container's directory."""
     name = docker.start("--log-driver", driver, "-v", f"{output}:/output:ro", IMAGE, "cat", "/output")
     assert docker("wait", name).code == 0
-    return docker.home.directory / "data/containers" / docker.inspect(name)["Id"]
+    identity: str = docker.inspect(name)["Id"]
+    return docker.home.directory / "data/containers" / identity
 
 
 def without_time(line: str) -> str:
