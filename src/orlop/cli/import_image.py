@@ -30,32 +30,24 @@ IN_NAMESPACE = True
 
 def run(location: Location, said: Parsed) -> int:
     """Carry the command out."""
-    from orlop.engine import image_events, image_store, sweep
-    from orlop.errors import InvalidArgument, InvalidReference
-    from orlop.images import platform, reference
+    from orlop.engine import image_transfer
+    from orlop.errors import InvalidArgument
+    from orlop.images import platform
     from orlop.images.archive import download, file_system
 
     source, *rest = said.arguments
-    names = []
-    if rest:
-        name = reference.parse(rest[0]).with_default_tag()
-        if name.digest:
-            raise InvalidReference("cannot import digest reference")
-        names.append(str(name))
+    name = image_transfer.imported_name(rest[0]) if rest else ""
     description = file_system.Description(
         changes=said["change"],
         comment=said["message"] or f"Imported from {source}",
         platform=platform.parse(said["platform"]) if said["platform"] else None,
     )
-    images = image_store.open_store(location)
-    with sweep.after_change(location, images):
-        if source == "-":
-            if os.isatty(0):
-                raise InvalidArgument("requested import from stdin, but stdin is a terminal: redirect an archive")
-            image = file_system.image_of(images, 0, "the archive on standard input", names, description)
-        else:
-            with download.opened(source) as descriptor:
-                image = file_system.image_of(images, descriptor, source, names, description)
-    image_events.happened(location, "import", image.id)
+    if source == "-":
+        if os.isatty(0):
+            raise InvalidArgument("requested import from stdin, but stdin is a terminal: redirect an archive")
+        image = image_transfer.import_archive(location, 0, "the archive on standard input", name, description)
+    else:
+        with download.opened(source) as descriptor:
+            image = image_transfer.import_archive(location, descriptor, source, name, description)
     sys.stdout.write(f"{image.id}\n")
     return 0

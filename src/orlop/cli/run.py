@@ -172,12 +172,10 @@ def pull(location: Location, settings: Settings, said: Parsed, *, is_missing: bo
 
     def pull() -> None:
         from orlop.cli import progress
-        from orlop.engine import image_store, sweep
-        from orlop.images import pull
+        from orlop.engine import image_transfer
 
-        images = image_store.open_store(location)
         how = "quiet" if said["quiet"] else "auto"
-        with sweep.after_change(location, images, resumable=True), progress.choose(sys.stderr, how) as shown:
-            pull.pull(images, name, wanted=settings.platform, progress=shown)
+        with progress.choose(sys.stderr, how) as shown:
+            image_transfer.pull(location, str(name), shown, wanted=settings.platform)
 
     own_namespace.run(pull)

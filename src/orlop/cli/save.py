@@ -10,7 +10,6 @@ from orlop.options import Option, Parser, one_of
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from orlop.engine.location import Location
-    from orlop.images.store import ImageStore
     from orlop.options import Parsed
 
 PARSER = Parser(
@@ -33,20 +32,7 @@ PARSER = Parser(
 
 def run(location: Location, said: Parsed) -> int:
     """Carry the command out."""
-    from orlop.engine import image_events, image_store
-    from orlop.errors import NotFound
-
-    images = image_store.open_store(location)
-    _save(images, said)
-    for wanted in said.arguments:
-        try:
-            image_events.happened(location, "save", images.find(wanted).id)
-        except NotFound:
-            continue  # a repository, all of whose images were saved, or it was removed meanwhile
-    return 0
-
-
-def _save(images: ImageStore, said: Parsed) -> None:
+    from orlop.engine import image_transfer
     from orlop.errors import InvalidArgument
     from orlop.images.archive import save
 
@@ -54,30 +40,30 @@ def _save(images: ImageStore, said: Parsed) -> None:
     if said["format"] == save.OCI_DIRECTORY:
         if not output:
             raise InvalidArgument("--format oci-dir needs --output with the directory to make")
-        save.to_directory(images, said.arguments, output)
-        return
-    if not output:
+        image_transfer.save(location, said.arguments, output, form=save.OCI_DIRECTORY)
+    elif output:
+        _write_file(location, said, output)
+    else:
         if os.isatty(1):
             raise InvalidArgument("cowardly refusing to save to a terminal: use the -o flag or redirect")
         sys.stdout.flush()
-        _write(images, said, 1)
-        return
-    _write_file(images, said, output)
+        _write(location, said, 1)
+    return 0
 
 
-def _write(images: ImageStore, said: Parsed, descriptor: int) -> None:
-    from orlop.images.archive import save
+def _write(location: Location, said: Parsed, descriptor: int) -> None:
+    from orlop.engine import image_transfer
     from orlop.storage.layers import tar_writer
 
-    save.to_stream(images, said.arguments, tar_writer.Descriptor(descriptor), form=said["format"])
+    image_transfer.save(location, said.arguments, tar_writer.Descriptor(descriptor), form=said["format"])
 
 
-def _write_file(images: ImageStore, said: Parsed, output: str) -> None:
+def _write_file(location: Location, said: Parsed, output: str) -> None:
     """Write to a file that appears when it is complete; a device or a pipe is written to as it is."""
     if os.path.exists(output) and not os.path.isfile(output):
         descriptor = os.open(output, os.O_WRONLY | os.O_CLOEXEC)
         try:
-            _write(images, said, descriptor)
+            _write(location, said, descriptor)
         finally:
             os.close(descriptor)
         return
@@ -85,7 +71,7 @@ def _write_file(images: ImageStore, said: Parsed, output: str) -> None:
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         try:
-            _write(images, said, descriptor)
+            _write(location, said, descriptor)
         finally:
             os.close(descriptor)
         os.rename(aside, os.path.realpath(output))

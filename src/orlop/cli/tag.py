@@ -20,16 +20,7 @@ PARSER = Parser(
 
 def run(location: Location, said: Parsed) -> int:
     """Carry the command out."""
-    from orlop.engine import image_events, image_store
-    from orlop.errors import InvalidReference
-    from orlop.images import reference
+    from orlop.engine import image_transfer
 
-    source, target = said.arguments
-    name = reference.parse(target).with_default_tag()
-    if name.digest:
-        raise InvalidReference(f"refusing to create a tag with a digest reference: {target}")
-    images = image_store.open_store(location)
-    image = images.find(source)
-    images.tag(image, str(name))
-    image_events.happened(location, "tag", image.id, str(name))
+    image_transfer.tag(location, *said.arguments)
     return 0

@@ -110,79 +110,48 @@ def _container(location: Location, arguments: dict[str, Any]) -> Container:
 
 
 def _pull(location: Location, arguments: dict[str, Any], _descriptors: list[int], tell: errand.Tell) -> str:
-    from orlop.engine import image_events, sweep
-    from orlop.images import pull, reference
+    from orlop.engine import image_transfer
 
-    images = _images(location)
-    name = reference.parse(arguments["name"]).with_default_tag()
-    with sweep.after_change(location, images, resumable=True):
-        image = pull.pull(images, name, wanted=arguments["platform"], progress=_Told(tell))
-    image_events.transferred(location, "pull", str(name))
-    return image.id
+    (name,) = image_transfer.pull(location, arguments["name"], _Told(tell), wanted=arguments["platform"])
+    return _images(location).find(name).id
 
 
-def _push(location: Location, arguments: dict[str, Any], _descriptors: list[int], tell: errand.Tell) -> str:
-    from orlop.engine import image_events, sweep
-    from orlop.images import push, reference
+def _push(location: Location, arguments: dict[str, Any], _descriptors: list[int], tell: errand.Tell) -> None:
+    from orlop.engine import image_transfer
 
-    images = _images(location)
-    name = reference.parse(arguments["name"]).with_default_tag()
-    with sweep.after_change(location, images, resumable=True):
-        digest = push.push(images, name, _Told(tell))
-    image_events.transferred(location, "push", str(name))
-    return digest
+    image_transfer.push(location, arguments["name"], _Told(tell))
 
 
 def _load(location: Location, arguments: dict[str, Any], descriptors: list[int], tell: errand.Tell) -> list[str]:
-    from orlop.engine import image_events, sweep
-    from orlop.images import platform, reachable
-    from orlop.images.archive import contents, load
+    from orlop.engine import image_transfer
 
-    images = _images(location)
-    storage = images.storage
-    storage.prepare()
-    wanted = platform.parse(arguments["platform"]) if arguments["platform"] else None
-    with sweep.after_change(location, images), storage.leases.take() as lease:
-        if descriptors:
-            found = contents.of_stream(storage.blobs, lease, descriptors[0], arguments["source"])
-        else:
-            found = contents.of_directory(storage.blobs, lease, arguments["source"])
-        loaded = load.load(images, found, lease, _Told(tell), wanted=wanted)
-    needless = found.stored - reachable.blobs_of(storage.blobs, (image.manifest for image, _ in loaded))
-    if needless:
-        sweep.blobs(location, images, needless)
-    for image, _ in loaded:
-        image_events.happened(location, "load", image.id)
-    return [image.id for image, _ in loaded]
+    source = arguments["source"]
+    found = image_transfer.load(
+        location, descriptors[0] if descriptors else source, source, _Told(tell), wanted=arguments["platform"]
+    )
+    return [image.id for image, _ in found]
 
 
 def _save(location: Location, arguments: dict[str, Any], descriptors: list[int], _tell: errand.Tell) -> None:
-    from orlop.engine import image_events
-    from orlop.images.archive import save
+    from orlop.engine import image_transfer
     from orlop.storage.layers import tar_writer
 
-    images = _images(location)
-    save.to_stream(images, arguments["names"], tar_writer.Descriptor(descriptors[0]), form=arguments["format"])
-    for name in arguments["names"]:
-        image_events.happened(location, "save", images.find(name).id)
+    sink = tar_writer.Descriptor(descriptors[0])
+    image_transfer.save(location, arguments["names"], sink, form=arguments["format"])
 
 
 def _import(location: Location, arguments: dict[str, Any], descriptors: list[int], _tell: errand.Tell) -> str:
-    from orlop.engine import image_events, sweep
-    from orlop.images import platform, reference
+    from orlop.engine import image_transfer
+    from orlop.images import platform
     from orlop.images.archive import file_system
 
-    images = _images(location)
-    names = [str(reference.parse(arguments["name"]).with_default_tag())] if arguments["name"] else []
+    source = arguments["source"]
     description = file_system.Description(
         changes=arguments["changes"],
-        comment=arguments["message"] or f"Imported from {arguments['source']}",
+        comment=arguments["message"] or f"Imported from {source}",
         platform=platform.parse(arguments["platform"]) if arguments["platform"] else None,
     )
-    with sweep.after_change(location, images):
-        image = file_system.image_of(images, descriptors[0], arguments["source"], names, description)
-    image_events.happened(location, "import", image.id)
-    return image.id
+    return image_transfer.import_archive(location, descriptors[0], source, arguments["name"], description).id
 
 
 def _remove_image(location: Location, arguments: dict[str, Any], _descriptors: list[int], _tell: errand.Tell) -> Any:

@@ -122,14 +122,15 @@ class Images:
         """
         return find(self._location, pull(self._location, name, platform, progress))
 
-    def push(self, name: str, *, progress: Callable[[str, str, int | None, int | None], object] | None = None) -> str:
-        """Send an image to the registry that its name says; the manifest's digest there.
+    def push(self, name: str, *, progress: Callable[[str, str, int | None, int | None], object] | None = None) -> Image:
+        """Send an image to the registry that its name says; afterwards ``digests`` has its name there.
 
         Raises:
             ImageNotFound: there is no such image here.
             RegistryError: the registry refuses or cannot be reached; Unauthorized for lack of a login.
         """
-        return str(errand.call(self._location, "push", {"name": name}, tell=progress))
+        errand.call(self._location, "push", {"name": name}, tell=progress)
+        return find(self._location, name)
 
     def tag(self, name: str, target: str) -> None:
         """Give an image a further name.
@@ -138,17 +139,9 @@ class Images:
             ImageNotFound: there is no such image.
             InvalidReference: the target can be no tag.
         """
-        from orlop.engine import image_events
-        from orlop.errors import InvalidReference
-        from orlop.images import reference
+        from orlop.engine import image_transfer
 
-        wanted = reference.parse(target).with_default_tag()
-        if wanted.digest:
-            raise InvalidReference(f"refusing to create a tag with a digest reference: {target}")
-        store = image_store.open_store(self._location)
-        image = store.find(name)
-        store.tag(image, str(wanted))
-        image_events.happened(self._location, "tag", image.id, str(wanted))
+        image_transfer.tag(self._location, name, target)
 
     def remove(self, name: str, *, force: bool = False) -> RemovedImages:
         """Take a name from an image, and with its last one the image away.

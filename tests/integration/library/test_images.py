@@ -26,8 +26,8 @@ def test_an_image_goes_to_a_registry_and_comes_back_when_it_is_run(engine: orlop
     name = f"{registry}/library/sent:1"
     engine.images.tag("plain", name)
     told: list[str] = []
-    digest = engine.images.push(name, progress=lambda _layer, action, _current, _total: told.append(action))
-    assert digest.startswith("sha256:")
+    pushed = engine.images.push(name, progress=lambda _layer, action, _current, _total: told.append(action))
+    assert pushed.digests[0].startswith(f"{registry}/library/sent@sha256:")
     assert "Pushed" in told
     engine.images.remove(name)
     with pytest.raises(orlop.ImageNotFound):
