@@ -196,10 +196,9 @@ class _Work:
         The container may have put a link on the way, to have us unmount what masks a file of /proc. So either there is none,
         or what is found is what was mounted.
         """
-        flags = os.O_PATH | os.O_NOFOLLOW
         strict = paths.RESOLVE_IN_ROOT | paths.RESOLVE_NO_SYMLINKS | paths.RESOLVE_NO_MAGICLINKS
         try:
-            return paths.open_at(self.root, target, flags, resolve=strict)
+            return paths.open_at(self.root, target, os.O_PATH, resolve=strict)
         except OSError as error:
             if error.errno not in (errno.ELOOP, errno.ENOENT, errno.ENOTDIR):
                 raise
