@@ -14,6 +14,7 @@ import pytest
 
 from tests.integration.conftest import busybox_root
 from tests.integration.engine.conftest import Engine
+from tests.integration.engine.image_maker import make
 from tests.security.test_copying import Exchanging
 
 if TYPE_CHECKING:
@@ -119,3 +120,25 @@ def test_a_process_that_is_added_to_is_not_the_next_one_of_its_number(victim: Vi
     victim.engine.ok("update", "--volume-add", f"{victim.shared}:/mnt/a", "box")
     victim.engine.ok("start", "box")
     assert victim.inside("cat /mnt/a/file") == "shared"
+
+
+def test_a_fork_does_not_read_what_its_source_has_made_endless(victim: Victim) -> None:
+    make(victim.engine, "plain:latest")
+    victim.engine.ok("run", "-d", "--name", "huge", "plain", "sleep", "1000")
+    victim.engine.ok("exec", "huge", "busybox", "truncate", "-s", "100G", "/etc/hosts")
+    refused = victim.engine("fork", "huge", "other")
+    assert "cannot be forked: its hosts has more than" in refused.err
+    assert sorted(victim.engine.names()) == ["box", "huge"]
+    assert len(victim.engine.snapshots()) == 1
+
+
+def test_links_in_the_files_that_are_saved_lead_nowhere(victim: Victim) -> None:
+    make(victim.engine, "plain:latest")
+    victim.engine.ok("run", "-d", "--name", "links", "plain", "sleep", "1000")
+    victim.engine.ok("exec", "links", "sh", "-c", f"ln -s {victim.outside} /data/out; ln -s /etc/shadow /data/shadow")
+    victim.engine.ok("snapshot", "links", "then")
+    layer = victim.engine.inspect("links")["Snapshots"][0]["Layer"]
+    data = victim.engine.root / "snapshots/overlay" / layer / "fs/data"
+    assert (os.readlink(data / "out"), os.readlink(data / "shadow")) == (str(victim.outside), "/etc/shadow")
+    victim.engine.ok("restore", "-t", "0", "links", "then")
+    assert os.listdir(victim.outside) == ["secret"]

@@ -22,7 +22,7 @@ from orlop.engine import (
     volume_store,
     volumes,
 )
-from orlop.errors import Conflict, NotFound
+from orlop.errors import Conflict, InvalidArgument, NotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 #: What the directory of a container has that a fork has too, each as it is or as a text in which the fork is named.
 _FILES = ("resolv.conf", "hostname", "hosts", "init", "template.json")
 _SHORT = 12
+_LARGEST_FILE = 1 << 20
 
 
 class Fork:
@@ -193,9 +194,14 @@ class _Copy:
     def _copy_text(self, source: str, target: str) -> None:
         try:
             with open(source, encoding="utf-8", errors="surrogateescape") as file:
-                text = file.read()
+                text = file.read(_LARGEST_FILE + 1)
         except FileNotFoundError:
             return  # not every container has each
+        if len(text) > _LARGEST_FILE:  # what the container can write to, it may have filled
+            raise InvalidArgument(
+                f"container {self._record['Name']} cannot be forked: its {os.path.basename(source)} has more than "
+                f"{_LARGEST_FILE} characters"
+            )
         mode = 0o600 if target.endswith(".json") else 0o644
         descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         try:
