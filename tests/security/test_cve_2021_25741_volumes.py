@@ -80,7 +80,7 @@ def test_no_link_in_a_volume_leads_out_of_it(engine: Engine, outside: Path, targ
     (data / "link").symlink_to(target.format(outside=outside))
     result = engine.run("--mount", "type=volume,src=hostile,dst=/p,volume-subpath=link", "ls", "/p")
     assert (result.code, result.out) == (125, "")
-    assert "cannot access path link" in result.err
+    assert "no such file or directory" in result.err
 
 
 def test_an_image_s_link_is_no_way_out_when_a_volume_is_filled(engine: Engine, outside: Path) -> None:

@@ -298,9 +298,8 @@ class _Altered:
     def _change_now(self, changes: Changes, plan: Plan) -> None:
         """Change the running container, and write it down."""
         location = self._target.location
-        opened = late.Completed()
         try:
-            changes.mounts += [self._found(each, plan, opened) for each in plan.mounts]
+            changes.mounts += [self._found(each, plan) for each in plan.mounts]
             if not changes:
                 self._write()
                 return
@@ -324,19 +323,15 @@ class _Altered:
                 os.close(process)
         except OSError as error:
             raise OrlopError(f"cannot change container {self._record['Name']}: {error.strerror or error}") from None
-        finally:
-            opened.close()
 
-    def _found(self, entry: dict[str, Any], plan: Plan, opened: late.Completed) -> dict[str, Any]:
-        """An entry with what is known only when it is mounted: a volume's own file system, or a part of a volume."""
+    def _found(self, entry: dict[str, Any], plan: Plan) -> dict[str, Any]:
+        """An entry, once a volume's own file system is there."""
         point = next((each for each in plan.points if each["Destination"] == entry["destination"]), None)
         if point is None or point["Type"] != VOLUME:
             return entry
         volume = volume_store.find(self._target.location, point["Name"])
         if volume["Options"]:
             host_mounts.mount_volume(self._target.location, self._target.id, volume)
-        if point.get("Subpath"):
-            return {**entry, "source": opened.path(late.open_subpath(volume["Mountpoint"], point["Subpath"]))}
         return entry
 
     def _set_rules(self, rules: list[dict[str, Any]]) -> None:

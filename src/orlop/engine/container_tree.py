@@ -222,16 +222,13 @@ def _assemble(target: container.Container) -> int:
 
 
 def _find_volumes(target: container.Container, config: dict[str, Any]) -> None:
-    """Mount volumes that have a file system of their own, and open those of which only a directory is mounted."""
-    from orlop.engine import host_mounts, late, volume_store
+    """Mount volumes that have a file system of their own."""
+    from orlop.engine import host_mounts, volume_store
 
     for point in target.record.get("Mounts") or ():
         entry = next((each for each in config["mounts"] if each["destination"] == point["Destination"]), None)
         if point["Type"] == "volume":
-            volume = volume_store.find(target.location, point["Name"])
-            host_mounts.mount_here(volume)
-            if point.get("Subpath") and entry is not None:
-                entry["source"] = f"/proc/self/fd/{late.open_subpath(volume['Mountpoint'], point['Subpath'])}"
+            host_mounts.mount_here(volume_store.find(target.location, point["Name"]))
         elif point["Type"] == "image" and point.get("Subpath") and entry is not None:
             config["mounts"].remove(entry)  # of an image nothing can be changed, and all of it be had from it
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 
 from orlop.errors import OrlopError, Unsupported
 from orlop.linux import mount
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _SHARED_MEMORY = "shm"
 _IMAGE = "image"
+_PART = "part"
 _VOLUME = "volume-"
 _LOCK = ".lock"
 
@@ -67,6 +69,25 @@ def mount_image(location: Location, container_id: str, destination: str, files: 
         os.makedirs(path, 0o700, exist_ok=True)
         if not _is_mounted(path):
             _attach(mounts.attach([mounts.Mount.from_json(files)]), path)
+    return path
+
+
+def mount_part(location: Location, container_id: str, destination: str, part: int) -> str:
+    """Have the file or directory that ``part`` is open on be there for one container; where that is.
+
+    Raises:
+        OSError: the kernel refuses.
+    """
+    path = f"{directory(location, container_id)}/{_PART}{destination.replace('/', '-')}"
+    with _Locked(location):
+        os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+        if not os.path.lexists(path):
+            if stat.S_ISDIR(os.fstat(part).st_mode):
+                os.mkdir(path, 0o700)
+            else:
+                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        _unmount(path)  # of an earlier start
+        _attach(mount.clone(part, recursive=True), path)
     return path
 
 
@@ -118,11 +139,14 @@ def release(location: Location, container_id: str) -> None:
             names = os.listdir(notes)
         except FileNotFoundError:
             return
-        for name in names:
+        for name in sorted(names, reverse=True):  # parts before the images that they are parts of
             path = f"{notes}/{name}"
-            if os.path.isdir(path):
+            if not name.startswith(_VOLUME):
                 _unmount(path)
-                os.rmdir(path)
+                if os.path.isdir(path):
+                    os.rmdir(path)
+                else:
+                    os.unlink(path)
                 continue
             with open(path, encoding="utf-8") as note:
                 target = note.read()
@@ -171,7 +195,7 @@ def _resolved(word: str) -> str:
 
 def _attach(tree: int, path: str) -> None:
     try:
-        target = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        target = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             mount.attach(tree, target)
         finally:

@@ -1,8 +1,8 @@
 """The parts of a container's OCI configuration that are known only when it starts, each time anew.
 
-They are: namespaces of another container, which must be running by then; volumes with a file system of their own, or of
-which only a directory is mounted; shared memory that others share; devices that CDI's files describe. For a container that has
-any of these the record has ``Late``, and the configuration without them lies in ``template.json``.
+They are: namespaces of another container, which must be running by then; volumes with a file system of their own; parts of
+images; shared memory that others share; devices that CDI's files describe; parts of volumes for another runtime than
+ours. For a container that has any of these the record has ``Late``, and the configuration without them lies in ``template.json``.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ def is_needed(settings: Settings) -> bool:
     return (
         any(modes.donor_of(mode) for mode in modes_said)
         or settings.ipc == modes.SHAREABLE
+        or settings.runtime not in ("", OWN_RUNTIME)
         or bool(settings.device_requests)
     )
 
@@ -95,7 +96,9 @@ def complete(target: Container) -> Completed:
         if config is None:
             raise NotFound(f"no such container: {target.id[:12]}")
         _join(made, target, config)
-        _mount_volumes(made, target, config)
+        _mount_volumes(target, config)
+        if target.record["HostConfig"].get("Runtime", OWN_RUNTIME) != OWN_RUNTIME:
+            _mount_parts(target, config)
         if target.record["HostConfig"].get("IpcMode") == modes.SHAREABLE:
             _share_memory(target, config)
         requests = target.record["HostConfig"].get("DeviceRequests")
@@ -168,11 +171,11 @@ def _bind_shared_memory(config: dict[str, Any], location: Location, owner: str) 
             )
 
 
-def _mount_volumes(made: Completed, target: Container, config: dict[str, Any]) -> None:
+def _mount_volumes(target: Container, config: dict[str, Any]) -> None:
     images = list(target.record.get("MountedImages", ()))
     for point in target.record.get("Mounts") or ():
         if point["Type"] == "image":
-            _mount_image(made, target, config, point, images.pop(0))
+            _mount_image(target, config, point, images.pop(0))
         if point["Type"] != "volume":
             continue
         volume = volume_store.find(target.location, point["Name"])
@@ -180,14 +183,9 @@ def _mount_volumes(made: Completed, target: Container, config: dict[str, Any]) -
             from orlop.engine import host_mounts
 
             host_mounts.mount_volume(target.location, target.id, volume)
-        if point.get("Subpath"):
-            entry = next(each for each in config["mounts"] if each["destination"] == point["Destination"])
-            entry["source"] = made.path(open_subpath(volume["Mountpoint"], point["Subpath"]))
 
 
-def _mount_image(
-    made: Completed, target: Container, config: dict[str, Any], point: dict[str, Any], image: dict[str, Any]
-) -> None:
+def _mount_image(target: Container, config: dict[str, Any], point: dict[str, Any], image: dict[str, Any]) -> None:
     """Mount a part of an image: the whole is mounted on the host first."""
     if not point.get("Subpath"):
         return
@@ -195,12 +193,24 @@ def _mount_image(
 
     whole = host_mounts.mount_image(target.location, target.id, point["Destination"], image["Mount"])
     entry = next(each for each in config["mounts"] if each["destination"] == point["Destination"])
-    entry.update(
-        type="bind", source=made.path(open_subpath(whole, point["Subpath"])), options=["bind", "rprivate", "ro"]
-    )
+    entry.update(type="bind", source=whole, subpath=point["Subpath"], options=["bind", "rprivate", "ro"])
 
 
-def open_subpath(mountpoint: str, subpath: str) -> int:
+def _mount_parts(target: Container, config: dict[str, Any]) -> None:
+    """Have parts of volumes and images on the host, for another runtime than ours, which finds none by itself."""
+    from orlop.engine import host_mounts
+
+    for entry in config["mounts"]:
+        if "subpath" not in entry:
+            continue
+        part = _open_subpath(entry["source"], entry.pop("subpath"))
+        try:
+            entry["source"] = host_mounts.mount_part(target.location, target.id, entry["destination"], part)
+        finally:
+            os.close(part)
+
+
+def _open_subpath(mountpoint: str, subpath: str) -> int:
     """Open what is in a volume; containers may change it meanwhile, so no link leads out of it."""
     from orlop.linux import path
 

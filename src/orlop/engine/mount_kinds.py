@@ -125,8 +125,6 @@ def _volume(made: Plan, location: Location, settings: Settings, mount: dict[str,
     subpath = wanted.get("Subpath") or ""
     if subpath.startswith("/") or ".." in subpath.split("/"):
         raise InvalidArgument(f'invalid mount config for type "volume": invalid subpath: {subpath}')
-    if subpath and location.rootless:
-        raise Unsupported(f"--mount of the volume {name}: only root can mount a part of a volume")
     destination = mount["Target"]
     made.named.append(
         NamedVolume(
@@ -144,7 +142,9 @@ def _volume(made: Plan, location: Location, settings: Settings, mount: dict[str,
         "source": source,
         "options": ["rbind", "rprivate", "ro" if mount.get("ReadOnly") else "rw"],
     }
-    if subpath or known:
+    if subpath:
+        entry["subpath"] = subpath  # the runtime looks for it below the source, where no link leads out of that
+    if known:
         made.is_late = True
     _add(made, location, mount, entry)
     made.points.append(

@@ -46,15 +46,20 @@ _WITHOUT_LABEL = ("proc", "sysfs", "mqueue", *_CGROUP_KINDS)
 
 
 class Mount:
-    """One entry of ``mounts``, for a bind mount the detached copy of its source, for a tmpfs the mode it inherits."""
+    """One entry of ``mounts``, for a bind mount the detached copy of its source, for a tmpfs the mode it inherits.
 
-    __slots__ = ("destination", "kind", "mode", "options", "source", "tree")
+    ``subpath`` is what is to be bound of the source: whatever that means to a process whose root directory the source
+    is, since it may be somebody's who is hostile. (It is no field of the specification's, which has nothing like it.)
+    """
 
-    def __init__(self, destination: str, kind: str, source: str, options: MountOptions) -> None:
+    __slots__ = ("destination", "kind", "mode", "options", "source", "subpath", "tree")
+
+    def __init__(self, destination: str, kind: str, source: str, options: MountOptions, subpath: str = "") -> None:
         self.destination = destination
         self.kind = kind
         self.source = source
         self.options = options
+        self.subpath = subpath
         self.tree = -1
         self.mode: int | None = None
 
@@ -96,7 +101,8 @@ def read(entries: list[dict[str, Any]], bundle: str, label: str = "") -> list[Mo
             source = f"{bundle}/{source}"
         if label and not options.bind and not options.remount and kind not in _WITHOUT_LABEL:
             options.data.append(f"context={label}")
-        result.append(Mount("/" + entry["destination"].strip("/"), kind, source, options))
+        subpath = entry["subpath"] if isinstance(entry.get("subpath"), str) else ""
+        result.append(Mount("/" + entry["destination"].strip("/"), kind, source, options, subpath))
     return result
 
 
@@ -108,7 +114,18 @@ def clone_source(each: Mount) -> None:
     """
     options = each.options
     with step("mount", each.describe()):
-        each.tree = mount.clone(mount.AT_FDCWD, each.source, recursive=options.recursive)
+        if not each.subpath:
+            each.tree = mount.clone(mount.AT_FDCWD, each.source, recursive=options.recursive)
+            return
+        root = os.open(each.source, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            part = path.open_in_root(root, each.subpath)
+        finally:
+            os.close(root)
+        try:
+            each.tree = mount.clone(part, recursive=options.recursive)
+        finally:
+            os.close(part)
 
 
 def detach_from_peers(tree: int, propagation: int) -> None:

@@ -44,6 +44,9 @@ def test_a_container_has_its_image_its_limits_and_its_exit_code(foreign: tuple[E
     script = "ulimit -n; echo $A; id -u; ls /etc/hosts; grep -c ' /d ' /proc/mounts; echo oops >&2; exit 4"
     result = engine("run", "--rm", *words, "plain", "sh", "-c", script)
     assert (result.code, result.out, result.err) == (4, "99\n1\n1000\n/etc/hosts\n1\n", "oops\n")
+    engine.ok("run", "--rm", "-v", "kept:/d", "plain", "sh", "-c", "mkdir /d/sub; echo part > /d/sub/x")
+    part = ("--mount", "type=volume,src=kept,dst=/p,volume-subpath=sub")
+    assert engine.ok("run", "--rm", "--runtime", runtime, *part, "plain", "cat", "/p/x") == "part\n"
     wait_until(lambda: not engine.containers(), "the end of clearing away")
     engine.ok("volume", "rm", "kept")
 
