@@ -62,7 +62,7 @@ class ContainerFactory:
         Raises:
             pytest.fail.Exception: it ended before that, or ``timeout`` seconds passed.
         """
-        made = self.engine.containers.run(image, command, detach=True, **options)
+        made = self.engine.containers.run(image, command, detach=True, leash=True, **options)
         self._made.append(made)
         if ready is not None:
             _wait_ready(made, ready.encode(), timeout)

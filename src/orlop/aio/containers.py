@@ -231,6 +231,7 @@ class Containers:
             detach: Literal[True],
             remove: bool | None = None,
             interactive: bool = False,
+            leash: bool = False,
             tty: bool = False,
             pull: Pull = "missing",
             **options: Unpack[ContainerOptions],

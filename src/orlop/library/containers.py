@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 from orlop.engine import container as engine_container
-from orlop.engine import monitor_lock, start
+from orlop.engine import frames, monitor_lock, start
 from orlop.engine.settings import HOST_IMAGE
 from orlop.errors import ImageNotFound, InvalidArgument, NotFound, OrlopError
 from orlop.library import errand, quantities, translation
@@ -16,7 +17,6 @@ from orlop.library.streams import OUTPUT_LIMIT, Source, Stream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any, Literal, TypeVar, Unpack, overload
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 #: What is asked for a program that somebody waits for: that it ends with them, and that its use is told.
 _WISHES = {"leash": True, "measure": True}
+#: In `frames.ATTACH`: to none of the standard streams.
+_TO_NOTHING = b"\0"
 #: Seconds that a program has run when there is time to look after what crashes left.
 _QUIET = 0.05
 #: How often an image may be removed right after it was pulled.
@@ -87,11 +89,12 @@ class Run:
 class Containers:
     """What ``engine.containers`` is."""
 
-    __slots__ = ("_ended", "_is_repaired", "_location")
+    __slots__ = ("_ended", "_is_repaired", "_leashes", "_location")
 
     def __init__(self, location: Location) -> None:
         self._location = location
         self._is_repaired = False
+        self._leashes: dict[str, start.Session] = {}  # connections with which detached containers end
         self._ended: list[str] = []  # programs that have, and whose monitors may be still clearing away
 
     if TYPE_CHECKING:
@@ -124,6 +127,7 @@ class Containers:
             detach: Literal[True],
             remove: bool | None = None,
             interactive: bool = False,
+            leash: bool = False,
             tty: bool = False,
             pull: Pull = "missing",
             **options: Unpack[ContainerOptions],
@@ -138,6 +142,7 @@ class Containers:
         detach: bool = False,
         remove: bool | None = None,
         interactive: bool = False,
+        leash: bool = False,
         stdin: bytes | str | Readable | None = None,
         timeout: float | None = None,
         check: bool = False,
@@ -150,7 +155,8 @@ class Containers:
 
         The container is removed when its program has ended, unless ``remove`` is false; a detached one stays unless it is
         true, or it is used in a ``with`` block. Whoever waits for a program takes it along: when this process ends,
-        however it does, the program is killed.
+        however it does, the program is killed. With ``leash`` that holds for a detached one, too, and it ends when the engine
+        is closed.
 
         ``rootfs`` is a directory to run on, in place, instead of an image. ``timeout`` is in seconds from the
         program's start. Of its output at most ``output_limit`` bytes are kept, of each stream. An image that is missing is
@@ -168,7 +174,7 @@ class Containers:
             if stdin is not None or timeout is not None or check:
                 raise InvalidArgument("stdin, timeout and check are for programs that are waited for, not with detach")
             wanted = self.settings(image, command, rootfs, options, remove=bool(remove), tty=tty, stdin=interactive)
-            return self._detached(wanted, pull)
+            return self._detached(wanted, pull, leash=leash)
         wanted = self.settings(
             image, command, rootfs, options, remove=remove is not False, tty=tty, stdin=stdin is not None
         )
@@ -192,6 +198,14 @@ class Containers:
             del self._ended[:-_FEW]
         result = run.result()
         return result.check() if check else result
+
+    def close(self) -> None:
+        """End what is leashed, and wait until everything is cleared away."""
+        while self._leashes:
+            container_id, session = self._leashes.popitem()
+            session.socket.close()
+            self._ended.append(container_id)
+        self.settle()
 
     def settle(self) -> None:
         """Wait until what programs left is cleared away."""
@@ -312,10 +326,23 @@ class Containers:
         target = engine_container.Container(self._location, started.id)
         return Run(target, wanted, Stream(started.session, f"container {started.id[:12]}", limit), begun)
 
-    def _detached(self, wanted: Settings, pull: Pull) -> Container:
-        started = self._start(wanted, pull, {})
-        started.session.socket.close()
+    def _detached(self, wanted: Settings, pull: Pull, *, leash: bool) -> Container:
+        started = self._start(wanted, pull, {"leash": True} if leash else {})
+        if leash:
+            started.session.send(frames.ATTACH, _TO_NOTHING)  # nobody reads here
+            self._forget_removed()
+            self._leashes[started.id] = started.session
+        else:
+            started.session.socket.close()
         return Container(engine_container.Container(self._location, started.id))
+
+    def _forget_removed(self) -> None:
+        """Close the connections of leashed containers that are gone."""
+        for container_id in list(self._leashes):
+            if not os.path.isdir(f"{self._location.containers}/{container_id}"):
+                session = self._leashes.pop(container_id, None)
+                if session is not None:
+                    session.socket.close()
 
     def _start(self, wanted: Settings, pull: Pull, wishes: Mapping[str, Any]) -> start.Started:
         def make() -> start.Started:

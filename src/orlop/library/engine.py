@@ -104,8 +104,8 @@ class Engine:
         return self._volumes
 
     def close(self) -> None:
-        """Wait until what its programs left is cleared away. It may be used again."""
-        self.containers.settle()
+        """End what is leashed to it, and wait until what its programs left is cleared away. It may be used again."""
+        self.containers.close()
 
     def events(
         self, *, since: float | datetime | None = None, until: float | datetime | None = None

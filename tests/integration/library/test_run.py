@@ -214,7 +214,9 @@ _WAITING = 'engine.containers.run(rootfs=sys.argv[4], command=["sh", "-c", "echo
 def sleeper(command: CommandLine, *, threads: bool = False, action: str = _WAITING) -> subprocess.Popen[str]:
     words = [str(REPOSITORY / "src"), str(command.root), str(command.run_root), command.rootfs, "threads" * threads]
     program = textwrap.dedent(_SLEEPER).replace("{action}", action)
-    return subprocess.Popen([sys.executable, "-c", program, *words], stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", program, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
 
 
 def running(engine: orlop.Engine) -> bool:
@@ -234,6 +236,27 @@ def test_a_killed_caller_takes_its_program_along(engine: orlop.Engine, command: 
         wait_until(lambda: running(engine), "the container")
         child.kill()
     wait_until(lambda: not engine.containers.list(all=True), "the end of the container")
+
+
+def test_a_leashed_container_ends_with_its_caller(engine: orlop.Engine, command: CommandLine) -> None:
+    action = (
+        'engine.containers.run(rootfs=sys.argv[4], command=["sh", "-c", "while true; do echo x; done"], detach=True, '
+        "remove=True, leash=True); sys.stdin.read()"
+    )
+    with sleeper(command, action=action) as child:
+        wait_until(lambda: running(engine), "the container")
+        (container,) = engine.containers.list()
+        wait_until(lambda: len(container.logs(tail=5)) == 10, "output, which nobody has to read")
+        child.kill()
+    wait_until(lambda: not engine.containers.list(all=True), "the end of the container")
+
+
+def test_a_leashed_container_ends_with_its_engine(engine: orlop.Engine) -> None:
+    with orlop.Engine(engine.location.root, engine.location.run_root) as other:
+        container = other.containers.run("plain", ["sleep", "1000"], detach=True, leash=True)
+        assert container.status == "running"
+    assert (container.status, container.exit_code) == ("exited", 137)
+    container.remove()
 
 
 def test_an_exception_in_the_block_removes_the_container(engine: orlop.Engine) -> None:
