@@ -96,9 +96,9 @@ def resize(location: Location, exec_id: str, rows: int, columns: int) -> None:
         NotFound: there is no such command.
         Conflict: it does not run.
     """
-    client = control_socket.connect(location, exec_id)
+    runs = exec_record.read(location, exec_id)["Running"]
+    client = control_socket.connect(location, exec_id) if runs else None
     if client is None:
-        exec_record.read(location, exec_id)
         raise Conflict(f"exec command {exec_id} is not running")
     try:
         start.Session(client, None).send(frames.SIZE, frames.size(rows, columns))

@@ -69,6 +69,7 @@ def test_a_command_s_terminal_is_resized_by_anybody(engine: Engine) -> None:
         frame = session.receive()
         assert frame is not None
         output += frame[1]
+    wait_until(lambda: execution.inspect(where, exec_id)["Running"])
     execution.resize(where, exec_id, 31, 97)
     while (frame := session.receive()) is not None and frame[0] != b"x":
         output += frame[1]
