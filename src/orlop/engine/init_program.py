@@ -25,7 +25,7 @@ def content() -> bytes:
     Raises:
         Unsupported: it has not been compiled for this machine's architecture.
     """
-    import base64
+    import binascii  # `base64` would load `re`
     import zlib
 
     from orlop.engine.init_code import PROGRAMS
@@ -33,7 +33,7 @@ def content() -> bytes:
     machine = os.uname().machine
     if machine not in PROGRAMS:
         raise Unsupported(f"--init: there is no init for {machine}; use one that is in the image")
-    return zlib.decompress(base64.b85decode(PROGRAMS[machine]))
+    return zlib.decompress(binascii.a2b_base64(PROGRAMS[machine]))
 
 
 def write(directory: str) -> None:
