@@ -29,6 +29,8 @@ HOT = [
     "orlop.engine.image_root",
     "orlop.engine.image_settings",
     "orlop.engine.launcher",
+    "orlop.engine.mounting",
+    "orlop.engine.resources",
     "orlop.engine.start",
     "orlop.engine.volumes",
     "orlop.images.config",
@@ -142,3 +144,9 @@ def test_importing_orlop_itself_loads_nothing_else() -> None:
 
 def test_the_check_sees_an_import_that_is_not_cheap() -> None:
     assert not loaded_by_importing("json") <= ALLOWED
+
+
+def test_an_ordinary_command_line_loads_no_rare_options() -> None:
+    loaded = loaded_by_importing("orlop.cli.run")
+    rare = {"cli.further_options", "cli.health_options", "engine.further", "engine.host_config", "engine.mounting"}
+    assert not loaded & {f"orlop.{name}" for name in rare}

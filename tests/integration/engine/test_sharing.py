@@ -113,3 +113,16 @@ def test_an_ordinary_user_s_containers_cannot_join_others(owner: Engine) -> None
     result = owner("run", "--rm", "--network", "container:there", "plain", "true")
     assert (result.code, "only root" in result.err) == (125, True)
     owner.ok("rm", "-f", "there")
+
+
+def test_what_is_found_at_the_start_is_found_again_by_a_restart_policy(engine: Engine) -> None:
+    engine.ok("volume", "create", "-o", "type=tmpfs", "-o", "device=tmpfs", "memory")
+    engine.detached("first", "sleep", "600")
+    words = ("--restart", "on-failure:2", "--ipc", "shareable", "-v", "memory:/m", "--network", "container:first")
+    engine.detached("again", *words, "sh", "-c", "grep -c -E ' /(m|dev/shm) ' /proc/mounts; exit 3")
+    wait_until(lambda: engine.state("again")["Status"] == "exited", "the last end")
+    assert engine.inspect("again")["RestartCount"] == 2
+    assert engine.ok("logs", "again") == "2\n" * 3
+    wait_until(lambda: str(engine.root) not in Path("/proc/self/mountinfo").read_text(), "the end of the mounts")
+    engine.ok("rm", "again")
+    engine.ok("volume", "rm", "memory")
