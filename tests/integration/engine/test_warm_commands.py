@@ -191,6 +191,24 @@ def test_a_reader_who_has_had_enough_ends_it(warm: WarmEngine) -> None:
             warm.ok("rm", "-f", name)
 
 
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_the_clients_of_all_machines_speak_alike(warm: WarmEngine, machine: str) -> None:
+    emulator: list[str] = []
+    if machine != os.uname().machine:
+        found = shutil.which(f"qemu-{machine}-static")
+        if found is None:
+            pytest.skip(f"needs qemu-{machine}-static (Debian's qemu-user-static)")
+        emulator = [found]
+    client = CLIENT.parent.parent / machine / "orlop"
+    words = [str(warm.run_root / SOCKET), str(warm.bin / "python3"), "-IS", warm.program]
+    words += ["exec", "box", "sh", "-c", "echo said; exit 9"]
+    environment = {"ORLOP_ROOT": str(warm.root), "ORLOP_RUN_ROOT": str(warm.run_root)}
+    done = subprocess.run(
+        [*emulator, client, *words], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False
+    )
+    assert (done.returncode, done.stdout) == (9, b"said\n")
+
+
 # In scripts.
 
 
