@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from orlop.engine import binds
 from orlop.library import quantities
 
 TYPE_CHECKING = False
@@ -14,18 +15,26 @@ if TYPE_CHECKING:
 class Bind:
     """A file or directory of this machine, ``source``, at ``target`` in the container.
 
-    It has to exist. What is mounted below it is seen, too, and with ``read_only`` cannot be written to either.
+    It has to exist. What is mounted below it is seen, too, and with ``read_only`` cannot be written to either. With
+    ``match_user`` files of the source's owner belong to the container's user inside, and the other way round.
     """
 
-    __slots__ = ("propagation", "read_only", "source", "target")
+    __slots__ = ("match_user", "propagation", "read_only", "source", "target")
 
     def __init__(
-        self, source: str | os.PathLike[str], target: str, *, read_only: bool = False, propagation: str = ""
+        self,
+        source: str | os.PathLike[str],
+        target: str,
+        *,
+        read_only: bool = False,
+        propagation: str = "",
+        match_user: bool = False,
     ) -> None:
         self.source = os.path.abspath(os.fspath(source))
         self.target = target
         self.read_only = read_only
         self.propagation = propagation
+        self.match_user = match_user
 
     def wanted(self) -> dict[str, Any]:
         """Docker's ``Mount`` object."""
@@ -34,6 +43,8 @@ class Bind:
             found["ReadOnly"] = True
         if self.propagation:
             found["BindOptions"] = {"Propagation": self.propagation}
+        if self.match_user:
+            found["IDMap"] = binds.MATCH_USER
         return found
 
 
@@ -41,18 +52,27 @@ class VolumeMount:
     """The volume ``name`` at ``target``; it is made if it is not there. Without a name it is the container's own.
 
     A new volume gets what the image has at that place, unless ``copy`` is false. ``subpath`` is a directory in the volume.
+    ``match_user`` is as for a `Bind`.
     """
 
-    __slots__ = ("copy", "name", "read_only", "subpath", "target")
+    __slots__ = ("copy", "match_user", "name", "read_only", "subpath", "target")
 
     def __init__(
-        self, name: str, target: str, *, read_only: bool = False, copy: bool = True, subpath: str = ""
+        self,
+        name: str,
+        target: str,
+        *,
+        read_only: bool = False,
+        copy: bool = True,
+        subpath: str = "",
+        match_user: bool = False,
     ) -> None:
         self.name = name
         self.target = target
         self.read_only = read_only
         self.copy = copy
         self.subpath = subpath
+        self.match_user = match_user
 
     def wanted(self) -> dict[str, Any]:
         """Docker's ``Mount`` object."""
@@ -66,6 +86,8 @@ class VolumeMount:
             options["Subpath"] = self.subpath
         if options:
             found["VolumeOptions"] = options
+        if self.match_user:
+            found["IDMap"] = binds.MATCH_USER
         return found
 
 

@@ -23,6 +23,8 @@ class ContainerOptions(TypedDict, total=False):
     cap_add: Sequence[str]
     cap_drop: Sequence[str]
     cgroup_parent: str
+    #: ``host`` or ``private``.
+    cgroupns: str
     cpu_period: int
     cpu_quota: int
     cpu_shares: int
@@ -30,7 +32,8 @@ class ContainerOptions(TypedDict, total=False):
     cpus: float | str
     cpuset_cpus: str
     cpuset_mems: str
-    #: Texts of the form ``path[:path in the container[:permissions]]``.
+    device_cgroup_rules: Sequence[str]
+    #: Texts of the form ``path[:path in the container[:permissions]]``, or names of CDI (``vendor.example/kind=name``).
     devices: Sequence[str]
     dns: Sequence[str]
     dns_options: Sequence[str]
@@ -41,6 +44,8 @@ class ContainerOptions(TypedDict, total=False):
     #: Variables by name, or texts ``name=value``; a value None takes the image's variable away.
     env: Mapping[str, str | None] | Sequence[str]
     extra_hosts: Mapping[str, str] | Sequence[str]
+    #: ``all``, how many, or which ones.
+    gpus: str | int | Sequence[str]
     group_add: Sequence[str | int]
     #: Docker's ``HealthConfig`` object.
     healthcheck: Mapping[str, Any]

@@ -42,8 +42,8 @@ def settings(
         place = _PLACES.get(name)
         if place is not None:
             setattr(wanted, place[0], place[1](name, value))
-        elif name == "volumes":
-            _add_volumes(wanted, value)
+        elif name in _FURTHER:
+            _FURTHER[name](wanted, value)
         else:
             raise TypeError(f"there is no option {name!r} of a container{_perhaps(name)}")
     return wanted
@@ -72,7 +72,7 @@ def environment(name: str, value: Mapping[str, str | None] | Sequence[str]) -> l
 def _perhaps(name: str) -> str:
     import difflib
 
-    close = difflib.get_close_matches(name, [*_PLACES, "volumes"], 1)
+    close = difflib.get_close_matches(name, [*_PLACES, *_FURTHER], 1)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
@@ -140,21 +140,34 @@ def _ulimits(_name: str, value: Mapping[str, int | tuple[int, int]]) -> list[dic
     return found
 
 
-def _devices(_name: str, value: Sequence[str]) -> list[dict[str, str]]:
-    found = []
-    for text in value:
-        source, _, rest = text.partition(":")
-        target, _, permissions = rest.partition(":")
-        if target and not target.startswith("/"):
-            target, permissions = "", target
-        found.append(
-            {
-                "PathOnHost": source,
-                "PathInContainer": target or source,
-                "CgroupPermissions": permissions or "rwm",
-            }
-        )
-    return found
+def _add_devices(wanted: Settings, value: Sequence[str]) -> None:
+    from orlop.engine import devices
+
+    nodes, requests = [], []
+    for text in _list("devices", value):
+        if text.startswith("/"):
+            try:
+                nodes.append(devices.parse(text))
+            except ValueError as error:
+                raise InvalidArgument(f"devices={text!r} {error}") from None
+        else:
+            requests.append(
+                {"Driver": "cdi", "Count": 0, "DeviceIDs": [text], "Capabilities": None, "Options": None},
+            )
+    wanted.devices = nodes
+    wanted.device_requests = [*wanted.device_requests, *requests]
+
+
+def _add_gpus(wanted: Settings, value: str | int | Sequence[str]) -> None:
+    count, ids = 0, None
+    if value == "all":
+        count = -1
+    elif isinstance(value, int):
+        count = value
+    else:
+        ids = [value] if isinstance(value, str) else list(value)
+    request = {"Driver": "", "Count": count, "DeviceIDs": ids, "Capabilities": [["gpu"]], "Options": {}}
+    wanted.device_requests = [*wanted.device_requests, request]
 
 
 def _hosts(name: str, value: Mapping[str, str] | Sequence[str]) -> list[str]:
@@ -199,13 +212,14 @@ _PLACES: dict[str, tuple[str, Callable[[str, Any], Any]]] = {
     "cap_add": ("cap_add", _list),
     "cap_drop": ("cap_drop", _list),
     "cgroup_parent": ("cgroup_parent", _same),
+    "cgroupns": ("cgroup_namespace", _same),
     "cpu_period": ("cpu_period", _same),
     "cpu_quota": ("cpu_quota", _same),
     "cpu_shares": ("cpu_shares", _same),
     "cpus": ("nano_cpus", quantities.processors),
     "cpuset_cpus": ("cpuset_cpus", _text),
     "cpuset_mems": ("cpuset_mems", _text),
-    "devices": ("devices", _devices),
+    "device_cgroup_rules": ("device_cgroup_rules", _list),
     "dns": ("dns", _list),
     "dns_options": ("dns_options", _list),
     "dns_search": ("dns_search", _list),
@@ -249,4 +263,11 @@ _PLACES: dict[str, tuple[str, Callable[[str, Any], Any]]] = {
     "uts": ("uts", _same),
     "volumes_from": ("volumes_from", _list),
     "workdir": ("workdir", _same),
+}
+
+#: What is more than one setting.
+_FURTHER: dict[str, Callable[[Settings, Any], None]] = {
+    "devices": _add_devices,
+    "gpus": _add_gpus,
+    "volumes": _add_volumes,
 }

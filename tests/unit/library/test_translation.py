@@ -18,7 +18,7 @@ def settings(**wanted: Any) -> Settings:
 
 
 def test_type_checkers_and_the_interpreter_know_the_same_options() -> None:
-    assert set(options.ContainerOptions.__annotations__) == {*translation._PLACES, "volumes"}
+    assert set(options.ContainerOptions.__annotations__) == {*translation._PLACES, *translation._FURTHER}
 
 
 def test_every_option_is_a_setting_of_the_engine() -> None:
@@ -96,12 +96,18 @@ def test_none_is_the_default() -> None:
 def test_mounts_are_docker_s_objects() -> None:
     mounts = [
         orlop.Bind("/srv", "/a", read_only=True),
-        orlop.VolumeMount("data", "/b", subpath="x", copy=False),
+        orlop.VolumeMount("data", "/b", subpath="x", copy=False, match_user=True),
         orlop.Tmpfs("/c", size="1m", mode=0o700),
     ]
     assert settings(mounts=mounts).mounts == [
         {"Type": "bind", "Source": "/srv", "Target": "/a", "ReadOnly": True},
-        {"Type": "volume", "Source": "data", "Target": "/b", "VolumeOptions": {"NoCopy": True, "Subpath": "x"}},
+        {
+            "Type": "volume",
+            "Source": "data",
+            "Target": "/b",
+            "VolumeOptions": {"NoCopy": True, "Subpath": "x"},
+            "IDMap": "match-user",
+        },
         {"Type": "tmpfs", "Target": "/c", "TmpfsOptions": {"SizeBytes": 1 << 20, "Mode": 0o700}},
     ]
 
@@ -113,13 +119,18 @@ def test_limits_of_processes_are_one_number_or_two() -> None:
     ]
 
 
-def test_devices_are_docker_s_texts() -> None:
-    found = settings(devices=["/dev/a", "/dev/b:/dev/c:r", "/dev/d:rw"]).devices
-    assert [tuple(each.values()) for each in found] == [
+def test_devices_are_docker_s_texts_or_names_of_cdi() -> None:
+    wanted = settings(devices=["/dev/a", "/dev/b:/dev/c:r", "vendor.example/kind=name"], gpus=2)
+    assert [(each["PathOnHost"], each["PathInContainer"], each["CgroupPermissions"]) for each in wanted.devices] == [
         ("/dev/a", "/dev/a", "rwm"),
         ("/dev/b", "/dev/c", "r"),
-        ("/dev/d", "/dev/d", "rw"),
     ]
+    assert [(each["Driver"], each["Count"], each["DeviceIDs"]) for each in wanted.device_requests] == [
+        ("cdi", 0, ["vendor.example/kind=name"]),
+        ("", 2, None),
+    ]
+    assert settings(gpus="all").device_requests[0]["Count"] == -1
+    assert settings(gpus=["0", "1"]).device_requests[0]["DeviceIDs"] == ["0", "1"]
 
 
 def test_a_restart_policy_is_docker_s_text() -> None:
