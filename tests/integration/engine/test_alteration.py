@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.integration.conftest import REPOSITORY
+from tests.integration.engine.conftest import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -199,6 +200,7 @@ def test_it_is_done_or_undone_whoever_is_killed(box: Engine, after: int) -> None
     told = [str(REPOSITORY / "src"), str(box.root), str(box.run_root), str(after)]
     done = subprocess.run([sys.executable, "-c", _KILLED, *told], check=False)
     assert done.returncode == -signal.SIGKILL
+    wait_until(lambda: mounted(box) == set(), "the end of a mount that nobody kept")
     box.ok("restart", "-t", "0", "box")
     was_recorded = after == 2  # the configuration is written, then the record, then the first takes its place
     assert mounted(box) == ({"/mnt/a"} if was_recorded else set())
