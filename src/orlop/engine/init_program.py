@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 FILE = "init"
-#: Where a container sees it: on a file system that is no part of its image.
+#: Where a container sees it: on a file system that is no part of its image; or, if that is the host's own, in the image.
 PATH = "/dev/init"
+_IN_IMAGE = "/sbin/docker-init"
 
 
 def content() -> bytes:
@@ -53,10 +54,12 @@ def write(directory: str) -> None:
 
 def apply(config: dict[str, Any], directory: str) -> None:
     """Have a configuration's program be run by init; ``directory`` is the container's, where its file will be."""
-    config["process"]["args"] = [PATH, *config["process"]["args"]]
+    is_bound = any(each["destination"] == "/dev" and each["type"] == "bind" for each in config["mounts"])
+    path = _IN_IMAGE if is_bound else PATH
+    config["process"]["args"] = [path, *config["process"]["args"]]
     config["mounts"].append(
         {
-            "destination": PATH,
+            "destination": path,
             "type": "bind",
             "source": f"{directory}/{FILE}",
             "options": ["bind", "rprivate", "ro", "nosuid", "nodev"],

@@ -301,6 +301,11 @@ def test_a_container_cannot_write_to_its_init(shared: Engine) -> None:
     assert (result.code, "Read-only" in result.err) == (1, True)
 
 
+def test_init_leaves_the_host_s_devices_alone(shared: Engine) -> None:
+    assert shared.run("--init", "-v", "/dev:/dev", "sh", "-c", "ls /dev/init; cat /proc/1/comm").out == "docker-init\n"
+    assert not Path("/dev/init").exists()
+
+
 def test_only_attached_streams_are_shown(shared: Engine) -> None:
     script = "echo out; echo err >&2; exit 3"
     result = shared.run("-a", "stdout", "sh", "-c", script)
