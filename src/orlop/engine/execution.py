@@ -13,6 +13,7 @@ from orlop.runtime.container import Container as RuntimeContainer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from orlop.engine.location import Location
@@ -110,7 +111,8 @@ def _record(target: container.Container, command: Command) -> dict[str, Any]:
     """The record of a command that is about to be executed, with the OCI process as ``Process``."""
     inner = _running(target)
     config = container.read(f"{target.directory}/config.json") or {}
-    made = process(config["process"], command, root=f"/proc/{inner.pid}/root")
+    groups = target.record["HostConfig"].get("GroupAdd") or ()
+    made = process(config["process"], command, root=f"/proc/{inner.pid}/root", groups=groups)
     record = exec_record.new(
         target.id, made, open_stdin=command.open_stdin, privileged=command.privileged, user=command.user
     )
@@ -142,10 +144,11 @@ def _ask(location: Location, record: dict[str, Any]) -> start.Session:
     return start.ask(location, json_text.dumps(wanted).encode())
 
 
-def process(own: dict[str, Any], command: Command, *, root: str) -> dict[str, Any]:
+def process(own: dict[str, Any], command: Command, *, root: str, groups: Sequence[str] = ()) -> dict[str, Any]:
     """The OCI ``process`` of a command, from the container's own.
 
-    ``root`` is where the container's /etc/passwd is looked up, if another user is named.
+    ``root`` is where the container's /etc/passwd is looked up, if another user is named; ``groups`` are those that were
+    added to whoever it is.
 
     Raises:
         InvalidArgument: the user or the working directory cannot be right.
@@ -163,7 +166,7 @@ def process(own: dict[str, Any], command: Command, *, root: str) -> dict[str, An
         made["consoleSize"] = {"height": command.console_size[0], "width": command.console_size[1]}
     home = ""
     if command.user:
-        user = users.find(root, command.user)
+        user = users.find(root, command.user, groups)
         home = user.home
         made["user"] = {**user.config(), "umask": own["user"].get("umask", 0o022)}
     bounding = own["capabilities"]["bounding"]

@@ -109,6 +109,13 @@ def test_groups_are_added_by_name_and_by_number(shared: Engine) -> None:
     assert out(shared, "--group-add", "user", "--group-add", "55", "id", "-G").split() == ["0", "55", "1000"]
 
 
+def test_commands_have_the_added_groups_too(shared: Engine) -> None:
+    shared.detached("grouped", "--group-add", "user", "--group-add", "55", "sleep", "600")
+    assert shared.ok("exec", "grouped", "id", "-G").split() == ["0", "55", "1000"]
+    assert shared.ok("exec", "-u", "7:7", "grouped", "id", "-G").split() == ["7", "55", "1000"]
+    shared.ok("rm", "-f", "grouped")
+
+
 def test_kernel_parameters_of_its_namespaces_can_be_set(shared: Engine) -> None:
     assert out(shared, "--sysctl", "net.ipv4.ip_forward=1", "cat", "/proc/sys/net/ipv4/ip_forward") == "1\n"
 
