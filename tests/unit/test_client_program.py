@@ -77,4 +77,6 @@ def test_a_socket_s_path_that_is_too_long_is_no_reason_to_fail(runner: list[str]
 
 
 def test_an_interpreter_that_is_not_there_is_an_error(runner: list[str]) -> None:
-    assert subprocess.run([*runner, "/nowhere", "/nowhere", "-IS", "program"], check=False).returncode == 126
+    words = ["/nowhere", "/nowhere", "-IS", "program"]
+    done = subprocess.run([*runner, *words], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (126, "orlop: its Python interpreter cannot be executed\n")

@@ -48,6 +48,8 @@ _NOT_MINE = b"n"
 
 #: How many words come before the command's own: the interpreter, its options, and ``bin/orlop``.
 _OWN = 3
+#: Seconds that a connected caller may take to say what it wants.
+_PATIENCE = 1.0
 #: Paths that mean something else in another process.
 _OWN_PATHS = ("/dev/fd", "/dev/std", "/dev/tty", "/proc/self", "/proc/thread-self")
 #: Options of commands that read what is typed.
@@ -89,7 +91,9 @@ class Commands:
         if _user(connection) != os.geteuid():
             return birth.FAILED
         try:
+            connection.settimeout(_PATIENCE)
             client = caller.Caller(connection)
+            connection.settimeout(None)
             theirs = client.surroundings()
             if theirs is None or theirs.differ_from(self._surroundings) or not _can_serve(client):
                 return birth.FAILED

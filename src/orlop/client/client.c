@@ -15,12 +15,12 @@ typedef unsigned int u32;
 typedef unsigned long u64;
 
 #if defined(__x86_64__)
-enum { READ = 0, RT_SIGACTION = 13, RT_SIGPROCMASK = 14, GETPID = 39, SOCKET = 41, CONNECT = 42, SENDMSG = 46,
+enum { READ = 0, WRITE = 1, RT_SIGACTION = 13, RT_SIGPROCMASK = 14, GETPID = 39, SOCKET = 41, CONNECT = 42, SENDMSG = 46,
 	RECVMSG = 47, SHUTDOWN = 48, GETSOCKOPT = 55, EXECVE = 59, KILL = 62, GETEUID = 107, EXIT_GROUP = 231,
 	OPENAT = 257, PPOLL = 271, SIGNALFD4 = 289, PIDFD_SEND_SIGNAL = 424 };
 #define O_DIRECTORY 0200000
 #elif defined(__aarch64__)
-enum { READ = 63, RT_SIGACTION = 134, RT_SIGPROCMASK = 135, GETPID = 172, SOCKET = 198, CONNECT = 203, SENDMSG = 211,
+enum { READ = 63, WRITE = 64, RT_SIGACTION = 134, RT_SIGPROCMASK = 135, GETPID = 172, SOCKET = 198, CONNECT = 203, SENDMSG = 211,
 	RECVMSG = 212, SHUTDOWN = 210, GETSOCKOPT = 209, EXECVE = 221, KILL = 129, GETEUID = 175, EXIT_GROUP = 94,
 	OPENAT = 56, PPOLL = 73, SIGNALFD4 = 74, PIDFD_SEND_SIGNAL = 424 };
 #define O_DIRECTORY 040000
@@ -143,6 +143,8 @@ __attribute__((noreturn)) static void become_interpreter(char **words, char **en
 	if (path != *words)
 		*--words = "env";
 	call(EXECVE, (long)path, (long)words, (long)environment, 0, 0);
+	static const char complaint[] = "orlop: its Python interpreter cannot be executed\n";
+	call(WRITE, 2, (long)complaint, sizeof complaint - 1, 0, 0);
 	leave(126);
 }
 

@@ -487,7 +487,7 @@ def test_the_socket_of_a_killed_launcher_is_left_to_an_interpreter(own: WarmEngi
 
 
 def test_a_child_that_is_killed_while_it_waits_costs_a_command_nothing(own: WarmEngine) -> None:
-    (waiting,) = own.processes("orlop-command")
+    (waiting,) = wait_until(lambda: own.processes("orlop-command"), "a child that waits")
     os.kill(waiting, signal.SIGKILL)
     assert own("ps").code in (0, COLD)
     wait_until(lambda: waiting not in own.processes(), "the end of the child")
@@ -516,6 +516,8 @@ def test_a_caller_who_says_nothing_holds_nobody_up(own: WarmEngine) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as silent:
         silent.connect(str(own.run_root / SOCKET))
         assert own("ps").code == 0
+        assert select.select([silent], [], [], 20)[0]
+        assert silent.recv(5) == b""
 
 
 def test_an_ordinary_user_is_served_by_a_launcher_of_theirs() -> None:
