@@ -11,7 +11,7 @@ import os
 
 from orlop.engine import container, modes, network_files, volume_store
 from orlop.engine.host_config import OWN_RUNTIME
-from orlop.errors import Conflict, InvalidArgument, NotFound
+from orlop.errors import Conflict, NotFound
 from orlop.runtime import create as runtime
 
 TYPE_CHECKING = False
@@ -183,6 +183,16 @@ def _mount_volumes(target: Container, config: dict[str, Any]) -> None:
             from orlop.engine import host_mounts
 
             host_mounts.mount_volume(target.location, target.id, volume)
+            _map_ids(config, point["Destination"])
+
+
+def _map_ids(config: dict[str, Any], destination: str) -> None:
+    """Now that it is mounted, it can be told to whom a volume belongs that is to belong to the container's user."""
+    entry = next(each for each in config["mounts"] if each["destination"] == destination)
+    if "uidMappings" in entry:
+        from orlop.engine import mount_plan
+
+        mount_plan.map_ids(entry, config["process"]["user"]["uid"], config["process"]["user"]["gid"])
 
 
 def _mount_image(target: Container, config: dict[str, Any], point: dict[str, Any], image: dict[str, Any]) -> None:
@@ -203,22 +213,8 @@ def _mount_parts(target: Container, config: dict[str, Any]) -> None:
     for entry in config["mounts"]:
         if "subpath" not in entry:
             continue
-        part = _open_subpath(entry["source"], entry.pop("subpath"))
+        part = volume_store.open_part(entry["source"], entry.pop("subpath"))
         try:
             entry["source"] = host_mounts.mount_part(target.location, target.id, entry["destination"], part)
         finally:
             os.close(part)
-
-
-def _open_subpath(mountpoint: str, subpath: str) -> int:
-    """Open what is in a volume; containers may change it meanwhile, so no link leads out of it."""
-    from orlop.linux import path
-
-    root = os.open(mountpoint, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        return path.open_in_root(root, subpath)
-    except OSError as error:
-        reason = os.strerror(error.errno or 0)
-        raise InvalidArgument(f"cannot access path {subpath} below {mountpoint}: {reason}") from None
-    finally:
-        os.close(root)

@@ -69,13 +69,29 @@ class Plan:
             OSError: a source cannot be looked at.
         """
         for mount in self._matched:
-            owner = os.stat(mount["source"])
-            for name, outside, inside in (
-                ("uidMappings", owner.st_uid, user.uid),
-                ("gidMappings", owner.st_gid, user.gid),
-            ):
-                mount[name] = exchanged(outside, inside)
+            map_ids(mount, user.uid, user.gid)
             mount["options"].append("idmap")
+
+
+def map_ids(mount: dict[str, Any], uid: int, gid: int) -> None:
+    """Exchange the owner of a mount's source for a user and group.
+
+    Raises:
+        InvalidArgument: there is no such part of the source.
+        OSError: the source cannot be looked at.
+    """
+    if mount.get("subpath"):
+        from orlop.engine import volume_store
+
+        part = volume_store.open_part(mount["source"], mount["subpath"])
+        try:
+            owner = os.fstat(part)
+        finally:
+            os.close(part)
+    else:
+        owner = os.stat(mount["source"])
+    mount["uidMappings"] = exchanged(owner.st_uid, uid)
+    mount["gidMappings"] = exchanged(owner.st_gid, gid)
 
 
 def exchanged(one: int, other: int) -> list[dict[str, int]]:

@@ -300,3 +300,21 @@ def sweep(location: Location) -> None:
             continue  # the next one tries again
         finally:
             os.close(lock)
+
+
+def open_part(mountpoint: str, subpath: str) -> int:
+    """Open what is in a volume (O_PATH); containers may change it meanwhile, so no link leads out of it.
+
+    Raises:
+        InvalidArgument: there is no such thing.
+    """
+    from orlop.linux import path
+
+    root = os.open(mountpoint, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return path.open_in_root(root, subpath)
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        raise InvalidArgument(f"cannot access path {subpath} below {mountpoint}: {reason}") from None
+    finally:
+        os.close(root)

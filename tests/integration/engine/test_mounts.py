@@ -94,6 +94,18 @@ def test_files_of_others_stay_theirs_in_an_id_mapped_mount(shared: Engine, tmp_p
     assert text.split() == ["0", "4242", "77"]  # the two stand for each other
 
 
+def test_a_volume_or_a_part_of_it_belongs_to_the_container_s_user(shared: Engine) -> None:
+    shared.ok("volume", "create", "-o", "type=tmpfs", "-o", "device=tmpfs", "-o", "o=uid=4242,gid=4343", "memory")
+    text = out(shared, "-v", "memory:/m:idmap", "-u", "1000", "sh", "-c", "touch /m/new; stat -c %u:%g /m /m/new")
+    assert text.split() == ["1000:1000"] * 2
+    out(shared, "-v", "owned:/m", "sh", "-c", "mkdir /m/part; chown 77:78 /m/part")
+    part = "type=volume,src=owned,dst=/m,volume-subpath=part,idmap"
+    assert out(shared, "--mount", part, "-u", "1000", "sh", "-c", "touch /m/x; stat -c %u:%g /m") == "1000:1000\n"
+    assert out(shared, "-v", "owned:/m", "stat", "-c", "%u:%g", "/m/part/x") == "77:78\n"
+    wait_until(lambda: not shared.containers(), "the end of clearing away")
+    shared.ok("volume", "rm", "memory", "owned")
+
+
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
