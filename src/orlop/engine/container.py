@@ -103,6 +103,11 @@ class Container:
         """The path of the newest log file."""
         return f"{self.directory}/{LOG_FILE}"
 
+    @property
+    def unwritten_end(self) -> str:
+        """Where its monitor writes the last state for which the engine's disk had no space."""
+        return f"{self.location.running}/{self.id}.json"
+
     def state(self) -> dict[str, Any]:
         """What became of it, as last written."""
         return read(f"{self.directory}/{STATE_FILE}") or new_state()
@@ -156,6 +161,17 @@ def write(path: str, value: dict[str, Any]) -> None:
     except OSError:
         os.unlink(aside)
         raise
+
+
+def discard_unwritten(directory: str) -> None:
+    """Remove what `write` left in a directory where whoever wrote was killed."""
+    for name in os.listdir(directory):
+        pid = name.rpartition(".")[2]
+        if pid.isdigit() and ".json." in name and not name.startswith(LOG_FILE) and not os.path.exists(f"/proc/{pid}"):
+            try:
+                os.unlink(f"{directory}/{name}")
+            except FileNotFoundError:
+                continue  # somebody else was quicker
 
 
 def write_all(descriptor: int, data: bytes) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from orlop.engine import container, events, exec_record, monitor_lock, names, volumes
+from orlop.engine import container, control_socket, events, exec_record, monitor_lock, names, volumes
 from orlop.errors import Conflict, NotFound, OrlopError
 from orlop.storage import trees
 
@@ -77,6 +77,7 @@ def _release_new_name(location: Location, container_id: str) -> None:
 
 def destroy(location: Location, container_id: str) -> None:
     """Remove what `vanish` left, the runtime's state included. The caller holds the monitor's lock."""
+    control_socket.remove(location, container_id)  # its monitor may have been killed
     release_runtime(location, container_id)
     exec_record.forget(location, container_id)
     clear(location, f"{location.containers}/{container.GONE}{container_id}", container_id)

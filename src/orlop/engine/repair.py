@@ -7,12 +7,15 @@ Anything may have been killed at any instruction. What then is left over:
   also how such containers come back after a reboot: with the first command, be it ``orlop ps`` in a unit of systemd;
 - a container with ``--rm`` that has no monitor: removed, once the command that was starting it is gone too;
 - a directory that was being prepared or removed; a name or a snapshot without a container; the runtime's state,
-  cgroups and locks of containers that are gone.
+  cgroups and locks of containers that are gone, or whose start was broken off;
+- what somebody was writing in a container's directory, before it was given its name;
+- leases of processes that are gone, and what they were making or taking away among blobs and snapshots.
 """
 
 from __future__ import annotations
 
 import _signal
+import errno
 import os
 
 from orlop.engine import clock, container, control_socket, events, exec_record, monitor_lock, names, own_cgroup, removal
@@ -38,7 +41,18 @@ def everything(location: Location) -> None:
         if entry[0] == ".":
             _finish_removal(location, entry)
         else:
-            look_after(container.Container(location, entry))
+            target = container.Container(location, entry)
+            try:
+                look_after(target)
+                container.discard_unwritten(target.directory)
+            except FileNotFoundError:
+                continue  # removed just now
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+                continue  # to tell what is there takes no space; the next command looks again
+    for entry in _entries(location.running):
+        _forget_unwritten_end(container.Container(location, entry.removesuffix(".json")))
     if names.sweep(location.names, location.containers) > len(container.every_id(location)):
         from orlop.engine import rename
 
@@ -47,6 +61,7 @@ def everything(location: Location) -> None:
     exec_record.sweep_all(location)
     _sweep_runtime(location)
     _sweep_snapshots(location)
+    _sweep_store(location)
     _sweep_volumes(location)
     if not location.rootless:
         own_cgroup.sweep()
@@ -63,7 +78,7 @@ def look_after(target: container.Container) -> None:
         return  # one with --rm is never recorded as ended: it vanishes
     if target.has_monitor() or (state is None and not _is_leftover(target)):
         return
-    if state is not None and _comes_back(target, state):
+    if state is not None and not os.path.exists(target.unwritten_end) and _comes_back(target, state):
         _revive(target)
         return
     monitor = monitor_lock.take(target.location, target.id)
@@ -137,6 +152,8 @@ def _settle(target: container.Container, *, comes_back: bool = False) -> None:
     if not os.path.isdir(target.directory):
         return
     state = target.state()
+    if state["Status"] in container.LIVES and _record_unwritten_end(target):
+        state = target.state()
     was_alive = _end(target)
     if _auto_remove(target):
         removal.vanish(target.location, target.id, target.name, events.attributes(target.record))
@@ -151,14 +168,33 @@ def _settle(target: container.Container, *, comes_back: bool = False) -> None:
             Error="the container's monitor was killed" + ("" if was_alive else "; how the program ended is not known"),
             FinishedAt=clock.now(),
         )
-        events.of_container(target, "die", {"exitCode": str(state["ExitCode"])})
         if comes_back:
             state.update(Status="restarting", Running=True, Restarting=True)
             state["RestartCount"] = int(state.get("RestartCount", 0)) + 1
         target.write_state(state)
+        events.of_container(target, "die", {"exitCode": str(state["ExitCode"])})
     elif not comes_back and state["Status"] == "restarting":
         target.write_state({**state, "Status": "exited", "Running": False, "Restarting": False})
     removal.release_runtime(target.location, target.id)
+
+
+def _record_unwritten_end(target: container.Container) -> bool:
+    """Write down the end for which the monitor found no space; False if there is none."""
+    end = container.read(target.unwritten_end)
+    if end is None:
+        return False
+    target.write_state(end)
+    os.unlink(target.unwritten_end)
+    return True
+
+
+def _forget_unwritten_end(target: container.Container) -> None:
+    """Remove what is of no use: of a container that is gone, or that was never written down as running."""
+    if target.state()["Status"] not in container.LIVES:
+        try:
+            os.unlink(target.unwritten_end)
+        except FileNotFoundError:
+            return  # somebody else was quicker
 
 
 def _end(target: container.Container) -> bool:
@@ -204,12 +240,26 @@ def _sweep_locks(location: Location) -> None:
             continue
         if monitor_lock.root_of(location, container_id) not in (location.root, ""):
             continue  # another engine's, which shares our run directory
-        monitor = monitor_lock.take(location, container_id)
-        if monitor is not None:
-            if not os.path.isdir(f"{location.containers}/{container_id}"):
-                removal.release_runtime(location, container_id)
-                control_socket.remove(location, container_id)
-            monitor_lock.drop(location, container_id, monitor)
+        if os.path.isdir(f"{location.containers}/{container_id}"):
+            # Whoever starts it, and is about to lock this, holds the container's own lock.
+            lock = container.lock(f"{location.containers}/{container_id}", wait=False)
+            if lock is None:
+                continue
+            _release_abandoned(location, container_id)
+            os.close(lock)
+        else:
+            _release_abandoned(location, container_id)
+
+
+def _release_abandoned(location: Location, container_id: str) -> None:
+    """Clear away what belongs to a monitor that is gone, as is its container; or whose start was broken off early on."""
+    monitor = monitor_lock.take(location, container_id)
+    if monitor is None:
+        return
+    if container.Container(location, container_id).state()["Status"] not in container.LIVES:
+        control_socket.remove(location, container_id)
+        removal.release_runtime(location, container_id)
+    monitor_lock.drop(location, container_id, monitor)
 
 
 def _sweep_runtime(location: Location) -> None:
@@ -249,6 +299,42 @@ def _sweep_snapshots(location: Location) -> None:
                 from orlop.engine import image_root
 
                 image_root.remove(location, key)
+
+
+def _sweep_store(location: Location) -> None:
+    """Finish what was broken off among blobs and snapshots, if anything was; only names are looked at to find out."""
+    locks = f"{location.root}/locks"
+    if _entries(locks):
+        from orlop.storage import named_lock
+
+        named_lock.sweep(locks)
+    is_broken_off = bool(_entries(f"{location.root}/images/trash"))
+    is_broken_off |= os.path.lexists(f"{location.root}/images/index.json.new")
+    for driver in _entries(location.snapshots):
+        is_broken_off |= any(key.startswith((".new-", ".gone-")) for key in _entries(f"{location.snapshots}/{driver}"))
+    if any(name.startswith("new-") for name in _entries(f"{location.root}/images/ingest")):
+        from orlop.storage import ingest
+        from orlop.storage.blobs import Blobs
+
+        is_broken_off |= bool(ingest.abandoned(Blobs(f"{location.root}/images"), 0))
+    if not is_broken_off and len(_entries(f"{location.root}/leases")) > 1:  # one is the lock on all of them
+        from orlop.storage.leases import Leases
+
+        is_broken_off = Leases(f"{location.root}/leases").any_abandoned()
+    if is_broken_off:
+        from orlop.engine import sweep
+
+        try:
+            sweep.broken_off(location)
+        except OrlopError:
+            return  # something is damaged: who uses it, and 'orlop system check', tell what
+
+
+def _entries(directory: str) -> list[str]:
+    try:
+        return os.listdir(directory)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def _sweep_volumes(location: Location) -> None:

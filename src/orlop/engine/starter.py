@@ -230,7 +230,10 @@ def record_end(target: container.Container, request: dict[str, Any], state: dict
         target.write_state(state)
     except OSError:
         # A full disk, say. The next command finds a container without a monitor and records what it can.
-        return
+        try:
+            container.write(target.unwritten_end, state)
+        except OSError:
+            return
 
 
 def clean_up(location: Location, request: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from orlop.engine import image_use
 from orlop.errors import DigestMismatch, InsufficientSpace, InvalidArchive, InvalidImage, OrlopError, Unsupported
 from orlop.images import index, reachable, unpack
-from orlop.storage import collect, named_lock
+from orlop.storage import collect, ingest, named_lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,6 +67,31 @@ def blobs(location: Location, images: ImageStore, digests: Collection[str]) -> S
     return collect.sweep(images.storage, lambda: marked(location, images), blobs=digests, snapshots=())
 
 
+def broken_off(location: Location) -> None:
+    """Finish what killed processes were making or taking away. Anybody may call it, at any time.
+
+    Raises:
+        OrlopError: what images or containers need is not known, because a record is damaged.
+        OSError: something cannot be removed.
+    """
+    from orlop.engine import image_store
+
+    images = image_store.open_store(location)
+
+    def finish() -> None:
+        _sweep_abandoned(location, images)
+        index.discard_unwritten(images.storage.blobs.directory)
+        ingest.sweep(images.storage.blobs, 0)  # what can be gone on with stays
+        collect.finish(images.storage)
+
+    if location.rootless:
+        from orlop.engine import own_namespace
+
+        own_namespace.run(finish)  # there are files of other ids than the user's
+    else:
+        finish()
+
+
 class after_change:  # noqa: N801 - used like a function, as contextlib's are
     """``with after_change(location, images):`` what fails leaves nothing behind, and what was replaced goes.
 
@@ -87,14 +112,16 @@ class after_change:  # noqa: N801 - used like a function, as contextlib's are
         self._before: set[str] = set()
 
     def __enter__(self) -> None:
-        self._sweep_abandoned()
+        _sweep_abandoned(self._location, self._images)
         self._before = self._images.manifests()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is None:
-            self._sweep_abandoned()  # perhaps we have waited for somebody who was killed meanwhile
+            _sweep_abandoned(
+                self._location, self._images
+            )  # perhaps we have waited for somebody who was killed meanwhile
             gone = self._before - self._images.manifests()
             if gone:
                 blobs(self._location, self._images, reachable.blobs_of(self._images.storage.blobs, gone))
@@ -104,11 +131,12 @@ class after_change:  # noqa: N801 - used like a function, as contextlib's are
             except (OrlopError, OSError):
                 pass  # what went wrong first is what the user has to know; the next sweep tells of this
 
-    def _sweep_abandoned(self) -> None:
-        storage = self._images.storage
-        if storage.leases.any_abandoned():
-            named_lock.sweep(unpack.locks(storage))
-            collect.sweep(storage, lambda: marked(self._location, self._images), blobs=(), snapshots=())
+
+def _sweep_abandoned(location: Location, images: ImageStore) -> None:
+    storage = images.storage
+    if storage.leases.any_abandoned():
+        named_lock.sweep(unpack.locks(storage))
+        collect.sweep(storage, lambda: marked(location, images), blobs=(), snapshots=())
 
 
 def marked(location: Location, images: ImageStore) -> Marked:

@@ -223,3 +223,12 @@ def write(directory: str, entries: Iterable[Entry]) -> None:
         from orlop.storage.ingest import failure
 
         raise failure(error, directory) from error
+
+
+def discard_unwritten(directory: str) -> None:
+    """Remove what somebody left who was killed while they wrote the index."""
+    with Change(directory):
+        try:
+            os.unlink(f"{directory}/{INDEX_FILE}.new")
+        except FileNotFoundError:
+            pass  # somebody else was quicker

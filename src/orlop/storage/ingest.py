@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 _NEW = "new-"
 _CHUNK = 1 << 20
 
-#: For this many seconds a new blob that nobody has locked counts as one that somebody is about to lock.
-_BEGINNING = 60
-
 #: How many seconds pass between two looks whether another's fetch has ended, for who wants to be asked meanwhile.
 _PAUSE = 0.1
 
@@ -294,7 +291,7 @@ def verify(descriptor: int, digest: str, directory: str) -> None:
 
 
 def sweep(blobs: Blobs, before: float) -> int:
-    """Remove what nobody is writing any more: fetches that nothing came for since ``before``, new blobs a minute later.
+    """Remove what nobody is writing any more: fetches that nothing came for since ``before``, and new blobs.
 
     ``before`` is in seconds since 1970. Returns how many bytes of the disk that frees.
     """
@@ -325,7 +322,8 @@ def _abandoned(blobs: Blobs, before: float) -> Iterator[tuple[str, int]]:
         try:
             if _lock(descriptor, path, wait=False):
                 status = os.fstat(descriptor)
-                if status.st_mtime < (max(before, time.time() - _BEGINNING) if name.startswith(_NEW) else before):
+                # Who is about to lock a new one makes another (`_claim`).
+                if name.startswith(_NEW) or status.st_mtime < before:
                     yield path, status.st_blocks * 512
         finally:
             os.close(descriptor)
