@@ -46,7 +46,7 @@ def describe(target: container.Container) -> dict[str, Any]:
         "HostConfig": {**host_config.described(record["HostConfig"]), **_paths(config)},
         "GraphDriver": {"Name": _driver(record), "Data": _layers(record, target.directory)},
         "Mounts": record.get("Mounts") or [],
-        "Config": record["Config"],
+        "Config": {"Domainname": "", **record["Config"]},
         "NetworkSettings": {"Networks": {network: {}}},
         **({"Snapshots": record["Snapshots"]} if record.get("Snapshots") else {}),
         **({"ImageManifestDescriptor": {"digest": record["Manifest"]}} if record.get("Manifest") else {}),

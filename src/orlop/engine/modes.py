@@ -46,7 +46,7 @@ def resolve(location: Location, settings: Settings) -> None:
     for attribute, _, title, known in _MODES:
         mode = getattr(settings, attribute)
         donor = donor_of(mode)
-        if (CONTAINER not in known or not donor) and mode not in known:
+        if mode == CONTAINER or (mode not in known and not (donor and CONTAINER in known)):
             raise InvalidArgument(f"invalid {title} mode: {mode}")
         if donor:
             if location.rootless:
