@@ -42,6 +42,8 @@ def remove(target: container.Container, *, force: bool = False, with_volumes: bo
         try:
             if with_volumes:
                 volumes.mark(target.directory)
+            else:
+                volumes.unmark(target.directory)
             vanish(target.location, target.id, name, about)
             destroy(target.location, target.id)
         finally:

@@ -18,7 +18,18 @@ import _signal
 import errno
 import os
 
-from orlop.engine import clock, container, control_socket, events, exec_record, monitor_lock, names, own_cgroup, removal
+from orlop.engine import (
+    clock,
+    container,
+    control_socket,
+    events,
+    exec_record,
+    monitor_lock,
+    names,
+    own_cgroup,
+    removal,
+    volumes,
+)
 from orlop.errors import Conflict, NotFound, OrlopError
 
 TYPE_CHECKING = False
@@ -45,6 +56,8 @@ def everything(location: Location) -> None:
             try:
                 look_after(target)
                 container.discard_unwritten(target.directory)
+                if volumes.is_marked(target.directory):
+                    _unmark(target)
             except FileNotFoundError:
                 continue  # removed just now
             except OSError as error:
@@ -88,6 +101,14 @@ def look_after(target: container.Container) -> None:
         _settle(target)
     finally:
         monitor_lock.drop(target.location, target.id, monitor)
+
+
+def _unmark(target: container.Container) -> None:
+    """Have the volumes of a container stay whose removal together with them was broken off before it began."""
+    lock = container.lock(target.directory, wait=False)
+    if lock is not None:
+        volumes.unmark(target.directory)
+        os.close(lock)
 
 
 def _comes_back(target: container.Container, state: dict[str, Any]) -> bool:

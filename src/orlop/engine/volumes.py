@@ -155,6 +155,19 @@ def mark(directory: str) -> None:
         return  # --rm has just taken it away, and its volumes with it
 
 
+def unmark(directory: str) -> None:
+    """Take back a `mark` that somebody made who was killed before anything was removed. The caller has the container's lock."""
+    try:
+        os.unlink(f"{directory}/{_MARK}")
+    except FileNotFoundError:
+        return
+
+
+def is_marked(directory: str) -> bool:
+    """Whether somebody is removing a container together with its volumes, or was killed before that."""
+    return os.path.exists(f"{directory}/{_MARK}")
+
+
 def withdraw(location: Location, directory: str, record: dict[str, Any]) -> None:
     """Move a container's volumes into its directory, which is out of sight and is going to be removed.
 
@@ -164,7 +177,7 @@ def withdraw(location: Location, directory: str, record: dict[str, Any]) -> None
     if not names:
         return
     was_published = not os.path.basename(directory).startswith(container.NEW)
-    if was_published and not (record["HostConfig"]["AutoRemove"] or os.path.exists(f"{directory}/{_MARK}")):
+    if was_published and not (record["HostConfig"]["AutoRemove"] or is_marked(directory)):
         return
     try:
         os.mkdir(f"{directory}/{_ASIDE}", 0o700)
