@@ -129,7 +129,7 @@ class paused:  # noqa: N801 - used like a function, as contextlib's are
         os.close(reader)
         try:
             pause.pause(inner)
-        except Conflict:  # it has ended, or somebody else has paused it
+        except (Conflict, NotFound, FileNotFoundError):  # it has ended, or somebody else has paused it
             self._finish(_NOT_OURS)
         except Unsupported:
             self._finish(_NOT_OURS)
@@ -158,5 +158,8 @@ def _resume(inner: RuntimeContainer) -> None:
 
     try:
         pause.resume(inner)
-    except Conflict:
+    except (Conflict, NotFound):
         return  # it ended, or somebody else has made it go on
+    except FileNotFoundError:
+        if inner.alive():
+            raise
