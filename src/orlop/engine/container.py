@@ -24,8 +24,8 @@ from __future__ import annotations
 import fcntl
 import os
 
-from orlop import json_text
-from orlop.engine import clock, monitor_lock
+from orlop import clock, json_text
+from orlop.engine import monitor_lock
 from orlop.errors import NotFound, OrlopError
 
 TYPE_CHECKING = False

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import os
 
-from orlop.engine import clock, container, events, image_store, monitor_lock, pausing, rebasing, repair
+from orlop import clock
+from orlop.engine import container, events, image_store, monitor_lock, pausing, rebasing, repair
 from orlop.errors import Conflict, InvalidArgument, NotFound, OrlopError, Unsupported
 
 TYPE_CHECKING = False

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from orlop.engine import bundle, clock, container, events, names, network_files, users, volumes
+from orlop import clock
+from orlop.engine import bundle, container, events, names, network_files, users, volumes
 from orlop.engine.settings import DEFAULT_LOG_DRIVER, HOST_IMAGE
 from orlop.errors import Conflict, InvalidArgument, NotFound
 

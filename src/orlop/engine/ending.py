@@ -5,8 +5,8 @@ Apart from `monitor`, so that what an idle monitor uses lies together in memory.
 
 from __future__ import annotations
 
-from orlop import json_text
-from orlop.engine import clock, container, control_socket, events, frames, monitor_lock, names, oom, starter
+from orlop import clock, json_text
+from orlop.engine import container, control_socket, events, frames, monitor_lock, names, oom, starter
 from orlop.engine.location import Location
 
 TYPE_CHECKING = False

@@ -10,9 +10,8 @@ from __future__ import annotations
 import os
 import shutil
 
-from orlop import json_text
+from orlop import clock, json_text
 from orlop.engine import (
-    clock,
     container,
     container_snapshots,
     events,

@@ -12,7 +12,8 @@ import os
 import select
 import time
 
-from orlop.engine import clock, container, events, execution
+from orlop import clock
+from orlop.engine import container, events, execution
 from orlop.errors import Conflict, NotFound, OrlopError
 from orlop.linux import prctl
 from orlop.runtime import exec as runtime

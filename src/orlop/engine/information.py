@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 
 import orlop
-from orlop.engine import clock, container, image_store, pausing, repair
+from orlop import clock
+from orlop.engine import container, image_store, pausing, repair
 from orlop.errors import NotFound
 from orlop.linux import cgroup
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from orlop.engine import clock
+from orlop import clock
 from orlop.engine.log_lines import LONGEST, Lines
 from orlop.engine.log_rotation import Files, open_newest
 

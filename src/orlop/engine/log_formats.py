@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from orlop import json_text
-from orlop.engine import clock, log_local, log_rotation
+from orlop import clock, json_text
+from orlop.engine import log_local, log_rotation
 from orlop.engine.log_rotation import COMPRESSED
 
 TYPE_CHECKING = False

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import time
 
-from orlop.engine import clock, log_formats, monitor_lock
+from orlop import clock
+from orlop.engine import log_formats, monitor_lock
 from orlop.errors import NotFound, Unsupported
 
 TYPE_CHECKING = False

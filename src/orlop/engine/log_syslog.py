@@ -6,7 +6,7 @@ import os
 import socket
 import time
 
-from orlop.engine import clock
+from orlop import clock
 from orlop.engine.log_lines import Lines
 
 TYPE_CHECKING = False

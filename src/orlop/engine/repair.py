@@ -18,8 +18,8 @@ import _signal
 import errno
 import os
 
+from orlop import clock
 from orlop.engine import (
-    clock,
     container,
     control_socket,
     events,

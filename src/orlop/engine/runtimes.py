@@ -15,8 +15,8 @@ import os
 import select
 import time
 
-from orlop import json_text
-from orlop.engine import clock, container
+from orlop import clock, json_text
+from orlop.engine import container
 from orlop.engine.host_config import OWN_RUNTIME
 from orlop.errors import (
     CommandNotExecutable,

@@ -8,10 +8,9 @@ from __future__ import annotations
 import _signal
 import os
 
-from orlop import json_text
+from orlop import clock, json_text
 from orlop.engine import (
     birth,
-    clock,
     container,
     control_socket,
     create,

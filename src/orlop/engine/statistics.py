@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 
-from orlop.engine import clock, repair
+from orlop import clock
+from orlop.engine import repair
 from orlop.errors import NotFound
 from orlop.runtime.container import Container as RuntimeContainer
 

@@ -12,7 +12,8 @@ from __future__ import annotations
 import fcntl
 import os
 
-from orlop.engine import clock, container, events
+from orlop import clock
+from orlop.engine import container, events
 from orlop.errors import Conflict, InvalidArgument, NotFound, OrlopError, Unsupported
 
 TYPE_CHECKING = False
