@@ -105,6 +105,7 @@ _USED = b"\0"
 _COMMANDED = b"\xff"
 _CHILD_ENDED = bytes((_signal.SIGCHLD,))
 _ENDINGS = (bytes((_signal.SIGTERM,)), bytes((_signal.SIGINT,)))
+_NEWS = 512
 #: Milliseconds between looks whether the launcher in whose place we are has gone, and how often.
 _PAUSE = 20
 _LOOKS = 50
@@ -151,6 +152,7 @@ class Launcher:
         "_news",
         "_not_for_monitors",
         "_spare",
+        "_unread",
         "filters",
         "reception",
     )
@@ -168,6 +170,7 @@ class Launcher:
         self.reception = reception.Reception()
         self._alive = os.pipe2(os.O_CLOEXEC)
         self._news = os.pipe2(os.O_CLOEXEC)
+        self._unread = b""
         os.set_blocking(self._news[1], False)
         monitor.ignore_endings()
         for number in (_signal.SIGCHLD, _signal.SIGALRM):
@@ -208,9 +211,8 @@ class Launcher:
         self._spare = self.fork(self._accept)
         self._command = self._fork_command()
         _signal.alarm(IDLE)
-        news = self._news[0]
         while self._spare and (self._command or not self._commands):
-            word = os.read(news, 1)
+            word = self._next_word()
             if word == _USED:
                 self._spare = self.fork(self._accept)
             elif word == _COMMANDED:
@@ -222,6 +224,20 @@ class Launcher:
                 break
         self._retire()
 
+    def _next_word(self) -> bytes:
+        if not self._unread:
+            self._unread = os.read(self._news[0], _NEWS)
+        word, self._unread = self._unread[:1], self._unread[1:]
+        return word
+
+    def _has_come(self, word: bytes) -> bool:
+        """Whether a word is among the news that are still to be looked at."""
+        poll = select.poll()
+        poll.register(self._news[0], select.POLLIN)
+        if poll.poll(0):
+            self._unread += os.read(self._news[0], _NEWS)
+        return word in self._unread
+
     def _retire(self) -> None:
         for name in self._names():
             try:
@@ -231,7 +247,7 @@ class Launcher:
         os.close(self._lock)
         os.close(self._alive[1])
         while self._spare:  # it goes when nobody waits at the door any more
-            word = os.read(self._news[0], 1)
+            word = self._next_word()
             if word == _USED:
                 self._spare = self.fork(self._accept)
             elif word == _CHILD_ENDED:
@@ -251,10 +267,10 @@ class Launcher:
             if pid == 0:
                 break
             self._children.discard(pid)
-            if pid == self._spare:
-                # Its word, if it was used, comes before that of its end; so it was killed, or nobody is left to serve.
+            # Whoever was used said so before it ended. Without a word it was killed, or nobody is left to serve.
+            if pid == self._spare and not self._has_come(_USED):
                 self._spare = 0
-            elif pid == self._command:
+            elif pid == self._command and not self._has_come(_COMMANDED):
                 self._command = 0
             if os.waitstatus_to_exitcode(status) == birth.OUTDATED:
                 ending = True

@@ -49,6 +49,22 @@ def wait_until(condition: Callable[[], Any], what: str = "the condition") -> Any
     return value
 
 
+def comm(pid: int) -> str:
+    """A process's name; empty if it is gone."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
+def parent(pid: int) -> int:
+    """A process's parent; 0 if it is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
+
+
 class Engine:
     """orlop's command line with roots of its own."""
 
@@ -177,10 +193,9 @@ class Engine:
         def look() -> int:
             if not (self.run_root / "launcher.sock").exists():
                 return 0
-            for process in self.processes():
-                if Path(f"/proc/{process}/comm").read_text().strip() == "orlop-launcher":
-                    return process
-            return 0
+            # The monitor that it keeps ready has its name, too.
+            named = [each for each in self.processes() if comm(each) == "orlop-launcher"]
+            return next((each for each in named if parent(each) not in named), 0)
 
         return int(wait_until(look, "a launcher"))
 
