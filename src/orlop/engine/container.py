@@ -41,6 +41,7 @@ KEEP_FILE = "keep"
 LOG_FILE = "json.log"
 NEW = ".new-"
 GONE = ".gone-"
+PART = ".part-"
 
 #: Characters of a container's id, which are hexadecimal digits.
 ID_LENGTH = 64
@@ -150,7 +151,7 @@ def read(path: str) -> dict[str, Any] | None:
 
 def write(path: str, value: dict[str, Any]) -> None:
     """Replace a JSON file by rename, so that a reader sees the old one or the new one."""
-    aside = f"{path}.{os.getpid()}"
+    aside = _aside(path)
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
         try:
@@ -163,15 +164,22 @@ def write(path: str, value: dict[str, Any]) -> None:
         raise
 
 
-def discard_unwritten(directory: str) -> None:
-    """Remove what `write` left in a directory where whoever wrote was killed."""
-    for name in os.listdir(directory):
-        pid = name.rpartition(".")[2]
-        if pid.isdigit() and ".json." in name and not name.startswith(LOG_FILE) and not os.path.exists(f"/proc/{pid}"):
-            try:
-                os.unlink(f"{directory}/{name}")
-            except FileNotFoundError:
-                continue  # somebody else was quicker
+def _aside(path: str) -> str:
+    """Where a file is written before it gets its name: a published container's where `repair` looks anyway."""
+    directory, _, name = path.rpartition("/")
+    containers, _, container_id = directory.rpartition("/")
+    if len(container_id) == ID_LENGTH:
+        return f"{containers}/{PART}{container_id}-{name}.{os.getpid()}"
+    return f"{path}.{os.getpid()}"
+
+
+def discard_unwritten(location: Location, entry: str) -> None:
+    """Remove what `write` left whose process was killed."""
+    if not os.path.exists(f"/proc/{entry.rpartition('.')[2]}"):
+        try:
+            os.unlink(f"{location.containers}/{entry}")
+        except FileNotFoundError:
+            return  # somebody else was quicker
 
 
 def write_all(descriptor: int, data: bytes) -> None:

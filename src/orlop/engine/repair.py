@@ -8,7 +8,7 @@ Anything may have been killed at any instruction. What then is left over:
 - a container with ``--rm`` that has no monitor: removed, once the command that was starting it is gone too;
 - a directory that was being prepared or removed; a name or a snapshot without a container; the runtime's state,
   cgroups and locks of containers that are gone, or whose start was broken off;
-- what somebody was writing in a container's directory, before it was given its name;
+- what somebody was writing for a container, before it was given its name;
 - leases of processes that are gone, and what they were making or taking away among blobs and snapshots.
 """
 
@@ -49,13 +49,14 @@ def everything(location: Location) -> None:
     except FileNotFoundError:
         return  # never used
     for entry in entries:
-        if entry[0] == ".":
+        if entry.startswith(container.PART):
+            container.discard_unwritten(location, entry)
+        elif entry[0] == ".":
             _finish_removal(location, entry)
         else:
             target = container.Container(location, entry)
             try:
                 look_after(target)
-                container.discard_unwritten(target.directory)
                 if volumes.is_marked(target.directory):
                     _unmark(target)
             except FileNotFoundError:

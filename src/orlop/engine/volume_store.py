@@ -208,8 +208,8 @@ def users(location: Location) -> dict[str, list[str]]:
     except FileNotFoundError:
         return found
     for entry in entries:
-        if entry.startswith(container.GONE):
-            continue  # nobody sees it any more
+        if entry.startswith((container.GONE, container.PART)):
+            continue  # nobody sees it any more, or it is no directory
         record = container.read(f"{location.containers}/{entry}/{container.RECORD_FILE}")
         for each in (record or {}).get("Mounts", ()):
             if each["Type"] == "volume":

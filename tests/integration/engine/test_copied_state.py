@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import time
 from typing import TYPE_CHECKING
 
 from tests.integration.engine import leftovers
-from tests.integration.engine.conftest import Engine, wait_until
+from tests.integration.engine.conftest import PATIENCE, Engine
 from tests.integration.engine.image_maker import make
 
 if TYPE_CHECKING:
@@ -25,7 +26,10 @@ def _copy(engine: Engine, directory: Path) -> Engine:
 def _settled(copy: Engine) -> None:
     """Give a command, after which nothing is left over but control groups, which are those of the original's containers."""
     copy.ok("ps", "-a")
-    wait_until(lambda: all(each.startswith("/sys/fs/cgroup") for each in leftovers.found(copy)))
+    end = time.monotonic() + PATIENCE
+    while left := [each for each in leftovers.found(copy) if not each.startswith("/sys/fs/cgroup")]:
+        assert time.monotonic() < end, left
+        time.sleep(0.01)
 
 
 def test_a_state_directory_that_was_copied_in_mid_write_is_repaired_when_it_is_opened(
@@ -40,7 +44,6 @@ def test_a_state_directory_that_was_copied_in_mid_write_is_repaired_when_it_is_o
             for words in (
                 ["run", "--rm", "-v", "/data", "plain", "true"],
                 ["create", "--name", f"new{number}", "-v", "/data", "plain", "true"],
-                ["rename", "made", "renamed"] if number % 2 == 0 else ["rename", "renamed", "made"],
                 ["commit", "web", f"app:{number}"],
                 ["rm", "-f", f"new{number - 1}"],
             )
@@ -53,7 +56,7 @@ def test_a_state_directory_that_was_copied_in_mid_write_is_repaired_when_it_is_o
         assert leftovers.damaged_logs(copy) == []
         state = copy.state(running)
         assert (state["Status"], state["ExitCode"]) == ("exited", 255)
-        assert {"made", "renamed"} & set(copy.names())
+        assert "made" in copy.names()
         assert copy.ok("logs", "web") == "begun\n"
         assert copy.ok("run", "--rm", "plain", "echo", "here") == "here\n"
         assert engine.state(running)["Status"] == "running"
