@@ -240,6 +240,30 @@ def orlop_run(workspace: Workspace) -> Iterator[Callable[[], float]]:
 
 
 @contextmanager
+def orlop_ps(workspace: Workspace) -> Iterator[Callable[[], float]]:
+    """``orlop ps -a`` by an interpreter of its own, with a thousand containers that do not run."""
+    from orlop.engine import create
+    from orlop.engine.location import Location
+    from orlop.engine.settings import Settings
+
+    engine = _orlop(workspace, "thousand")
+    base = workspace.path / "thousand"
+    location = Location(str(base / "root"), str(base / "run"), rootless=False)
+    for _ in range(1000):
+        settings = Settings(rootfs=str(workspace.rootfs))
+        settings.command = [TRUE]
+        create.create(location, settings).leave()
+    yield lambda: engine.run("ps", "-a")
+
+
+@contextmanager
+def orlop_ps_of_none(workspace: Workspace) -> Iterator[Callable[[], float]]:
+    """``orlop ps -a`` without any container: what the interpreter's start takes."""
+    engine = _orlop(workspace, "none")
+    yield lambda: engine.run("ps", "-a")
+
+
+@contextmanager
 def orlop_run_first(workspace: Workspace) -> Iterator[Callable[[], float]]:
     """``orlop run`` as the first command on a machine: new directories and no launcher each time."""
     numbers = itertools.count()
@@ -323,6 +347,8 @@ CONTESTANTS: dict[str, Contestant] = {
     "runc run": runc,
     "orlop run": orlop_run,
     "orlop run, first": orlop_run_first,
+    "orlop ps -a, 1000 containers": orlop_ps,
+    "orlop ps -a, none": orlop_ps_of_none,
     "docker run": docker_run,
     "podman run": podman_run,
     "engine.containers.run, 8 at a time": library_eight,
