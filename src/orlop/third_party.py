@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 _finding = _thread.allocate_lock()
 
 
+#: Modules whose package has another name.
+_PACKAGES = {"yaml": "PyYAML"}
+
+
 def load(name: str, purpose: str) -> ModuleType:
     """Import a module that orlop depends on; ``purpose`` says to the user what it is needed for.
 
@@ -27,7 +31,7 @@ def load(name: str, purpose: str) -> ModuleType:
     """
     module = find(name)
     if module is None:
-        package = name.partition(".")[0] if not name.startswith("backports.") else name
+        package = _PACKAGES.get(name) or (name if name.startswith("backports.") else name.partition(".")[0])
         raise Unsupported(f"{purpose} needs the Python package {package}: install it with 'pip install {package}'")
     return module
 

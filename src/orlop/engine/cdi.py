@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import stat
 
-from orlop import json_text
+from orlop import json_text, third_party
 from orlop.errors import InvalidArgument, OrlopError, Unsupported
 
 TYPE_CHECKING = False
@@ -155,9 +155,11 @@ def _parsed(text: str, *, is_json: bool) -> dict[str, Any]:
     if is_json:
         spec = json_text.loads(text)
     else:
-        from orlop.engine import simple_yaml
-
-        spec = simple_yaml.loads(text)
+        yaml: Any = third_party.load("yaml", "reading the description of devices in YAML")
+        try:
+            spec = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        except yaml.YAMLError as error:
+            raise ValueError(" ".join(str(error).split())) from None
     kind = str(spec.get("kind") or "") if isinstance(spec, dict) else ""
     vendor, slash, word = kind.partition("/")
     if not (vendor and slash and word):
