@@ -87,10 +87,10 @@ def test_the_other_architecture_s_program_works_too(tmp_path: Path) -> None:
     import binascii
     import zlib
 
-    if shutil.which("qemu-aarch64") is None:
-        pytest.skip("needs qemu-aarch64 (Debian's qemu-user)")
+    if shutil.which("qemu-aarch64-static") is None:
+        pytest.skip("needs qemu-aarch64-static (Debian's qemu-user-static)")
     program = tmp_path / "init"
     program.write_bytes(zlib.decompress(binascii.a2b_base64(init_code.PROGRAMS["aarch64"])))
     program.chmod(0o755)
-    assert run("qemu-aarch64", str(program), "sh", "-c", "echo here; exit 4").returncode == 4
-    assert run("qemu-aarch64", str(program), "no-such-program").returncode == 127
+    assert run("qemu-aarch64-static", str(program), "sh", "-c", "echo here; exit 4").returncode == 4
+    assert run("qemu-aarch64-static", str(program), "no-such-program").returncode == 127
