@@ -132,7 +132,7 @@ def test_a_file_appears_when_it_is_complete(engine: ImageEngine, tmp_path: Path)
     assert (tmp_path / "kept").read_bytes() == saved(engine, "app:1")
     engine.ok("save", "-o", "/dev/null", "app:1")
     assert "No such file" in engine.fails("save", "-o", str(tmp_path / "no/where"), "app:1")
-    assert "oci-dir needs --output" in engine.fails("save", "--format", "oci-dir", "app:1", code=125)
+    assert "oci-dir needs --output" in engine.fails("save", "--format", "oci-dir", "app:1")
     (tmp_path / "full").mkdir()
     (tmp_path / "full/file").write_text("")
     assert "is not empty" in engine.fails("save", "--format", "oci-dir", "-o", str(tmp_path / "full"), "app:1")
@@ -151,7 +151,7 @@ def test_nobody_gets_an_archive_on_the_terminal(engine: ImageEngine) -> None:
         done = subprocess.run(
             engine.command("save", "app:1"), stdout=slave, stderr=subprocess.PIPE, timeout=60, check=False
         )
-        assert done.returncode == 125
+        assert done.returncode == 1
         assert b"refusing to save to a terminal" in done.stderr
         done = subprocess.run(engine.command("load"), stdin=slave, stderr=subprocess.PIPE, timeout=60, check=False)
         assert b"use -i or redirect an archive" in done.stderr

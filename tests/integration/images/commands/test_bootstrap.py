@@ -86,7 +86,7 @@ def test_a_failed_bootstrap_says_why_and_leaves_nothing(maker: ImageEngine) -> N
     assert "no mirror knows" in maker.fails("image", "bootstrap", "debian:sarge")
     assert maker.leftovers() == []
     for name in ("fedora:40", "debian"):
-        assert "known are debian and ubuntu" in maker.fails("image", "bootstrap", name, code=125)
+        assert "known are debian and ubuntu" in maker.fails("image", "bootstrap", name)
     assert "digest" in maker.fails("image", "bootstrap", "-t", f"x@sha256:{'0' * 64}", "debian:sarge")
     maker.variables["PATH"] = "/nowhere"
     done = subprocess.run(

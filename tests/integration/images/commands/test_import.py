@@ -118,9 +118,9 @@ def test_a_wrong_import_leaves_nothing_behind(engine: ImageEngine, tmp_path: Pat
     assert "the archive on standard input is truncated" in engine.fails("import", "-", given=archive[:50_000])
     assert "the archive on standard input" in engine.fails("import", "-", given=b"no archive" * 100)
     assert "zip" in engine.fails("import", "-", given=b"PK\3\4" + bytes(600))
-    assert "is a directory" in engine.fails("import", str(tmp_path), code=125)
+    assert "is a directory" in engine.fails("import", str(tmp_path))
     assert engine.fails("import", str(tmp_path / "nothing")) == f"there is no file {tmp_path}/nothing"
-    assert "NONSENSE" in engine.fails("import", "-c", "NONSENSE x", "-", given=archive, code=125)
+    assert "NONSENSE" in engine.fails("import", "-c", "NONSENSE x", "-", given=archive)
     assert "UPPER" in engine.fails("import", "-", "UPPER", given=archive)
     assert "digest" in engine.fails("import", "-", "app@sha256:" + "0" * 64, given=archive)
     for compress in (gzip.compress, zstd, lzma.compress, bz2.compress):

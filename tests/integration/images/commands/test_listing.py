@@ -90,10 +90,10 @@ def test_images_are_chosen_by_name_and_by_filters(
 
 
 def test_a_filter_that_cannot_be_right_is_refused(listed: ImageEngine) -> None:
-    assert "color" in listed.fails("images", "-f", "color=red", code=125)
-    assert "maybe" in listed.fails("images", "-f", "dangling=maybe", code=125)
+    assert "color" in listed.fails("images", "-f", "color=red")
+    assert "maybe" in listed.fails("images", "-f", "dangling=maybe")
     assert listed.fails("images", "-f", "before=nothing") == "no such image: nothing"
-    assert "[" in listed.fails("images", "-f", "reference=[", code=125)
+    assert "[" in listed.fails("images", "-f", "reference=[")
     assert "UPPER" in listed.fails("images", "UPPER")
 
 
@@ -107,7 +107,7 @@ def test_the_format_may_be_a_template_a_table_of_one_or_json(listed: ImageEngine
     assert line["CreatedAt"].startswith("2001-02-03")
     assert line["CreatedSince"].endswith(" years ago")
     assert listed.ok("images", "--no-trunc", "--format", "{{.ID}}", "old/app").strip() == image_id(OLD)
-    assert "Nonsense" in listed.fails("images", "--format", "{{.Nonsense}}", code=125)
+    assert "Nonsense" in listed.fails("images", "--format", "{{.Nonsense}}")
 
 
 def test_digests_have_a_column_if_they_are_wanted(listed: ImageEngine) -> None:

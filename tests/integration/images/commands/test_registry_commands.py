@@ -189,7 +189,7 @@ def test_of_several_platforms_the_wanted_one_is_pulled(engine: ImageEngine, tmp_
     found = engine.image(f"{place}:1")
     assert (found["Architecture"], found["Variant"]) == ("arm", "v7")
     assert "linux/riscv64" in engine("pull", "--platform", "linux/riscv64", f"{place}:1").err
-    assert "platform" in engine.fails("pull", "--platform", "a/b/c/d/e", f"{place}:1", code=125)
+    assert "platform" in engine.fails("pull", "--platform", "a/b/c/d/e", f"{place}:1")
     engine.ok("pull", "-q", "--platform", "linux/s390x", f"{place}@{top}")
     assert engine.image(f"{place}@{top}")["Architecture"] == "s390x"
 
@@ -302,9 +302,9 @@ def test_a_login_is_remembered_until_the_logout(
 
 def test_a_login_asks_for_what_it_was_not_told(engine: ImageEngine, password_server: Server) -> None:
     server = password_server.authority
-    assert "terminal" in engine.fails("login", server, code=125)
-    assert "--username" in engine.fails("login", "--password-stdin", server, code=125, given=b"x")
-    assert "mutually exclusive" in engine.fails("login", "-p", "x", "--password-stdin", "-u", "x", server, code=125)
+    assert "terminal" in engine.fails("login", server)
+    assert "--username" in engine.fails("login", "--password-stdin", server, given=b"x")
+    assert "mutually exclusive" in engine.fails("login", "-p", "x", "--password-stdin", "-u", "x", server)
     master, slave = pty.openpty()
     command = ["setsid", "--ctty", "--wait", *engine.command("login", server)]
     process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=engine.variables)

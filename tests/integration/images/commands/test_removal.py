@@ -173,7 +173,7 @@ def test_pruning_can_be_limited_by_labels_and_age(engine: ImageEngine) -> None:
     assert engine.images() == ["a:1"]
     engine.ok("image", "prune", "-af", "--filter", "until=24h")
     assert engine.images() == []
-    assert "color" in engine.fails("image", "prune", "-f", "--filter", "color=red", code=125)
+    assert "color" in engine.fails("image", "prune", "-f", "--filter", "color=red")
 
 
 def test_pruning_the_system_takes_stopped_containers_then_images(engine: ImageEngine) -> None:
