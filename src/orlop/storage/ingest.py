@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from orlop.storage.leases import Lease
 
 _NEW = "new-"
+#: Seconds within which whoever made a file has certainly locked it.
+_JUST_BEGUN = 60
 _CHUNK = 1 << 20
 
 #: How many seconds pass between two looks whether another's fetch has ended, for who wants to be asked meanwhile.
@@ -303,8 +305,15 @@ def sweep(blobs: Blobs, before: float) -> int:
 
 
 def abandoned(blobs: Blobs, before: float) -> list[str]:
-    """The paths of what `sweep` would remove."""
-    return [path for path, _ in _abandoned(blobs, before)]
+    """The paths of what `sweep` would remove, but for what is so new that somebody may be about to lock it."""
+    return [path for path, _ in _abandoned(blobs, before) if not _is_new(path)]
+
+
+def _is_new(path: str) -> bool:
+    try:
+        return os.stat(path).st_mtime > time.time() - _JUST_BEGUN
+    except FileNotFoundError:
+        return True  # gone already
 
 
 def _abandoned(blobs: Blobs, before: float) -> Iterator[tuple[str, int]]:
