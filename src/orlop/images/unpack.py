@@ -12,6 +12,7 @@ import os
 from orlop.errors import Conflict, NotFound, OrlopError
 from orlop.images import progress as words
 from orlop.images.progress import Progress
+from orlop.linux import disk
 from orlop.storage.layers import apply
 from orlop.storage.named_lock import NamedLock
 
@@ -202,6 +203,8 @@ class _Unpacking:
                 return None
             if self._snapshots.independent_layers:
                 self._extract(layer, unpacked, "")
+                # While other layers are still at work; what is left to be written when all are done takes less time.
+                disk.write_out(self._storage.directory)
         except BaseException:
             self.discard(unpacked)
             raise

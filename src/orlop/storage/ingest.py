@@ -30,6 +30,8 @@ _NEW = "new-"
 #: Seconds within which whoever made a file has certainly locked it.
 _JUST_BEGUN = 60
 _CHUNK = 1 << 20
+#: Bytes after which they begin to be written to the disk.
+_STRETCH = 8 << 20
 
 #: How many seconds pass between two looks whether another's fetch has ended, for who wants to be asked meanwhile.
 _PAUSE = 0.1
@@ -41,7 +43,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 class _Aside:
     """A locked file in ``ingest/`` and the hash of what is in it."""
 
-    __slots__ = ("_blobs", "_descriptor", "_hash", "_owner", "_path", "offset")
+    __slots__ = ("_begun", "_blobs", "_descriptor", "_hash", "_owner", "_path", "offset")
 
     def __init__(self, blobs: Blobs, descriptor: int, path: str, algorithm: str) -> None:
         self._blobs = blobs
@@ -51,6 +53,8 @@ class _Aside:
         self._hash = digests.hasher(algorithm)
         #: How many bytes are in the file. A fetch that was interrupted goes on from here.
         self.offset = 0
+        #: How many of them began to be written to the disk.
+        self._begun = 0
 
     def close(self) -> None:
         """Stop; a file with nothing in it is removed. Closing twice is all right, and so is a forked child's closing."""
@@ -81,12 +85,21 @@ class _Aside:
             raise self._failed(error) from error
         self._hash.update(data)
         self.offset += size
+        if self.offset - self._begun >= _STRETCH:
+            self._begin_writing()
+
+    def _begin_writing(self) -> None:
+        """Keep the disk busy meanwhile, so that there is little to wait for at the end."""
+        from orlop.linux import disk
+
+        disk.begin_writing(self._descriptor, self._begun, self.offset - self._begun)
+        self._begun = self.offset
 
     def _discard(self) -> None:
         """Empty the file and begin anew."""
         os.ftruncate(self._descriptor, 0)
         self._hash = digests.hasher(self._hash.name)
-        self.offset = 0
+        self.offset = self._begun = 0
 
     def _failed(self, error: OSError) -> Exception:
         """Give back the space that the content took; returns what to raise."""
