@@ -198,7 +198,6 @@ POINTS = {
     "cp out": ("engine/copying.py:_write_out:+",),
     "load": (
         "storage/named_lock.py:acquire:return self",
-        "storage/ingest.py:_publish:+",
         "images/unpack.py:_extract:+",
         "storage/snapshots/directory.py:commit:+",
         "images/index.py:write:os.rename",
