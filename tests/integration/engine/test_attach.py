@@ -120,9 +120,10 @@ def test_without_its_input_a_client_only_looks_on(engine: Engine) -> None:
 
 def test_signals_of_a_client_reach_the_program_past_its_input(engine: Engine) -> None:
     script = "trap 'exit 7' TERM; echo ready; while :; do sleep 0.02; done"
-    engine.detached("web", "-i", "sh", "-c", script)
+    container_id = engine.detached("web", "-i", "sh", "-c", script)
     client = attached(engine, "web")
     stream(client.stdin).write(b"x" * (1 << 16))  # which nobody reads
+    wait_until(lambda: connections(container_id) == 1, "the client's connection")
     wait_until(lambda: engine.ok("logs", "web") == "ready\n")
     client.send_signal(signal.SIGTERM)
     assert finish(client)[0] == 7
