@@ -21,6 +21,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from orlop.network.place import Place
+
 #: Nobody else may look into state: a layer may hold a setuid program that the host has since repaired
 #: (CVE-2021-41091).
 _PRIVATE = 0o700
@@ -72,6 +74,13 @@ class Location:
     def runtime(self) -> str:
         """The OCI runtime's state root."""
         return f"{self.run_root}/runtime"
+
+    @property
+    def networks(self) -> Place:
+        """Where the networks are."""
+        from orlop.network.place import Place
+
+        return Place(f"{self.root}/networks", f"{self.run_root}/networks", rootless=self.rootless)
 
     def prepare(self) -> None:
         """Make the directories that are missing.

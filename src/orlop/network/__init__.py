@@ -1,0 +1,1 @@
+"""Networks of containers: records, addresses, devices, names, ports and the host's firewall."""
