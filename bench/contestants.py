@@ -241,8 +241,8 @@ def orlop_run(workspace: Workspace) -> Iterator[Callable[[], float]]:
 
 @contextmanager
 def orlop_ps(workspace: Workspace) -> Iterator[Callable[[], float]]:
-    """``orlop ps -a`` by an interpreter of its own, with a thousand containers that do not run."""
-    from orlop.engine import create
+    """``orlop ps -a`` by an interpreter of its own, with a thousand containers that have ended."""
+    from orlop.engine import container, create
     from orlop.engine.location import Location
     from orlop.engine.settings import Settings
 
@@ -252,7 +252,9 @@ def orlop_ps(workspace: Workspace) -> Iterator[Callable[[], float]]:
     for _ in range(1000):
         settings = Settings(rootfs=str(workspace.rootfs))
         settings.command = [TRUE]
-        create.create(location, settings).leave()
+        made = create.create(location, settings)
+        made.container.write_state(container.new_state("exited"))
+        made.leave()
     yield lambda: engine.run("ps", "-a")
 
 

@@ -63,13 +63,13 @@ class _Listed:
 
     __slots__ = ("created", "health", "record", "state", "target")
 
-    def __init__(self, target: Container) -> None:
+    def __init__(self, target: Container, ended: dict[str, Any] | None) -> None:
         from orlop.engine import pausing
 
         self.target = target
         self.record = target.record
         self.created = str(target.record["Created"])
-        self.state = pausing.state(target)
+        self.state = ended or pausing.state(target)
         self.health = "none"
         if "Healthcheck" in self.record["Config"]:
             from orlop.engine import health
@@ -93,13 +93,13 @@ def run(location: Location, said: Parsed) -> int:
     from orlop.errors import NotFound
 
     wanted = filters.read(said["filter"], _filters(location))
-    repair.everything(location)
+    ended = repair.everything(location)
     last = 1 if said["latest"] else said["last"] or 0
     everything = said["all"] or last > 0 or "status" in wanted.keys
     found = []
     for container_id in container.every_id(location):
         try:
-            each = _Listed(container.Container(location, container_id))
+            each = _Listed(container.Container(location, container_id), ended.get(container_id))
         except NotFound:
             continue  # removed while we looked
         if (everything or each.state["Status"] in _RUNNING) and wanted(each):

@@ -49,6 +49,9 @@ ID_LENGTH = 64
 #: What is written of a container that has a monitor.
 LIVES = ("running", "restarting")
 
+#: Bytes that are read at once: most records are smaller.
+_CHUNK = 8192
+
 #: Exit code of a container whose end nobody saw.
 UNKNOWN_EXIT = 255
 
@@ -136,10 +139,18 @@ def read(path: str) -> dict[str, Any] | None:
         OrlopError: it is damaged.
     """
     try:
-        with open(path, "rb", buffering=0) as file:
-            text = file.read()
+        descriptor = os.open(
+            path, os.O_RDONLY | os.O_CLOEXEC
+        )  # lists do this thousands of times: half the calls of open()
     except FileNotFoundError:
         return None
+    try:
+        text = chunk = os.read(descriptor, _CHUNK)
+        while len(chunk) == _CHUNK:
+            chunk = os.read(descriptor, _CHUNK)
+            text += chunk
+    finally:
+        os.close(descriptor)
     try:
         value = json_text.loads(text)
     except ValueError as error:

@@ -11,6 +11,10 @@ import os
 
 from orlop.errors import Conflict, InvalidArgument
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
 _FIRST = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
 _LATER = _FIRST | frozenset("_.-")
 
@@ -90,12 +94,15 @@ def release(names: str, name: str, container_id: str) -> bool:
     return True
 
 
-def sweep(names: str, containers: str) -> int:
-    """Free the names of containers that are gone; returns how many names are left."""
+def sweep(names: str, containers: str, known: Collection[str] = ()) -> int:
+    """Free the names of containers that are gone; returns how many names are left.
+
+    ``known`` are containers that were there just now, which need not be looked for again.
+    """
     left = 0
     for name in os.listdir(names):
         if name[0] != ".":
-            left += not _take_stale(names, name, containers)
+            left += holder_of(names, name) in known or not _take_stale(names, name, containers)
     return left
 
 

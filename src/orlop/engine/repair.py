@@ -42,12 +42,17 @@ _HEXADECIMAL = frozenset("0123456789abcdef")
 _KILLED = 128 + _signal.SIGKILL
 
 
-def everything(location: Location) -> None:
-    """Repair an engine. Safe at any time, from any number of processes."""
+def everything(location: Location) -> dict[str, dict[str, Any]]:
+    """Repair an engine. Safe at any time, from any number of processes.
+
+    Returns what was read on the way, so that lists need not read it twice: the states of containers that have ended.
+    """
+    ended: dict[str, dict[str, Any]] = {}
     try:
         entries = os.listdir(location.containers)
     except FileNotFoundError:
-        return  # never used
+        return ended  # never used
+    rebasing = frozenset(_entries(f"{location.root}/rebasing"))
     for entry in entries:
         if entry.startswith(container.PART):
             container.discard_unwritten(location, entry)
@@ -56,7 +61,11 @@ def everything(location: Location) -> None:
         else:
             target = container.Container(location, entry)
             try:
-                look_after(target)
+                if entry in rebasing:
+                    _finish_rebasing(target)
+                state = _look_after(target)
+                if state is not None:
+                    ended[entry] = state
                 if volumes.is_marked(target.directory):
                     _unmark(target)
             except FileNotFoundError:
@@ -67,7 +76,7 @@ def everything(location: Location) -> None:
                 continue  # to tell what is there takes no space; the next command looks again
     for entry in _entries(location.running):
         _forget_unwritten_end(container.Container(location, entry.removesuffix(".json")))
-    if names.sweep(location.names, location.containers) > len(container.every_id(location)):
+    if names.sweep(location.names, location.containers, frozenset(entries)) > len(container.every_id(location)):
         from orlop.engine import rename
 
         rename.finish(location)  # or one was just being made
@@ -79,29 +88,40 @@ def everything(location: Location) -> None:
     _sweep_volumes(location)
     if not location.rootless:
         own_cgroup.sweep()
+    return ended
 
 
 def look_after(target: container.Container) -> None:
     """Repair one container, if it needs it."""
     if os.path.lexists(f"{target.location.root}/rebasing/{target.id}"):
-        from orlop.engine import rebasing
+        _finish_rebasing(target)
+    _look_after(target)
 
-        rebasing.finish(target)
+
+def _look_after(target: container.Container) -> dict[str, Any] | None:
+    """Repair one container; its state if it has ended and needs nothing."""
     state = container.read(f"{target.directory}/{container.STATE_FILE}")
     if state is not None and state["Status"] not in container.LIVES:
-        return  # one with --rm is never recorded as ended: it vanishes
+        return state  # one with --rm is never recorded as ended: it vanishes
     if target.has_monitor() or (state is None and not _is_leftover(target)):
-        return
+        return None
     if state is not None and not os.path.exists(target.unwritten_end) and _comes_back(target, state):
         _revive(target)
-        return
+        return None
     monitor = monitor_lock.take(target.location, target.id)
     if monitor is None:
-        return  # it got a monitor, or another process repairs it
+        return None  # it got a monitor, or another process repairs it
     try:
         _settle(target)
     finally:
         monitor_lock.drop(target.location, target.id, monitor)
+    return None
+
+
+def _finish_rebasing(target: container.Container) -> None:
+    from orlop.engine import rebasing
+
+    rebasing.finish(target)
 
 
 def _unmark(target: container.Container) -> None:

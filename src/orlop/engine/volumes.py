@@ -165,7 +165,7 @@ def unmark(directory: str) -> None:
 
 def is_marked(directory: str) -> bool:
     """Whether somebody is removing a container together with its volumes, or was killed before that."""
-    return os.path.exists(f"{directory}/{_MARK}")
+    return os.access(f"{directory}/{_MARK}", os.F_OK)
 
 
 def withdraw(location: Location, directory: str, record: dict[str, Any]) -> None:

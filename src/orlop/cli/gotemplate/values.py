@@ -86,6 +86,8 @@ def number(value: float, lowest: int = -4, highest: int = 6) -> str:
 
 def quote(text: str) -> str:
     """A Go string literal, as ``%q`` prints it; whatever is not printable is escaped."""
+    if text.isprintable() and not _ESCAPES.keys() & set(text):
+        return f'"{text}"'
     return '"' + "".join(map(_escaped, text)) + '"'
 
 
