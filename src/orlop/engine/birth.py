@@ -27,6 +27,18 @@ STARTED = 0
 FAILED = 1
 OUTDATED = 3
 CLOSED = 4
+#: What its monitor knows of a starter that was killed: that the program runs, or nothing.
+KILLED_AFTER = 5
+KILLED = 6
+
+#: What the client hears whose starter was killed, as from `starter.describe`.
+BROKEN_OFF = (
+    b'{"class":"OrlopError","message":"the process that was starting the container was killed: start it again",'
+    b'"exit_code":125}'
+)
+
+#: What a starter says to its monitor when the program runs.
+_RUNS = b"+"
 
 #: In `Born.flags`: a client's end of input is the container's.
 ENDS_INPUT = "o"
@@ -64,9 +76,10 @@ class Born:
     the monitor's; ``control``, where others come; ``pidfd``, of the init; ``log``; and our ends of its standard streams,
     ``console`` or ``stdout``, ``stderr`` and perhaps ``stdin``. The letters of ``flags`` say what is special about it:
     `ENDS_INPUT`, `IS_CHECKED`, `IS_LEASHED`, `GETS_ORPHANS`. ``began`` is when that was, by the monotonic clock.
+    ``error`` is what is to be recorded beside its end.
     """
 
-    __slots__ = ("began", "data", "ends", "flags", "pid", "started_at")
+    __slots__ = ("began", "data", "ends", "error", "flags", "pid", "started_at")
 
     def __init__(self, pid: int, started_at: str, flags: str, ends: dict[str, int], data: bytes) -> None:
         self.pid = pid
@@ -75,6 +88,7 @@ class Born:
         self.flags = flags
         self.ends = ends
         self.data = data
+        self.error = ""
 
 
 class Starter:
@@ -83,7 +97,7 @@ class Starter:
     ``receive`` runs in the child.
     """
 
-    __slots__ = ("_pid", "_socket")
+    __slots__ = ("_pid", "_socket", "descriptor")
 
     def __init__(self, receive: Callable[[], Call], filters: Cache) -> None:
         self._socket, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
@@ -98,6 +112,8 @@ class Starter:
             finally:
                 os._exit(status)
         theirs.close()
+        #: What poll finds hung up when the child has ended.
+        self.descriptor = self._socket.fileno()
 
     def wait_born(self) -> Born | None:
         """Wait until the container's init is there, its program not yet running; None if there is to be none.
@@ -107,11 +123,12 @@ class Starter:
         return receive(self._socket)
 
     def wait_done(self) -> int:
-        """Wait for the child's end; one of `STARTED`, `FAILED`, `OUTDATED` and `CLOSED`."""
-        _, status = os.waitpid(self._pid, 0)
+        """Wait for the child's end; one of `STARTED`, `FAILED`, `OUTDATED`, `CLOSED`, `KILLED_AFTER` and `KILLED`."""
+        code = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+        if code < 0:
+            code = KILLED_AFTER if self._socket.recv(1) == _RUNS else KILLED
         self._socket.close()
-        code = os.waitstatus_to_exitcode(status)
-        return code if code >= 0 else FAILED
+        return code
 
 
 def tell(monitor: _socket.socket, born: Born) -> None:
@@ -122,6 +139,11 @@ def tell(monitor: _socket.socket, born: Born) -> None:
         [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, packed)],
         _socket.MSG_NOSIGNAL,
     )
+
+
+def tell_runs(monitor: _socket.socket) -> None:
+    """Tell a monitor that the program runs, in case that we are killed before we end."""
+    monitor.send(_RUNS, _socket.MSG_NOSIGNAL)
 
 
 def receive(starter: _socket.socket) -> Born | None:

@@ -101,6 +101,13 @@ class Clients:
             line.send(kind, body)
         self.sweep()
 
+    def tell_first(self, kind: bytes, body: bytes = b"") -> None:
+        """Send a frame to who had the container started, if that is still there."""
+        for line in self.lines:
+            if line.holds:
+                line.send(kind, body)
+        self.sweep()
+
     def sweep(self) -> None:
         """Forget lines that were closed."""
         for line in self.lines:

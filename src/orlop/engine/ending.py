@@ -76,7 +76,7 @@ def _state(target: container.Container, request: dict[str, Any], born: Born, cod
     state = container.new_state("exited")
     if code == 137:
         state["OOMKilled"] = oom.happened(target.location.runtime, target.id)
-    state.update(ExitCode=code, StartedAt=born.started_at, FinishedAt=clock.now())
+    state.update(ExitCode=code, Error=born.error, StartedAt=born.started_at, FinishedAt=clock.now())
     if names.holder_of(target.location.names, request["name"]) != target.id:
         request["attributes"] = events.attributes(target.record)  # it was renamed
     if state["OOMKilled"]:

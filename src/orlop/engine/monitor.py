@@ -27,13 +27,9 @@ _REHEARSALS = 16
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Protocol
 
-    from orlop.engine.pump import Log
+    from orlop.engine.pump import Log, Start
     from orlop.linux.seccomp.cache import Cache
-
-    class _Start(Protocol):
-        def wait_done(self) -> int: ...
 
 
 def run(receive: Callable[[], birth.Call], filters: Cache, let_go: Callable[[], None]) -> int:
@@ -66,10 +62,10 @@ def _take_over(born: birth.Born) -> tuple[Clients, int]:
     return Clients(client, born.ends.pop("control")), born.ends.pop("lock")
 
 
-def _accompany(start: _Start, born: birth.Born, clients: Clients, filters: Cache) -> int | None:
+def _accompany(start: Start, born: birth.Born, clients: Clients, filters: Cache) -> int | None:
     """Be with the container until its program has ended; its exit code, or None if it was never executed."""
     pidfd = born.ends.pop("pidfd")
-    pump = Pump(clients, _log(born), born.ends, born.pid, once=birth.ENDS_INPUT in born.flags)
+    pump = Pump(clients, _log(born), born.ends, born.pid, once=birth.ENDS_INPUT in born.flags, start=start)
     if birth.GETS_ORPHANS in born.flags:
         from orlop.engine import orphans
 
@@ -85,7 +81,10 @@ def _accompany(start: _Start, born: birth.Born, clients: Clients, filters: Cache
     if checks is not None:
         checks.close()
     # Only with the starter's end is the init our child, for us to wait for.
-    was_executed = start.wait_done() == birth.STARTED
+    pump.end_start()
+    if pump.outcome == birth.KILLED:
+        born.error = "the process that was starting the container was killed"
+    was_executed = pump.outcome != birth.FAILED
     code = os.waitstatus_to_exitcode(os.waitpid(born.pid, 0)[1]) if was_executed else 0
     os.close(pidfd)
     pump.drain()
@@ -121,14 +120,15 @@ def _rehearse(filters: Cache) -> None:
     ends.update(pidfd=pidfd, log=stdin, client=there.fileno(), control=there.fileno(), lock=pidfd)
     birth.tell(there, birth.Born(0, "", "", ends, b""))
     born = birth.receive(ours)
-    for descriptor in (*{stdin, *theirs, writer, *ends.values()} - {there.fileno()},):
+    start, starters = os.pipe2(os.O_CLOEXEC)
+    for descriptor in (*{stdin, *theirs, writer, starters, *ends.values()} - {there.fileno()},):
         os.close(descriptor)
     there.close()
     ours.close()
     if born is not None:
         set_name("orlop-launcher")
         clients, lock = _take_over(born)
-        _accompany(_Nobody(), born, clients, filters)
+        _accompany(_Nobody(start), born, clients, filters)
         clients.finish(b"")
         os.close(lock)
 
@@ -136,10 +136,14 @@ def _rehearse(filters: Cache) -> None:
 class _Nobody:
     """Who starts what is rehearsed with."""
 
-    __slots__ = ()
+    __slots__ = ("descriptor",)
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
 
     def wait_done(self) -> int:
         """Nothing was executed."""
+        os.close(self.descriptor)
         return birth.FAILED
 
 

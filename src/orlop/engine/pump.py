@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import select
 
-from orlop.engine import frames
+from orlop.engine import birth, frames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,6 +47,16 @@ if TYPE_CHECKING:
         def look(self, descriptors: set[int]) -> None:
             """Do what is due; ``descriptors`` are those that poll found ready."""
 
+    class Start(Protocol):
+        """Whoever starts the container's program, in a process of its own that then ends."""
+
+        @property
+        def descriptor(self) -> int:
+            """What poll finds hung up when that process has ended."""
+
+        def wait_done(self) -> int:
+            """How it went, one of the words of `orlop.engine.birth`."""
+
 
 _CHUNK = frames.LARGEST
 #: Milliseconds after which to look whether a terminal that everybody closed was opened again.
@@ -61,7 +71,8 @@ class Pump:
     """The streams of one container.
 
     ``ends`` are our descriptors: ``stdin`` (if it is open), ``stdout`` and ``stderr``, or ``console``. ``once`` says that
-    the container's input ends with that of a client who is attached to it.
+    the container's input ends with that of a client who is attached to it. ``start`` is who starts the program: if that
+    is killed before it said how it went, its client hears of it here.
     """
 
     __slots__ = (
@@ -74,12 +85,26 @@ class Pump:
         "_once",
         "_outputs",
         "_pid",
+        "_start",
         "_typed",
         "errand",
         "leash",
+        "outcome",
     )
 
-    def __init__(self, clients: Clients, log: Log, ends: dict[str, int], pid: int, *, once: bool = True) -> None:
+    def __init__(
+        self,
+        clients: Clients,
+        log: Log,
+        ends: dict[str, int],
+        pid: int,
+        *,
+        once: bool = True,
+        start: Start | None = None,
+    ) -> None:
+        self._start = start
+        #: How the start went, one of the words of `orlop.engine.birth`.
+        self.outcome = birth.STARTED
         self._clients = clients
         self._log = log
         self._pid = pid
@@ -109,6 +134,8 @@ class Pump:
                 self._signal(_KILL)
             poll = select.poll()
             poll.register(pidfd, select.POLLIN)
+            if self._start is not None:
+                poll.register(self._start.descriptor, 0)  # its end is told in any case
             listening = not (self._clients.is_held or self._log.is_behind or self._hung_up)
             if listening:
                 for descriptor in self._outputs:
@@ -141,8 +168,21 @@ class Pump:
                 self._take(descriptor)
         elif (line := self._clients.find(descriptor)) is not None:
             self._serve(line, happened)
+        elif self._start is not None and descriptor == self._start.descriptor:
+            self.end_start()
         elif not self._clients.accept(descriptor) and descriptor == self._log.descriptor:
             self._log.flush()
+
+    def end_start(self) -> None:
+        """Wait for the end of who starts the program, and say what it could not say itself."""
+        if self._start is not None:
+            self.outcome = self._start.wait_done()
+            self._start = None
+            if self.outcome == birth.KILLED_AFTER:
+                self._clients.tell_first(frames.STARTED)
+            elif self.outcome == birth.KILLED:
+                self._signal(_KILL)  # whether it was to run, nobody knows
+                self._clients.tell_first(frames.FAILED, birth.BROKEN_OFF)
 
     def drain(self) -> None:
         """Move what is left in the pipes of a container that has ended, and close everything."""

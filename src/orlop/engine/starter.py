@@ -151,6 +151,7 @@ class _Start:
         try:
             self._tell_monitor(created)
             created.release()
+            birth.tell_runs(self._monitor)
         except BaseException:
             if created.container.alive():
                 created.container.signal(_signal.SIGKILL)

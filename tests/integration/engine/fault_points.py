@@ -143,6 +143,9 @@ POINTS = {
         "engine/starter.py:_tell_monitor:birth.tell",
         "engine/starter.py:_tell_monitor:birth.tell+",
         "engine/starter.py:_start:created.release()",
+        "engine/starter.py:_start:birth.tell_runs",
+        "engine/starter.py:_start:birth.tell_runs+",
+        "engine/starter.py:run:self._line.send(frames.STARTED",
         "engine/starter.py:run:self._line.finish",
         "engine/monitor.py:_accompany:pump.run",
     ),
@@ -221,7 +224,7 @@ def _monitor_killed(engine: Engine) -> None:
     wait_until(lambda: not engine.processes("orlop-monitor"))
 
 
-def _launcher(engine: Engine, mark: Path, place: str) -> subprocess.Popen[bytes]:
+def start_launcher(engine: Engine, mark: Path, place: str) -> subprocess.Popen[bytes]:
     """Put a launcher in the place of the engine's own, one of whose processes is to die."""
     end_launcher(engine)
     (engine.run_root).mkdir(mode=0o700, exist_ok=True)
@@ -260,7 +263,7 @@ def broken_off(engine: Engine, scenario: Scenario, place: str, directory: Path) 
     mark.unlink(missing_ok=True)
     words = [word.replace("DIRECTORY", str(directory)).replace("\t", " ") for word in scenario.words]
     own = ["--root", str(engine.root), "--run-root", str(engine.run_root), *words]
-    launcher = _launcher(engine, mark, place) if scenario.in_launcher else None
+    launcher = start_launcher(engine, mark, place) if scenario.in_launcher else None
     if launcher is None and words[0] == "run":
         end_launcher(engine)
     if launcher is None or launcher.poll() is not None:
