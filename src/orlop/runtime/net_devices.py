@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 
 from orlop.errors import NotFound, StepFailed
-from orlop.linux import network_device
+from orlop.linux import network_address, network_device
 from orlop.linux.netlink import Netlink
 from orlop.runtime.step import step
 
@@ -53,7 +53,7 @@ def _plan(here: Netlink, there: Netlink, device: str, name: str) -> tuple[int, s
 
 
 def _move(here: Netlink, there: Netlink, namespace: int, index: int, device: str, name: str) -> None:
-    addresses = [each for each in network_device.addresses(here, index) if each.is_lasting]
+    addresses = [each for each in network_address.addresses(here, index) if each.is_lasting]
     before = network_device.names(there)
     network_device.move(here, index, namespace, name)
     # The index, and with a template the name, are the kernel's choice.
@@ -62,7 +62,7 @@ def _move(here: Netlink, there: Netlink, namespace: int, index: int, device: str
         (number, called) for number, called in after.items() if number not in before and _fits(called, name)
     ]
     for address in addresses:
-        network_device.add_address(there, new_index, address, device, new_name)
+        network_address.add_again(there, new_index, address, device, new_name)
     network_device.set_up(there, new_index)
 
 
