@@ -132,14 +132,15 @@ def _become(location: Location, first: _socket.socket | None, *, listen: bool) -
         os.execve(sys.executable, [sys.executable, *arguments], _ENVIRONMENT)
 
 
-def detach_from_caller(keep: int) -> None:
-    """Let go of the caller's standard streams, directory and descriptors, but for ``keep``."""
+def detach_from_caller(*keep: int) -> None:
+    """Let go of the caller's standard streams, directory and descriptors, but for ``keep``, of which negative ones are none."""
     os.chdir("/")
     null = os.open("/dev/null", os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(null, descriptor, inheritable=True)
-    if keep >= 0:
-        os.closerange(3, keep)
-        os.closerange(keep + 1, _EVERY_DESCRIPTOR)
-    else:
-        os.closerange(3, _EVERY_DESCRIPTOR)
+    first = 3
+    for descriptor in sorted(keep):
+        if descriptor >= first:
+            os.closerange(first, descriptor)
+            first = descriptor + 1
+    os.closerange(first, _EVERY_DESCRIPTOR)

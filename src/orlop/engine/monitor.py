@@ -76,7 +76,8 @@ def _accompany(start: Start, born: birth.Born, clients: Clients, filters: Cache)
     if birth.IS_CHECKED in born.flags:
         from orlop.engine import ending
 
-        pump.errand = checks = ending.checks(born.data, filters)
+        checks = ending.checks(born.data, filters)
+        pump.errands.append(checks)
     pump.run(pidfd)
     if checks is not None:
         checks.close()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _PARENT = "/orlop"
-_OURS = ("launcher-", "monitor-")
+_OURS = ("launcher-", "monitor-", "service-")
 
 
 def _layout() -> cgroup.Layout:
@@ -32,7 +32,7 @@ def _layout() -> cgroup.Layout:
 def enter(role: str, children: Iterable[int] = ()) -> None:
     """Move the calling, single-threaded process to a cgroup of its own, and ``children`` too; where none can be made, stay.
 
-    ``role`` is ``launcher`` or ``monitor``. It takes the kernel many milliseconds, so nobody should be waiting.
+    ``role`` is ``launcher``, ``monitor`` or ``service``. It takes the kernel many milliseconds, so nobody should be waiting.
     """
     try:
         group = _layout().group(f"{_PARENT}/{role}-{os.getpid()}")

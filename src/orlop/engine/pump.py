@@ -87,7 +87,7 @@ class Pump:
         "_pid",
         "_start",
         "_typed",
-        "errand",
+        "errands",
         "leash",
         "outcome",
     )
@@ -121,7 +121,7 @@ class Pump:
                 self._outputs[ends[name]] = (kind, "stderr" if name == "stderr" else "stdout")
         for descriptor in {*self._outputs, self._input} - {-1}:
             os.set_blocking(descriptor, False)
-        self.errand: Errand | None = None
+        self.errands: list[Errand] = []
         #: The client with whom the container ends.
         self.leash: Line | None = None
 
@@ -147,8 +147,8 @@ class Pump:
                 wanted = select.POLLOUT | (select.POLLIN if listening and self._input in self._outputs else 0)
                 poll.register(self._input, wanted)
             pause: float | None = _HUNG_UP_PAUSE if self._hung_up else None
-            if self.errand is not None:
-                due = self.errand.register(poll)
+            for errand in self.errands:
+                due = errand.register(poll)
                 if due is not None:
                     pause = due if pause is None else min(due, pause)
             events = poll.poll(pause)
@@ -157,8 +157,8 @@ class Pump:
                 if descriptor == pidfd:
                     return
                 self._heed(descriptor, happened)
-            if self.errand is not None:
-                self.errand.look({descriptor for descriptor, _ in events})
+            for errand in self.errands:
+                errand.look({descriptor for descriptor, _ in events})
 
     def _heed(self, descriptor: int, happened: int) -> None:
         if descriptor in self._outputs or descriptor == self._input:
