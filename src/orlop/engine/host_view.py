@@ -11,6 +11,7 @@ Not shown are the kernel's file systems, /run and /tmp, and orlop's own state.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
@@ -66,7 +67,7 @@ def plan(mount_points: Iterable[str], hidden: Iterable[str], root: str = "/") ->
 
 def prepare(aside: str, published: str, location: Location) -> list[dict[str, Any]]:
     """Make the view's directories in ``aside``, and return the OCI mounts for when that is ``published``."""
-    hidden = [os.path.realpath(location.root), os.path.realpath(location.run_root)]
+    hidden = _hidden(location)
     made = plan(_mount_points() if location.rootless else (), hidden)
     rootfs = f"{aside}/rootfs"
     for directory in (rootfs, f"{aside}/upper", f"{aside}/work"):
@@ -85,13 +86,11 @@ def prepare(aside: str, published: str, location: Location) -> list[dict[str, An
         for kind in ("upper", "work"):
             os.mkdir(f"{aside}/{kind}/{number}")
         _like(path, f"{aside}/upper/{number}")
-        for secret in hidden:
-            if secret.startswith(path + "/"):
-                _white_out(path, secret, f"{aside}/upper/{number}")
+        _hide(path, f"{aside}/upper/{number}", hidden)
         options = [
-            f"lowerdir={_escaped(path)}",
-            f"upperdir={_escaped(published)}/upper/{number}",
-            f"workdir={_escaped(published)}/work/{number}",
+            f"lowerdir={escaped(path)}",
+            f"upperdir={escaped(published)}/upper/{number}",
+            f"workdir={escaped(published)}/work/{number}",
         ]
         if location.rootless:
             options.append("userxattr")
@@ -99,17 +98,58 @@ def prepare(aside: str, published: str, location: Location) -> list[dict[str, An
     return mounts
 
 
-def _white_out(path: str, secret: str, upper: str) -> None:
-    """Have the overlay of ``path`` show nothing at ``secret``, which lies below it."""
-    *parents, name = secret[len(path) + 1 :].split("/")
-    source = path
-    for each in parents:
-        source, upper = f"{source}/{each}", f"{upper}/{each}"
-        if not os.path.isdir(upper):
-            os.mkdir(upper)
-            _like(source, upper)
-    # A character device 0/0 is overlay's mark for "deleted"; anybody may make one since Linux 5.8.
-    os.mknod(f"{upper}/{name}", stat.S_IFCHR | 0o600, os.makedev(0, 0))
+def hide(directory: str, config: dict[str, Any], location: Location) -> None:
+    """Have a view that was made elsewhere not show orlop's state where that is now."""
+    ours = f"upperdir={escaped(directory)}/upper/"
+    for each in config["mounts"]:
+        for option in each.get("options") or ():
+            if option.startswith(ours):
+                _hide(each["destination"], f"{directory}/upper/{option.removeprefix(ours)}", _hidden(location))
+
+
+def _hidden(location: Location) -> list[str]:
+    return [os.path.realpath(location.root), os.path.realpath(location.run_root)]
+
+
+def _hide(path: str, upper: str, hidden: Iterable[str]) -> None:
+    for secret in hidden:
+        if secret.startswith(path + "/"):
+            directory = os.open(upper, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                _white_out(path, secret[len(path) + 1 :].split("/"), directory)
+            finally:
+                os.close(directory)
+
+
+def _white_out(path: str, names: list[str], upper: int) -> None:
+    """Have the overlay of ``path``, whose upper layer ``upper`` is, show nothing at what ``names`` lead to below it.
+
+    A container may have written there already: what is a link or a file on the way shows nothing of the host's.
+    """
+    name, *rest = names
+    try:
+        if not rest:
+            # A character device 0/0 is overlay's mark for "deleted"; anybody may make one since Linux 5.8.
+            os.mknod(name, stat.S_IFCHR | 0o600, os.makedev(0, 0), dir_fd=upper)
+            return
+        os.mkdir(name, dir_fd=upper)
+        is_new = True
+    except FileExistsError:
+        is_new = False
+    if not rest:
+        return
+    try:
+        below = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=upper)
+    except OSError as error:
+        if error.errno not in (errno.ENOTDIR, errno.ELOOP):
+            raise
+        return
+    try:
+        if is_new:
+            _like(f"{path}/{name}", f"/proc/self/fd/{below}")
+        _white_out(f"{path}/{name}", rest, below)
+    finally:
+        os.close(below)
 
 
 def _copy(path: str, rootfs: str) -> None:
@@ -138,7 +178,7 @@ def _like(path: str, target: str) -> None:
     os.chmod(target, stat.S_IMODE(status.st_mode))
 
 
-def _escaped(path: str) -> str:
+def escaped(path: str) -> str:
     """Overlay's options take a colon or comma in a path after a backslash."""
     return path.replace("\\", "\\\\").replace(":", "\\:").replace(",", "\\,")
 

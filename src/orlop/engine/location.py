@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import stat
 
+from orlop.engine import whereabouts
 from orlop.errors import InvalidArgument
 
 TYPE_CHECKING = False
@@ -87,11 +88,15 @@ class Location:
 
         Raises:
             OSError: a directory cannot be made.
+            OrlopError: the state was copied or moved here, and a record in it is damaged.
             InvalidArgument: the run directory belongs to somebody else, who could put sockets there.
         """
-        if not os.path.isdir(self.names):
+        if os.path.isdir(self.names):
+            whereabouts.check(self)
+        else:
             for directory in (self.root, self.containers, self.names):
                 _make(directory)
+            whereabouts.note(self)
         if not os.path.isdir(self.running):
             for directory in (self.run_root, self.running):
                 _make(directory)

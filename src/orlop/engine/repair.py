@@ -29,6 +29,7 @@ from orlop.engine import (
     own_cgroup,
     removal,
     volumes,
+    whereabouts,
 )
 from orlop.errors import Conflict, NotFound, OrlopError
 
@@ -48,6 +49,7 @@ def everything(location: Location) -> dict[str, dict[str, Any]]:
     Returns what was read on the way, so that lists need not read it twice: the states of containers that have ended.
     """
     ended: dict[str, dict[str, Any]] = {}
+    whereabouts.check(location)
     try:
         entries = os.listdir(location.containers)
     except FileNotFoundError:
@@ -266,7 +268,10 @@ def _finish_removal(location: Location, entry: str) -> None:
     try:
         if entry.startswith(container.GONE):
             removal.release_runtime(location, container_id)
-        removal.clear(location, directory, container_id)
+        if os.path.isdir(f"{location.containers}/{container_id}"):
+            removal.remove_tree(directory)  # copied twice, while it was published or removed: nothing else is its own
+        else:
+            removal.clear(location, directory, container_id)
     finally:
         os.close(lock)
 

@@ -32,6 +32,8 @@ _FILES = {
     "rootfs",
     "seccomp.json",
     "state.json",
+    "upper",
+    "work",
 }
 #: In the run directory, one entry for each container that runs.
 _OF_RUNNING = ("containers", "control", "extras", "monitors", "runtime")
