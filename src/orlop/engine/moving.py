@@ -90,10 +90,14 @@ def _move(target: container.Container, before: str) -> None:
             config["root"]["path"] = moved.text(config["root"]["path"])
             moved.mounts(config.get("mounts", ()))
             container.write(f"{target.directory}/{name}", config)
-            if os.path.isdir(f"{target.directory}/upper"):
-                from orlop.engine import host_view, rebasing
+            _hide_state(target, config)
 
-                rebasing.as_owner(target.location, lambda: host_view.hide(target.directory, config, target.location))
+
+def _hide_state(target: container.Container, config: dict[str, Any]) -> None:
+    if os.path.isdir(f"{target.directory}/upper"):
+        from orlop.engine import host_view, rebasing
+
+        rebasing.as_owner(target.location, lambda: host_view.hide(target.directory, config, target.location))
 
 
 class _Moved:
@@ -139,10 +143,7 @@ def _restore_files(target: container.Container) -> None:
 def _settle_names(location: Location, containers: list[container.Container]) -> None:
     """Give each container the name that its record says, or where two say the same, one of them another."""
     wanted: dict[str, container.Container] = {}
-    nameless = []
-    for each in containers:
-        if wanted.setdefault(each.name, each) is not each:
-            nameless.append(each)
+    nameless = [each for each in containers if wanted.setdefault(each.name, each) is not each]
     for name in os.listdir(location.names):
         if name[0] != "." and (name not in wanted or names.holder_of(location.names, name) != wanted[name].id):
             os.unlink(f"{location.names}/{name}")
