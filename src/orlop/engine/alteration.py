@@ -108,6 +108,16 @@ def finish(target: container.Container) -> None:
             continue
 
 
+def finish_abandoned(target: container.Container) -> None:
+    """`finish` for who has not the container's lock; nothing happens if somebody has it, who is then at it or waits for us."""
+    lock = container.lock(target.directory, wait=False)
+    if lock is not None:
+        try:
+            finish(target)
+        finally:
+            os.close(lock)
+
+
 def _settle(target: container.Container, record: dict[str, Any]) -> None:
     for name in _FILES:
         try:

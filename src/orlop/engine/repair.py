@@ -159,8 +159,10 @@ def _revive(target: container.Container) -> None:
             _settle(target, comes_back=True)
         finally:
             monitor_lock.drop(target.location, target.id, monitor)
-        from orlop.engine import start
+        from orlop.engine import alteration, start
 
+        alteration.finish(target)
+        target = container.Container(target.location, target.id)
         try:
             count = int(target.state().get("RestartCount", 0))
             session = start.start(target, None, stays=True, restart_count=count)

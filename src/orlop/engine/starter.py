@@ -125,6 +125,11 @@ class _Start:
     def _start(self, filters: Cache) -> None:
         if not os.path.isdir(self._container.directory):
             raise NotFound(f"no such container: {self._container.id[:12]}")
+        if self._is_again and "Altered" in self._container.record:  # by somebody who was killed over it
+            from orlop.engine import alteration
+
+            alteration.finish_abandoned(self._container)
+            self._container = container.Container(self._location, self._container.id)
         if _writes_json(self._request["log"]):
             self._ends["log"] = log_file.open_log(self._container.log)
         stdio = (0, 1, 2)

@@ -207,3 +207,18 @@ def test_it_is_done_or_undone_whoever_is_killed(box: Engine, after: int) -> None
     assert len(box.inspect("box")["Mounts"]) == was_recorded
     box.ok("update", "--mount-add", "type=tmpfs,target=/mnt/b", "box")
     assert "/mnt/b" in mounted(box)
+
+
+@pytest.mark.parametrize("who", ["its monitor", "the next command"])
+def test_what_was_recorded_is_there_when_the_container_is_started_again_by(box: Engine, who: str) -> None:
+    if box.prefix:
+        pytest.skip("what is killed is a process of root's")
+    box.ok("update", "--restart", "always", "box")
+    told = [str(REPOSITORY / "src"), str(box.root), str(box.run_root), "2"]
+    done = subprocess.run([sys.executable, "-c", _KILLED, *told], check=False)
+    assert done.returncode == -signal.SIGKILL
+    before = box.state("box")
+    os.kill(before["Pid"] if who == "its monitor" else box.monitor(box.inspect("box")["Id"]), signal.SIGKILL)
+    wait_until(lambda: box.state("box")["Running"] and box.state("box")["Pid"] not in (0, before["Pid"]))
+    assert mounted(box) == {"/mnt/a"}
+    assert [each["Destination"] for each in box.inspect("box")["Mounts"]] == ["/mnt/a"]
