@@ -39,7 +39,7 @@ def run(location: Location, said: Parsed) -> int:
 
 def prune(location: Location, words: list[str]) -> Pruned:
     """Remove the stopped containers that pass these filters, and tell which."""
-    from orlop.cli import filters
+    from orlop import filters
     from orlop.engine import prune
 
     known = {

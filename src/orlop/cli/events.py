@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from orlop.cli.filters import Filter
     from orlop.engine.location import Location
+    from orlop.filters import Filter
     from orlop.options import Parsed
 
 PARSER = Parser(
@@ -35,7 +35,7 @@ _TYPES = ("builder", "container", "daemon", "image", "network", "node", "plugin"
 
 def run(location: Location, said: Parsed) -> int:
     """Carry the command out."""
-    from orlop.cli import filters
+    from orlop import filters
     from orlop.engine import events
 
     since = _moment("since", said["since"])
@@ -54,7 +54,7 @@ def _moment(option: str, text: str) -> int | None:
     """Nanoseconds since 1970."""
     if not text:
         return None
-    from orlop.cli import filters
+    from orlop import filters
 
     try:
         return filters.nanoseconds(text)
@@ -119,7 +119,7 @@ def _line(event: dict[str, Any]) -> str:
 
 def _filters() -> dict[str, Filter]:
     """Docker's, for what orlop's events tell of."""
-    from orlop.cli import filters
+    from orlop import filters
 
     def of(kind: str) -> Filter:
         """Events of an object of a kind, or that have to do with one, by its ID, its name, or the beginning of its ID."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from orlop import clock
-from orlop.cli import filters
+from orlop import clock, filters
 from orlop.errors import NotFound
 from orlop.images import reference
 
@@ -11,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from orlop.cli.filters import Filter
+    from orlop.filters import Filter
     from orlop.images.store import Image, ImageStore
 
 

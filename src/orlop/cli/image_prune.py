@@ -45,7 +45,8 @@ def prune(location: Location, *, everything: bool, words: list[str], downloads: 
 
     With ``downloads`` interrupted downloads are among that, however new.
     """
-    from orlop.cli import filters, image_filters
+    from orlop import filters
+    from orlop.cli import image_filters
     from orlop.engine import image_removal, image_store
 
     store = image_store.open_store(location)

@@ -67,7 +67,8 @@ def run(location: Location, said: Parsed) -> int:
 
 def _rows(image: Image, matches: Callable[[str], bool] | None, *, digests: bool, full: bool) -> list[dict[str, Any]]:
     """One row for each name, as Docker shows them: a tag, with its repository's digest beside it if that is wanted."""
-    from orlop.cli import ago, units
+    from orlop import ago
+    from orlop.cli import units
 
     created = image.created
     common = {
@@ -135,6 +136,7 @@ def _matcher(words: list[str]) -> Callable[[str], bool] | None:
 def _chosen(store: ImageStore, words: list[str]) -> Callable[[Image], bool]:
     if not words:
         return lambda _: True
-    from orlop.cli import filters, image_filters
+    from orlop import filters
+    from orlop.cli import image_filters
 
     return filters.read(words, image_filters.known(store))

@@ -77,7 +77,7 @@ def _moment(option: str, text: str | None) -> int | None:
     """Nanoseconds since 1970."""
     if not text:
         return None
-    from orlop.cli import filters
+    from orlop import filters
     from orlop.errors import InvalidArgument
 
     try:

@@ -9,9 +9,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
-    from orlop.cli.filters import Filter
     from orlop.engine.container import Container
     from orlop.engine.location import Location
+    from orlop.filters import Filter
     from orlop.options import Parsed
 
 PARSER = Parser(
@@ -88,7 +88,8 @@ class _Listed:
 
 def run(location: Location, said: Parsed) -> int:
     """Carry the command out."""
-    from orlop.cli import filters, listing
+    from orlop import filters
+    from orlop.cli import listing
     from orlop.engine import container, repair
     from orlop.errors import NotFound
 
@@ -121,7 +122,7 @@ def run(location: Location, said: Parsed) -> int:
 
 
 def _row(each: _Listed, *, full: bool, sized: bool) -> dict[str, Any]:
-    from orlop.cli import ago
+    from orlop import ago
     from orlop.cli.gotemplate.values import Method, quote
 
     record = each.record
@@ -164,7 +165,7 @@ def _shortened(text: str, length: int) -> str:
 
 
 def _status(state: dict[str, Any], health: str) -> str:
-    from orlop.cli import ago
+    from orlop import ago
 
     if state["Status"] == "running":
         words = {"none": "", "starting": " (health: starting)"}.get(health, f" ({health})")
@@ -180,7 +181,7 @@ def _status(state: dict[str, Any], health: str) -> str:
 
 def _filters(location: Location) -> dict[str, Filter]:
     """Docker's, as far as orlop's containers have what they ask for."""
-    from orlop.cli import filters
+    from orlop import filters
     from orlop.engine import container, ports
 
     def before(name: str) -> Any:

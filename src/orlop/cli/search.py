@@ -33,7 +33,8 @@ def run(_location: Location, said: Parsed) -> int:
     """Carry the command out."""
     from contextlib import closing
 
-    from orlop.cli import filters, listing
+    from orlop import filters
+    from orlop.cli import listing
     from orlop.images.registry.client import Registry
     from orlop.images.registry.search import search
 

@@ -110,7 +110,8 @@ def _show_all(found: Usage, format_: str) -> None:
 
 
 def _everything(found: Usage) -> dict[str, list[dict[str, str]]]:
-    from orlop.cli import ago, units
+    from orlop import ago
+    from orlop.cli import units
     from orlop.errors import NotFound
 
     def since(moment: str) -> str:

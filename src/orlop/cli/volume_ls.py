@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from orlop.cli.filters import Filter
     from orlop.engine.location import Location
+    from orlop.filters import Filter
     from orlop.options import Parsed
 
 PARSER = Parser(
@@ -36,7 +36,8 @@ _RAW = (("name", "Name"), ("driver", "Driver"))
 
 def run(location: Location, said: Parsed) -> int:
     """Carry the command out."""
-    from orlop.cli import filters, listing
+    from orlop import filters
+    from orlop.cli import listing
     from orlop.engine import volume_store
 
     wanted = filters.read(said["filter"], known(location))
@@ -71,7 +72,7 @@ def _row(volume: Mapping[str, Any]) -> dict[str, Any]:
 
 def known(location: Location) -> dict[str, Filter]:
     """The filters that volumes have."""
-    from orlop.cli import filters
+    from orlop import filters
     from orlop.engine import volume_store
 
     used: list[dict[str, list[str]]] = []

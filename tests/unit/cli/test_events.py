@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from orlop.cli import events, filters
+from orlop import filters
+from orlop.cli import events
 from orlop.errors import InvalidArgument
 
 ID = "4f" * 32

@@ -115,6 +115,6 @@ def test_an_unknown_field_is_refused_before_anything_is_printed(format_: str) ->
     assert out.getvalue() == ""
 
 
-@pytest.mark.parametrize("module", ["orlop.cli.filters", "orlop.cli.listing", "orlop.cli.ps", "orlop.cli.template"])
+@pytest.mark.parametrize("module", ["orlop.filters", "orlop.cli.listing", "orlop.cli.ps", "orlop.cli.template"])
 def test_listing_imports_no_more_than_starting_a_container_does(module: str) -> None:
     assert {name for name in loaded_by_importing(module) if name.partition(".")[0] != "orlop"} <= ALLOWED

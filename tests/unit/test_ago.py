@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from orlop.cli import ago
+from orlop import ago
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from orlop.cli import filters
+from orlop import filters
 from orlop.errors import InvalidArgument
 
 KNOWN: dict[str, Any] = {

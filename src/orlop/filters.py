@@ -153,7 +153,7 @@ def until(of: Callable[[Any], str]) -> Filter:
     """Objects whose time ``of``, RFC 3339 in UTC, is before a `moment`."""
 
     def make(text: str) -> Callable[[Any], bool]:
-        from orlop.cli import ago
+        from orlop import ago
 
         end = moment(text)
         return lambda candidate: ago.seconds(of(candidate)) < end
