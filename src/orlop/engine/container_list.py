@@ -1,0 +1,146 @@
+"""The containers of an engine as lists show them: which are wanted, and their status in Docker's words."""
+
+from __future__ import annotations
+
+from orlop.engine import container, pausing, repair
+from orlop.errors import NotFound
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any
+
+    from orlop.engine.container import Container
+    from orlop.engine.location import Location
+    from orlop.filters import Filter, Wanted
+
+_RUNNING = ("running", "paused", "restarting")
+_STATES = ("created", "dead", "exited", "paused", "removing", "restarting", "running")
+
+
+class Listed:
+    """A container, and its state at the time."""
+
+    __slots__ = ("created", "health", "record", "state", "target")
+
+    def __init__(self, target: Container, ended: dict[str, Any] | None) -> None:
+        self.target = target
+        self.record = target.record
+        self.created = str(target.record["Created"])
+        self.state = ended or pausing.state(target)
+        self.health = "none"
+        if "Healthcheck" in self.record["Config"]:
+            from orlop.engine import health
+
+            known = health.state(target, running=self.state["Running"])
+            self.health = known["Status"] if known is not None else "none"
+
+    def mounts(self) -> list[str]:
+        """The names of its volumes and the sources of its bind mounts."""
+        return [each.get("Name") or each["Source"] for each in self.record.get("Mounts", ())]
+
+    def destinations(self) -> list[str]:
+        """Where they are mounted."""
+        return [each["Destination"] for each in self.record.get("Mounts", ())]
+
+    def status(self) -> str:
+        """Its state in words: ``Up 5 minutes (healthy)``."""
+        from orlop import ago
+
+        state = self.state
+        if state["Status"] == "running":
+            words = {"none": "", "starting": " (health: starting)"}.get(self.health, f" ({self.health})")
+            return f"Up {ago.since(state['StartedAt'])}{words}"
+        if state["Status"] == "restarting":
+            return f"Restarting ({state['ExitCode']}) {ago.since(state['FinishedAt'])} ago"
+        if state["Status"] == "paused":
+            return f"Up {ago.since(state['StartedAt'])} (Paused)"
+        if state["Status"] == "exited":
+            return f"Exited ({state['ExitCode']}) {ago.since(state['FinishedAt'])} ago"
+        return str(state["Status"]).capitalize()
+
+
+def listed(location: Location, wanted: Wanted, *, everything: bool = False, last: int = 0) -> list[Listed]:
+    """The containers that run, the newest first; with ``everything``, or a filter for a status, those that do not as well.
+
+    ``last`` is how many of the newest at most, whether they run or not; 0 is no limit.
+
+    Raises:
+        OrlopError: a record is damaged.
+    """
+    ended: Mapping[str, dict[str, Any]] = repair.everything(location)
+    everything = everything or last > 0 or "status" in wanted.keys
+    found = []
+    for container_id in container.every_id(location):
+        try:
+            each = Listed(container.Container(location, container_id), ended.get(container_id))
+        except NotFound:
+            continue  # removed while we looked
+        if (everything or each.state["Status"] in _RUNNING) and wanted(each):
+            found.append(each)
+    found.sort(key=lambda each: each.created, reverse=True)
+    return found[:last] if last > 0 else found
+
+
+def tests(location: Location) -> dict[str, Filter]:
+    """Docker's filters, as far as orlop's containers have what they ask for."""
+    from orlop import filters
+    from orlop.engine import ports
+
+    def before(name: str) -> Any:
+        moment = container.find(location, name).record["Created"]
+        return lambda each: each.created < moment
+
+    def since(name: str) -> Any:
+        moment = container.find(location, name).record["Created"]
+        return lambda each: each.created > moment
+
+    return {
+        "ancestor": lambda name: lambda each: _is_of(each.record, name),
+        "before": before,
+        "expose": _ports(lambda each: each.record["Config"].get("ExposedPorts") or ()),
+        "exited": filters.number(lambda each: each.state["ExitCode"] if each.state["Status"] == "exited" else None),
+        "health": filters.same(lambda each: each.health, "starting", "healthy", "unhealthy", "none"),
+        "id": filters.prefix(lambda each: each.target.id),
+        "is-task": filters.flag(lambda _: False),  # of a swarm
+        "label": filters.label(lambda each: each.record["Config"]["Labels"]),
+        "name": filters.pattern(lambda each: each.target.name),
+        "network": filters.same(lambda each: each.record["HostConfig"]["NetworkMode"]),
+        "publish": _ports(lambda each: ports.published(each.target)),
+        "since": since,
+        "status": filters.same(lambda each: each.state["Status"], *_STATES),
+        "volume": filters.contains(lambda each: [*each.mounts(), *each.destinations()]),
+    }
+
+
+def _ports(of: Callable[[Any], Iterable[str]]) -> Filter:
+    """Containers that have one of some ports: ``80``, ``80/udp``, ``8000-8080/tcp``."""
+
+    def make(text: str) -> Callable[[Any], bool]:
+        from orlop.options import natural
+
+        numbers, slash, protocol = text.partition("/")
+        first, dash, last = numbers.partition("-")
+        low, high = natural(first), natural(last if dash else first)
+        if low > high or high > 65535 or (slash and protocol not in ("tcp", "udp", "sctp")):
+            raise ValueError("must be PORT or FROM-TO, with /tcp, /udp or /sctp or without")
+        wanted = protocol or "tcp"
+
+        def test(each: Any) -> bool:
+            for port in of(each):
+                number, _, kind = port.partition("/")
+                if (kind or "tcp") == wanted and low <= int(number) <= high:
+                    return True
+            return False
+
+        return test
+
+    return make
+
+
+def _is_of(record: dict[str, Any], image: str) -> bool:
+    """Whether a container was made of an image, which is named as it was then, or by its ID."""
+    name = record["Config"]["Image"]
+    if image in (name, f"{name}:latest") or name == f"{image}:latest":
+        return True
+    return bool(image) and record["Image"].removeprefix("sha256:").startswith(image.removeprefix("sha256:"))
