@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from orlop.cli import health_options, mount_option
+from orlop.cli import health_options, mount_option, network_option
 from orlop.engine import devices, restart_policy
 from orlop.engine.settings import DEFAULT_LOG_DRIVER
 from orlop.errors import InvalidArgument
+from orlop.network.ports import specification
 from orlop.options import Option, integer, natural, one_of, size
 
 TYPE_CHECKING = False
@@ -169,8 +170,8 @@ OPTIONS = (
            read=gpus, many=True),
     Option("--group-add", "Add additional groups to join", value="list", many=True),
     Option("--init", "Run an init inside the container that forwards signals and reaps processes"),
-    Option("--ip", "IPv4 address", value="ip", read=_refused("--ip", _NO_NETWORK)),
-    Option("--ip6", "IPv6 address", value="ip", read=_refused("--ip6", _NO_NETWORK)),
+    Option("--ip", "IPv4 address", value="ip", read=network_option.ipv4),
+    Option("--ip6", "IPv6 address", value="ip", read=network_option.ipv6),
     Option("--ipc", "IPC mode to use (none|private|shareable|host|container:NAME)", value="string"),
     Option("--isolation", "Container isolation technology", value="string", read=one_of("default", "container")),
     Option("--kernel-memory", "Kernel memory limit", value="bytes", hidden=True,
@@ -178,22 +179,21 @@ OPTIONS = (
     Option("--label-file", "Read in a line delimited file of labels", value="list", many=True),
     Option("--link", "Add link to another container", value="list", many=True, read=_refused("--link", _NO_NETWORK)),
     Option("--link-local-ip", "Container IPv4/IPv6 link-local addresses", value="list", many=True,
-           read=_refused("--link-local-ip", _NO_NETWORK)),
+           read=network_option.address),
     Option("--log-driver", "Logging driver for the container", value="string", default=""),
     Option("--log-opt", "Log driver options", value="list", many=True),
-    Option("--mac-address", "Container MAC address", value="string", read=_refused("--mac-address", _NO_NETWORK)),
+    Option("--mac-address", "Container MAC address", value="string", read=network_option.mac),
     Option("--memory-reservation", "Memory soft limit", value="bytes", read=size),
     Option("--memory-swap", "Swap limit equal to memory plus swap: '-1' to enable unlimited swap", value="bytes",
            read=_swap),
     Option("--memory-swappiness", "Tune container memory swappiness (0 to 100)", value="int", read=integer),
     Option("--mount", "Attach a filesystem mount to the container", value="mount", read=mount_option.read, many=True),
-    Option("--network-alias, --net-alias", "Add network-scoped alias for the container", value="list", many=True,
-           read=_refused("--network-alias", _NO_NETWORK)),
+    Option("--network-alias, --net-alias", "Add network-scoped alias for the container", value="list", many=True),
     Option("--oom-kill-disable", "Disable OOM Killer"),
     Option("--oom-score-adj", "Tune host's OOM preferences (-1000 to 1000)", value="int", read=integer),
     Option("--pid", "PID namespace to use (host|container:NAME)", value="string"),
     Option("-p, --publish", "Publish a container's port(s) to the host", value="list", many=True,
-           read=_refused("--publish", _NO_NETWORK)),
+           read=specification.parse),
     Option("-P, --publish-all", "Publish all exposed ports to random ports"),
     Option("--restart", "Restart policy to apply when a container exits", value="policy", read=restart_policy.read),
     Option("--runtime", "Runtime to use for this container: orlop, or the name or path of another OCI runtime",
@@ -284,9 +284,13 @@ def read(said: Parsed, settings: Settings) -> None:
     if said.given("label-file"):
         settings.labels = {**_labels(said["label-file"]), **settings.labels}
     if said.given("expose"):
-        settings.exposed_ports = [port for text in said["expose"] for port in _ports(text)]
+        settings.exposed_ports = [port for text in said["expose"] for port in specification.exposed(text)]
+        if settings.network.startswith("container:"):
+            raise InvalidArgument("conflicting options: port exposing and the container type network mode")
+    if said.given("publish"):
+        _publish([each for ports in said["publish"] for each in ports], settings)
     if said["publish-all"]:
-        raise InvalidArgument(f"--publish-all {_NO_NETWORK}")
+        settings.publish_all = True
     _read_devices(said, settings)
     _check(said, settings)
 
@@ -316,17 +320,13 @@ def _labels(paths: list[str]) -> dict[str, str]:
     return found
 
 
-def _ports(text: str) -> list[str]:
-    """``80``, ``80/udp`` or ``80-90/tcp`` as the single ports."""
-    numbers, _, protocol = text.partition("/")
-    first, dash, last = numbers.partition("-")
-    try:
-        begin, end = natural(first), natural(last if dash else first)
-    except ValueError:
-        begin, end = 0, 0
-    if not 1 <= begin <= end <= 65535 or (protocol or "tcp") not in ("tcp", "udp", "sctp"):
-        raise InvalidArgument(f"invalid range format for --expose: {text}")
-    return [f"{number}/{protocol or 'tcp'}" for number in range(begin, end + 1)]
+def _publish(ports: list[tuple[str, dict[str, Any]]], settings: Settings) -> None:
+    """What is published is exposed, too."""
+    bindings: dict[str, list[dict[str, Any]]] = {}
+    for port, binding in ports:
+        bindings.setdefault(port, []).append(binding)
+    settings.port_bindings = bindings
+    settings.exposed_ports += [port for port in bindings if port not in settings.exposed_ports]
 
 
 def _check(said: Parsed, settings: Settings) -> None:

@@ -24,13 +24,6 @@ def cpus(text: str) -> int:
     return int(digits + "0" * (9 - len(fraction)))
 
 
-def network(text: str) -> str:
-    """What ``--network`` may be."""
-    if text not in ("none", "host") and not text.startswith("container:"):
-        raise ValueError("must be none, host or container:NAME")
-    return text
-
-
 def further() -> Sequence[Option]:
     """The options that few containers need."""
     from orlop.cli import further_options
@@ -65,10 +58,10 @@ OPTIONS = (
     Option("--privileged", "Give extended privileges to this container"),
     Option(
         "--network, --net",
-        "Connect a container to a network: none, host, or container:NAME (none until there are others)",
+        "Connect a container to a network, several times to several: a name, none, host, container:NAME,\n"
+        "or name=NAME,alias=…,ip=…,ip6=…,mac-address=…,gw-priority=…,driver-opt=… (default bridge; none without root)",
         value="network",
-        read=network,
-        default="none",
+        many=True,
     ),
     Option("-l, --label", "Set meta data on a container", value="list", many=True),
     Option(
@@ -109,7 +102,12 @@ def read(said: Parsed) -> Settings:
     settings.cap_drop = said["cap-drop"]
     settings.security_opt = said["security-opt"]
     settings.privileged = said["privileged"]
-    settings.network = said["network"]
+    networks = said["network"]
+    settings.network = networks[0] if networks else "none"
+    if len(networks) > 1 or "=" in settings.network or said.has_further:
+        from orlop.cli import network_option
+
+        network_option.read(said, settings)
     settings.labels = dict(_pair(text) for text in said["label"])
     settings.stop_signal = said["stop-signal"]
     if said.has_further:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from orlop import clock
-from orlop.engine import bundle, container, events, names, network_files, users, volumes
+from orlop.engine import bundle, container, events, names, network_files, networking, users, volumes
 from orlop.engine.settings import DEFAULT_LOG_DRIVER, HOST_IMAGE
 from orlop.errors import Conflict, InvalidArgument, NotFound
 
@@ -94,11 +94,13 @@ class _Creation:
             self._use_image()
         if settings.entrypoint == [""]:
             settings.entrypoint = []
+        if settings.network not in networking.WITHOUT:
+            networking.check(location, settings)
         self.id = os.urandom(32).hex()
         if not settings.is_ordinary:
             from orlop.engine import further
 
-            further.check(location, settings)
+            self.warnings += further.check(location, settings)
         settings.hostname = bundle.hostname_for(settings, self.id)
         self._published = f"{location.containers}/{self.id}"
         self.aside = f"{location.containers}/{container.NEW}{self.id}"

@@ -5,8 +5,10 @@ Apart from `monitor`, so that what an idle monitor uses lies together in memory.
 
 from __future__ import annotations
 
+import os
+
 from orlop import clock, json_text
-from orlop.engine import container, control_socket, events, frames, monitor_lock, names, oom, starter
+from orlop.engine import container, control_socket, events, frames, monitor_lock, names, networking, oom, starter
 from orlop.engine.location import Location
 
 TYPE_CHECKING = False
@@ -37,6 +39,8 @@ def finish(born: Born, lock: int, clients: Clients, filters: Cache, code: int | 
     control_socket.remove(target.location, target.id)
     monitor_lock.drop(target.location, target.id, lock)
     clients.finish(frames.EXITED + bytes((code or 0,)))
+    if os.path.isdir(f"{target.location.run_root}/networks"):
+        networking.linger(target.location)
 
 
 def _record(

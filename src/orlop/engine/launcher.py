@@ -38,6 +38,7 @@ from orlop.engine import (
     image_settings,
     mount_points,
     mounting,
+    networking,
     orphans,
     own_cgroup,
     reception,
@@ -50,6 +51,7 @@ from orlop.engine.door import Door
 from orlop.engine.location import Location
 from orlop.images import config, platform, reference
 from orlop.linux import prctl, seccomp
+from orlop.network.drivers import bridge
 from orlop.runtime import delete, kill
 from orlop.storage import blobs, leases, mounts
 from orlop.storage.snapshots import choice, overlay
@@ -71,6 +73,7 @@ if TYPE_CHECKING:
 # What a monitor imports only when it needs it would be its own instead of shared, and late.
 PRELOADED = (
     blobs,
+    bridge,
     choice,
     config,
     delete,
@@ -84,6 +87,7 @@ PRELOADED = (
     mount_points,
     mounting,
     mounts,
+    networking,
     orphans,
     overlay,
     platform,

@@ -76,6 +76,14 @@ def is_held(location: Location, container_id: str) -> bool:
         os.close(descriptor)
 
 
+def every_id(location: Location) -> frozenset[str]:
+    """The ids of all containers that have a monitor, or had one that was killed and is not cleared away yet."""
+    try:
+        return frozenset(os.listdir(directory(location)))
+    except FileNotFoundError:
+        return frozenset()
+
+
 def wait(location: Location, container_id: str) -> None:
     """Return when the container has no monitor any more."""
     try:

@@ -119,6 +119,10 @@ def _withdraw_layers(location: Location, container_id: str, record: dict[str, An
 def release_runtime(location: Location, container_id: str) -> None:
     """Remove the runtime's state, cgroups included, killing what still runs in them, and what few containers have."""
     _release(location, container_id)
+    if os.path.isdir(f"{location.run_root}/networks"):
+        from orlop.engine import networking
+
+        networking.release(location, container_id)
     if os.path.isdir(f"{location.run_root}/extras/{container_id}"):
         from orlop.engine import host_mounts, runtimes
 

@@ -9,7 +9,8 @@ Anything may have been killed at any instruction. What then is left over:
 - a directory that was being prepared or removed; a name or a snapshot without a container; the runtime's state,
   cgroups and locks of containers that are gone, or whose start was broken off;
 - what somebody was writing for a container, before it was given its name;
-- leases of processes that are gone, and what they were making or taking away among blobs and snapshots.
+- leases of processes that are gone, and what they were making or taking away among blobs and snapshots;
+- images that somebody was having written to the disk.
 """
 
 from __future__ import annotations
@@ -53,7 +54,8 @@ def everything(location: Location) -> dict[str, dict[str, Any]]:
     try:
         entries = os.listdir(location.containers)
     except FileNotFoundError:
-        return ended  # never used
+        _sweep_store(location)  # there may be images
+        return ended
     rebasing = frozenset(_entries(f"{location.root}/rebasing"))
     for entry in entries:
         if entry.startswith(container.PART):
@@ -85,6 +87,10 @@ def everything(location: Location) -> dict[str, dict[str, Any]]:
     _sweep_locks(location)
     exec_record.sweep_all(location)
     _sweep_runtime(location)
+    if os.path.isdir(f"{location.run_root}/networks"):
+        from orlop.engine import networking
+
+        networking.sweep(location)
     _sweep_snapshots(location)
     _sweep_store(location)
     _sweep_volumes(location)
@@ -159,11 +165,12 @@ def _revive(target: container.Container) -> None:
             _settle(target, comes_back=True)
         finally:
             monitor_lock.drop(target.location, target.id, monitor)
-        from orlop.engine import alteration, start
+        from orlop.engine import alteration, lost_snapshots, start
 
         alteration.finish(target)
         target = container.Container(target.location, target.id)
         try:
+            lost_snapshots.look_after(target)
             count = int(target.state().get("RestartCount", 0))
             session = start.start(target, None, stays=True, restart_count=count)
             session.wait_started()
@@ -357,6 +364,10 @@ def _sweep_store(location: Location) -> None:
         from orlop.storage import named_lock
 
         named_lock.sweep(locks)
+    if _entries(f"{location.root}/unwritten"):
+        from orlop.engine import write_out
+
+        write_out.begin(location)
     is_broken_off = bool(_entries(f"{location.root}/images/trash"))
     is_broken_off |= os.path.lexists(f"{location.root}/images/index.json.new")
     for driver in _entries(location.snapshots):

@@ -116,6 +116,12 @@ def create(target: container.Container, request: Request, name: str) -> Elsewher
             raise
         made.save(CGROUP_FILE, _group(config, target.id))
         made.write_record(_record(target, request, config, pid))
+        if request.connect is not None:
+            try:
+                request.connect(pid)  # it waits for its start
+            except BaseException:
+                pidfd.send_signal(descriptor, _signal.SIGKILL)
+                raise
         return Elsewhere(program, made, descriptor, console)
     finally:
         lock.close()

@@ -28,7 +28,11 @@ class Settings:
     in billionths of a processor, ``pids_limit`` a count; None is no limit, or the kernel's default. ``stop_timeout`` is in
     seconds; None is Docker's 10. ``console_size`` is rows and columns. ``log_options`` are what ``log_driver``
     understands. ``restart_policy``, ``healthcheck``, ``ulimits``, ``devices`` and ``device_requests`` are Docker's
-    objects; ``block_io`` has the fields of Docker's ``HostConfig`` whose names begin with ``Blkio``.
+    objects; ``port_bindings`` are Docker's ``PortBindings`` (`orlop.network.ports.specification`), and ``publish_all``
+    publishes every exposed port. ``block_io`` has the fields of Docker's ``HostConfig`` whose names begin with ``Blkio``.
+    ``network`` is a mode (``none``, ``host``, ``container:NAME``) or a network's name, ``default`` for that of containers
+    which name none; ``networks`` are all networks with what is asked for on each (Docker's ``EndpointSettings``), where
+    that is more.
     """
 
     # What few containers ask for stands here, in the class, so that the others do not carry it to the launcher.
@@ -58,9 +62,12 @@ class Settings:
     memory_swap = 0
     memory_swappiness: int | None = None
     mounts: Sequence[Mapping[str, Any]] = ()
+    networks: Mapping[str, Mapping[str, Any]] | None = None
     oom_kill_disable = False
     oom_score_adjustment = 0
     pid = ""
+    port_bindings: Mapping[str, Sequence[Mapping[str, Any]]] | None = None
+    publish_all = False
     runtime = ""
     shm_size: int | None = None
     sysctls: Mapping[str, str] | None = None
@@ -168,6 +175,8 @@ class Settings:
                 "RestartPolicy": self.restart_policy,
             },
         }
+        if self.networks:
+            record["NetworkSettings"] = {"Networks": self.networks}
         if not self.is_ordinary:
             from orlop.engine import host_config
 
@@ -176,6 +185,6 @@ class Settings:
 
 
 #: What needs no other container.
-_ORDINARY_NETWORKS = ("none", "host")
+_ORDINARY_NETWORKS = ("none", "host", "bridge")
 #: How many attributes settings have that ask for nothing special.
 _ORDINARY = len(Settings().__dict__)

@@ -18,6 +18,7 @@ from orlop.engine import (
     frames,
     log_file,
     monitor_lock,
+    networking,
     removal,
     start,
 )
@@ -146,6 +147,8 @@ class _Start:
             filters=filters,
             root_mounts=record.get("RootMounts") or (),
         )
+        if networking.is_connected(record["HostConfig"]["NetworkMode"]):
+            wanted.connect = networking.Connection(self._container).make
         created: runtime.Created | Elsewhere
         if "Late" in record or "Runtime" in record["HostConfig"]:
             from orlop.engine import late

@@ -129,6 +129,14 @@ class Endpoint:
             raise
 
 
+def remove(place: Place, network_id: str, container_id: str) -> None:
+    """Take a container off a network; nothing happens if it is not on it."""
+    try:
+        os.unlink(f"{place.endpoints(network_id)}/{container_id}")
+    except FileNotFoundError:
+        return
+
+
 def read(place: Place, network_id: str, container_id: str) -> Endpoint | None:
     """A container on a network; None if it is not on it."""
     try:

@@ -74,6 +74,10 @@ class Subnet:
         """The last address, as a number."""
         return self.base + self.size - 1
 
+    def address(self, place: int) -> str:
+        """The text of the address that comes ``place`` addresses after the first."""
+        return write(self.family, self.base + place)
+
     def contains(self, number: int) -> bool:
         """Whether an address of the same family is one of these."""
         return self.base <= number <= self.last

@@ -108,6 +108,8 @@ class Creation:
         setup.runtimes_own = (self.channel.descriptor, lock.descriptor)
         self._launch(setup)
         self._move_devices(setup)
+        if self._request.connect is not None:
+            self._request.connect(self.pid)
         self.close()
         self._accompany(setup.group)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from orlop.linux.seccomp.cache import Cache
@@ -27,10 +27,14 @@ class Request:
         root_mounts: what the root file system is made of, as `orlop.storage.mounts.Mount.as_json` writes it, where it
             is not simply the directory that the configuration names. That directory is then only the place where the
             mount is attached, in the container's mount namespace: nobody else sees it, and it ends with the container.
+        connect: called with the pid of the container's first process as soon as that has its namespaces, while it makes
+            its mounts; what it does to the network namespace is done when the program starts. If it raises, there is no
+            container.
     """
 
     __slots__ = (
         "bundle",
+        "connect",
         "console_socket",
         "filters",
         "id",
@@ -65,6 +69,7 @@ class Request:
         restartable: bool = False,
         filters: Cache | None = None,
         root_mounts: Sequence[dict[str, Any]] = (),
+        connect: Callable[[int], None] | None = None,
     ) -> None:
         self.root = root
         self.id = id
@@ -81,3 +86,4 @@ class Request:
         self.restartable = restartable
         self.filters = filters
         self.root_mounts = root_mounts
+        self.connect = connect

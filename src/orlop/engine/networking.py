@@ -1,0 +1,178 @@
+"""Which networks a container is on: at its start, while it runs, and at its end.
+
+What a user asked for stays in the container's record, in Docker's words (``HostConfig.NetworkMode``, and for everything
+that is more than that ``NetworkSettings.Networks``). What is in force is in the endpoints (`orlop.network.endpoint`).
+"""
+
+from __future__ import annotations
+
+import os
+
+from orlop.engine import events, monitor_lock
+from orlop.errors import NotFound, OrlopError, Unsupported
+from orlop.linux import procfs
+from orlop.network import activation, connecting, endpoint, record, store
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from orlop.engine.container import Container
+    from orlop.engine.location import Location
+    from orlop.engine.settings import Settings
+    from orlop.network.endpoint import Endpoint
+    from orlop.network.record import Network
+
+#: Modes of networking in which a container has no network of this engine's; so has one that joins another container.
+WITHOUT = (record.NONE, record.HOST)
+#: The mode of a container that says nothing about its network.
+DEFAULT = "default"
+_JOINED = "container:"
+
+
+def is_connected(mode: str) -> bool:
+    """Whether a container with this ``HostConfig.NetworkMode`` is on networks of its own."""
+    return mode not in WITHOUT and not mode.startswith(_JOINED)
+
+
+def wanted(container_record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The networks that a container is to be on, by the names that the user said, that of its mode first.
+
+    What is asked for on each is Docker's ``EndpointSettings``.
+    """
+    mode = container_record["HostConfig"]["NetworkMode"]
+    found = (container_record.get("NetworkSettings") or {}).get("Networks")
+    if found is not None:
+        return dict(found)
+    return {mode: {}} if is_connected(mode) else {}
+
+
+def check(location: Location, settings: Settings) -> None:
+    """Decide which network a container gets that names none, and check those that are named, before it is made.
+
+    Raises:
+        NotFound: there is no such network.
+        InvalidArgument: a network cannot give what is asked of it.
+        Unsupported: an ordinary user asks for one.
+    """
+    if settings.network == DEFAULT and not settings.networks:
+        settings.network = record.NONE if location.rootless else record.BRIDGE
+    if not is_connected(settings.network):
+        return
+    if location.rootless:
+        raise Unsupported(f"--network {settings.network}: an ordinary user's containers have none or the host's")
+    if settings.network == record.BRIDGE and not settings.networks:
+        return
+    place = location.networks
+    for name, said in (settings.networks or {settings.network: {}}).items():
+        connecting.check(store.find(place, name), said)
+
+
+def runs(location: Location) -> Callable[[str], bool]:
+    """Tells of a container's id whether it runs, is being started, or is just being cleared away."""
+    return lambda container_id: monitor_lock.is_held(location, container_id)
+
+
+class Connection:
+    """A container's connection to its networks, at its start."""
+
+    __slots__ = ("_target", "endpoints")
+
+    def __init__(self, target: Container) -> None:
+        self._target = target
+        self.endpoints: list[Endpoint] = []
+
+    def make(self, pid: int) -> None:
+        """Connect the container whose first process has this pid; that is not yet at its program.
+
+        If that process has ended, nothing is done: whoever waits for it knows better what was wrong with it.
+
+        Raises:
+            NotFound: a network is gone.
+            OrlopError: as `orlop.network.connecting.connect`.
+        """
+        target = self._target
+        place = target.location.networks
+        networks = []
+        for name, settings in wanted(target.record).items():
+            try:
+                networks.append((store.find(place, name), settings))
+            except NotFound as error:
+                raise NotFound(
+                    f"cannot start container {target.name}: {error}: create it, or disconnect the container"
+                ) from None
+        joiner = _joiner(target, pid)
+        if joiner is None:
+            return
+        try:
+            self.endpoints = connecting.connect(place, networks, joiner, runs(target.location))
+        except OSError as error:
+            raise OrlopError(f"cannot connect container {target.name} to its networks: {error.strerror}") from None
+        finally:
+            os.close(joiner.namespace)
+        for network, _ in networks:
+            tell(target.location, network, "connect", target.id)
+
+
+def _joiner(target: Container, pid: int) -> connecting.Joiner | None:
+    """A container whose first process has this pid, as the networks see it; None if that has ended.
+
+    ``namespace`` is the caller's to close.
+    """
+    status = procfs.stat(pid)
+    if status is None:
+        return None
+    try:
+        namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    names = [target.name, target.id[:12]]
+    hostname = target.record["Config"]["Hostname"]
+    if hostname and hostname not in names:
+        names.append(hostname)
+    return connecting.Joiner(target.id, target.name, names, namespace=namespace, pid=pid, start_time=status.start_time)
+
+
+def release(location: Location, container_id: str) -> None:
+    """Take a container that has ended off its networks, and tell of it. Nothing happens if it is on none."""
+    place = location.networks
+    for gone in connecting.leave(place, container_id):
+        network = store.read(place, gone.network)
+        if network is not None:
+            tell(location, network, "disconnect", container_id)
+
+
+def linger(location: Location) -> None:
+    """Take the networks down that no container is on any more, if none comes soon."""
+    place = location.networks
+    for network_id in endpoint.networks(place):
+        try:
+            network = store.read(place, network_id)
+            if network is not None:
+                activation.linger(place, network)
+        except (OrlopError, OSError):
+            continue  # the next command that repairs tries again
+
+
+def sweep(location: Location) -> None:
+    """Take off the networks what crashes have left on them."""
+    place = location.networks
+    if not endpoint.networks(place):
+        return
+    present = {network_id: endpoint.containers(place, network_id) for network_id in endpoint.networks(place)}
+    # Whoever came after this look is asked one by one; there are few such, and many containers may run.
+    known = monitor_lock.every_id(location)
+    is_held = runs(location)
+    try:
+        activation.sweep(place, present, lambda container_id: container_id in known or is_held(container_id))
+    except (OrlopError, OSError):
+        return  # the kernel does not let go of something yet, or a record is damaged: who uses it is told
+
+
+def tell(location: Location, network: Network, action: str, container_id: str = "") -> None:
+    """Tell of something that happened to a network, or to a container on it."""
+    about = {"name": network.name, "type": network.driver}
+    if container_id:
+        about["container"] = container_id
+    events.emit(location, events.NETWORK, action, network.id, about)

@@ -1,0 +1,212 @@
+"""A network is up while containers are on it, and a moment longer.
+
+Up means that the host's part of it is there: a bridge, addresses, rules. The first container's start makes that, and
+the monitor of the last one takes it away; not at once, since often another container follows, and making a bridge
+takes longer than starting a container. What is up has a directory (`Place.running`), which is locked:
+
+- shared, while a container is being connected: so long nobody takes the network down;
+- exclusively, while the host's part is made or removed.
+
+``up`` in it is written when everything is made: the namespace in which it is and the index of the device. The kernel
+forgets locks of who is killed; what is there without ``up`` is made anew, and `sweep` finds what nobody uses.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+
+from orlop.linux.netlink import Netlink
+from orlop.network import addresses, endpoint, store
+from orlop.network.drivers import choice
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from orlop.network.place import Place
+    from orlop.network.record import Network
+
+#: How long a network stays up that no container is on, in seconds.
+LINGER = 0.5
+
+_UP = "up"
+_LINGERING = "lingering"
+_OWN_NAMESPACE = "/proc/self/ns/net"
+
+
+class Held:
+    """A network that is up and stays so until `release`; ``base`` is the index of its device."""
+
+    __slots__ = ("_lock", "_netlink", "_network", "_place", "base")
+
+    def __init__(self, place: Place, network: Network, netlink: Netlink) -> None:
+        self._place = place
+        self._network = network
+        self._netlink = netlink
+        self._lock = _hold(place, network.id)
+        try:
+            self.base = _read(place, network.id)
+            if not self.base:
+                self._bring_up(self.base)
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    def renew(self) -> None:
+        """Make the host's part of the network anew, because somebody has removed it."""
+        self._bring_up(self.base)
+
+    def release(self) -> None:
+        """Let it be taken down."""
+        os.close(self._lock)
+
+    def _bring_up(self, known: int) -> None:
+        # A container that is waiting for the same may be let in before us: then it is done.
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self.base = _read(self._place, self._network.id)
+        if not self.base or self.base == known:
+            self.base = choice.find(self._network.driver).up(self._netlink, self._place, self._network)
+            _write(self._place, self._network.id, self.base)
+        fcntl.flock(self._lock, fcntl.LOCK_SH)
+
+
+def take_down(place: Place, network: Network, *, wait: bool = True) -> bool:
+    """Remove the host's part of a network; False if a container is on it, or one is being connected.
+
+    Raises:
+        OSError: the kernel refused.
+    """
+    lock = _lock(place, network.id, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    if lock is None:
+        return not os.path.isdir(place.running(network.id))
+    try:
+        if endpoint.containers(place, network.id):
+            return False
+        try:
+            os.unlink(f"{place.running(network.id)}/{_UP}")
+        except FileNotFoundError:
+            pass  # its making was broken off
+        with Netlink() as netlink:
+            choice.find(network.driver).down(netlink, place, network)
+        _remove(place, network.id)
+    finally:
+        os.close(lock)
+    return True
+
+
+def linger(place: Place, network: Network) -> None:
+    """Take a network down once no container has been on it for a while. Returns when that is done, or another's to do."""
+    try:
+        descriptor = os.open(f"{place.running(network.id)}/{_LINGERING}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except FileNotFoundError:
+        return  # it is down
+    try:
+        os.utime(descriptor)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        while True:
+            left = os.fstat(descriptor).st_mtime + LINGER - time.time()
+            if endpoint.containers(place, network.id):
+                return  # whose end is another's to see
+            if not 0 < left <= LINGER:
+                break
+            time.sleep(left)
+        take_down(place, network, wait=False)
+    except BlockingIOError:
+        return
+    finally:
+        os.close(descriptor)
+
+
+def sweep(place: Place, present: Mapping[str, Sequence[str]], runs: Callable[[str], bool]) -> None:
+    """Take what crashes left off the networks: containers that do not run, their addresses, and what nobody is on.
+
+    ``present`` are the networks that are up, and which containers were on each a moment ago.
+    """
+    for network_id, container_ids in present.items():
+        network = store.read(place, network_id)
+        if network is None:
+            continue  # another engine's, which shares our run directory
+        for container_id in container_ids:
+            if not runs(container_id):
+                endpoint.remove(place, network_id, container_id)
+        if addresses.count(place, network_id) > len(container_ids) * len({pool.family for pool in network.pools}):
+            addresses.sweep(place, network_id, runs)
+        if not endpoint.containers(place, network_id) and not _is_lingering(place, network_id):
+            take_down(place, network, wait=False)
+
+
+def _is_lingering(place: Place, network_id: str) -> bool:
+    try:
+        descriptor = os.open(f"{place.running(network_id)}/{_LINGERING}", os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _hold(place: Place, network_id: str) -> int:
+    """Lock a network's running directory, shared; it is made if it is not there."""
+    while True:
+        found = _lock(place, network_id, fcntl.LOCK_SH)
+        if found is not None:
+            return found
+        for directory in (place.addresses(network_id), place.endpoints(network_id)):
+            try:
+                os.makedirs(directory, 0o700, exist_ok=True)
+            except FileNotFoundError:
+                break  # it is just being removed
+
+
+def _lock(place: Place, network_id: str, kind: int) -> int | None:
+    """Lock a network's running directory; None if it is not there or not complete, or not to be had without waiting."""
+    path = place.running(network_id)
+    while True:
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        try:
+            fcntl.flock(descriptor, kind)
+            if os.stat(path).st_ino == os.fstat(descriptor).st_ino and os.path.isdir(place.endpoints(network_id)):
+                return descriptor
+        except (BlockingIOError, FileNotFoundError):
+            os.close(descriptor)
+            return None
+        os.close(descriptor)  # removed, and another made in its place, while we waited
+        if not os.path.isdir(place.endpoints(network_id)):
+            return None
+
+
+def _remove(place: Place, network_id: str) -> None:
+    """Remove a running directory, which is locked exclusively: under another name, so that it is there or not."""
+    gone = f"{place.run_directory}/.gone-{network_id}"
+    os.rename(place.running(network_id), gone)
+    for directory in ("addresses", "endpoints", ""):
+        path = f"{gone}/{directory}"
+        for name in os.listdir(path):
+            os.unlink(f"{path}/{name}")
+        os.rmdir(path)
+
+
+def _read(place: Place, network_id: str) -> int:
+    """The index of the device of a network that is up in this namespace; 0 if it is not."""
+    try:
+        with open(f"{place.running(network_id)}/{_UP}", "rb", buffering=0) as file:
+            namespace, _, index = file.read(64).partition(b" ")
+            return int(index) if int(namespace) == os.stat(_OWN_NAMESPACE).st_ino else 0
+    except (FileNotFoundError, ValueError):
+        return 0
+
+
+def _write(place: Place, network_id: str, base: int) -> None:
+    path = f"{place.running(network_id)}/{_UP}"
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    os.write(descriptor, b"%d %d" % (os.stat(_OWN_NAMESPACE).st_ino, base))
+    os.close(descriptor)

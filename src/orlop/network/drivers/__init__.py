@@ -1,0 +1,1 @@
+"""What connects containers: one module for each driver."""

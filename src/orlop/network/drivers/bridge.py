@@ -1,0 +1,102 @@
+"""The driver ``bridge``: a switch of the kernel's on the host, and a pair of devices from it to each container.
+
+Sources: bridge(8), veth(4), Documentation/networking/bridge.rst.
+"""
+
+from __future__ import annotations
+
+import os
+
+from orlop.errors import Conflict, InvalidArgument
+from orlop.linux import bridge, network_address, network_device, veth
+from orlop.network import record
+from orlop.network.drivers import interface
+from orlop.network.drivers.interface import Driver
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from orlop.linux.netlink import Netlink
+    from orlop.network.endpoint import Endpoint
+    from orlop.network.place import Place
+    from orlop.network.record import Network
+
+_LONGEST_NAME = 15
+_EEXIST = 17
+#: Beside the endpoints of a network that is up: the bridge is the user's, and stays.
+_FOREIGN = "foreign"
+
+
+class Bridge(Driver):
+    """Containers on one switch, which the machine is on too."""
+
+    __slots__ = ()
+
+    def check(self, network: Network) -> None:
+        """See `Driver.check`."""
+        name = network.options.get(record.BRIDGE_NAME, "")
+        if len(name) > _LONGEST_NAME or "/" in name or any(each.isspace() for each in name) or name in {".", ".."}:
+            raise InvalidArgument(
+                f"invalid bridge name {name!r}: at most {_LONGEST_NAME} characters, no blank, no slash"
+            )
+        _check_mtu(network)
+
+    def up(self, netlink: Netlink, place: Place, network: Network) -> int:
+        """See `Driver.up`."""
+        name = network.bridge
+        foreign = f"{place.running(network.id)}/{_FOREIGN}"
+        there = network_device.get(netlink, name)
+        if there is not None and there.kind != "bridge":
+            raise Conflict(f"network {network.name}: the machine's device {name} is no bridge: remove or rename it")
+        if there is not None and record.BRIDGE_NAME in network.options and not network.is_default:
+            os.close(os.open(foreign, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        if there is None:
+            bridge.create(netlink, name, mac=_mac(network), mtu=network.mtu)
+            there = network_device.get(netlink, name)
+        if there is None:
+            raise Conflict(f"network {network.name}: somebody removed the bridge {name} while it was made")
+        with netlink.batch() as batch:
+            network_device.change(batch, there.index, up=True, link_local=network.ipv6)
+            for pool in network.pools:
+                if pool.gateway and network.options.get(record.INHIBIT_IPV4) != "true":
+                    network_address.add(batch, there.index, pool.gateway, pool.parsed().prefix)
+        return there.index
+
+    def down(self, netlink: Netlink, place: Place, network: Network) -> None:
+        """See `Driver.down`."""
+        if not os.path.lexists(f"{place.running(network.id)}/{_FOREIGN}"):
+            network_device.delete(netlink, network.bridge)
+
+    def prepare(self, network: Network, endpoint: Endpoint) -> None:  # noqa: ARG002 - the interface's
+        """See `Driver.prepare`."""
+        endpoint.host_interface = f"ov-{endpoint.id[:12]}"
+
+    def attach(self, netlink: Netlink, network: Network, base: int, endpoint: Endpoint, namespace: int) -> None:
+        """See `Driver.attach`."""
+        with netlink.batch() as batch:
+            veth.create(
+                batch,
+                endpoint.host_interface,
+                endpoint.interface,
+                peer_mac=interface.mac(endpoint),
+                mtu=network.mtu,
+                master=base,
+                peer_namespace=namespace,
+            )
+            network_device.change(batch, endpoint.host_interface, up=True, link_local=False)
+            if not network.connects_containers:
+                bridge.change_port(batch, endpoint.host_interface, isolated=True)
+
+    def detach(self, netlink: Netlink, inside: Netlink, endpoint: Endpoint) -> None:  # noqa: ARG002 - the interface's
+        """See `Driver.detach`."""
+        network_device.delete(netlink, endpoint.host_interface)
+
+
+def _mac(network: Network) -> bytes:
+    """The bridge's hardware address: one that does not change with its ports."""
+    return b"\x02\x42" + bytes.fromhex(network.id[:8])
+
+
+def _check_mtu(network: Network) -> None:
+    text = network.options.get(record.MTU, "0")
+    if not (text.isascii() and text.isdigit()) or int(text) > 65535 or 0 < int(text) < 68:
+        raise InvalidArgument(f"invalid {record.MTU}: {text}: a number of bytes from 68 to 65535")
