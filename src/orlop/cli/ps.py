@@ -83,6 +83,7 @@ def run(location: Location, said: Parsed) -> int:
 def _row(each: Listed, *, full: bool, sized: bool) -> dict[str, Any]:
     from orlop import ago
     from orlop.cli.gotemplate.values import Method, quote
+    from orlop.engine import ports
 
     record = each.record
     labels = record["Config"]["Labels"]
@@ -102,7 +103,7 @@ def _row(each: Listed, *, full: bool, sized: bool) -> dict[str, Any]:
         "Mounts": ",".join(mounts),
         "Names": each.target.name,
         "Networks": record["HostConfig"]["NetworkMode"],
-        "Ports": "",
+        "Ports": ports.displayed(each.ports()),
         "RunningFor": f"{ago.since(each.created)} ago",
         "Size": _size(each.target) if sized else "0B",
         "State": each.state["Status"],

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from orlop.engine.container import Container
     from orlop.engine.location import Location
+    from orlop.engine.ports import Ports
     from orlop.filters import Filter, Wanted
 
 _RUNNING = ("running", "paused", "restarting")
@@ -38,6 +39,12 @@ class Listed:
     def mounts(self) -> list[str]:
         """The names of its volumes and the sources of its bind mounts."""
         return [each.get("Name") or each["Source"] for each in self.record.get("Mounts", ())]
+
+    def ports(self) -> Ports:
+        """What of its ports can be reached just now."""
+        from orlop.engine import ports
+
+        return ports.settings(self.target, is_running=self.state["Running"])
 
     def destinations(self) -> list[str]:
         """Where they are mounted."""
@@ -106,7 +113,7 @@ def tests(location: Location) -> dict[str, Filter]:
         "label": filters.label(lambda each: each.record["Config"]["Labels"]),
         "name": filters.pattern(lambda each: each.target.name),
         "network": filters.same(lambda each: each.record["HostConfig"]["NetworkMode"]),
-        "publish": _ports(lambda each: ports.published(each.target)),
+        "publish": _ports(lambda each: ports.of_host(each.ports())),
         "since": since,
         "status": filters.same(lambda each: each.state["Status"], *_STATES),
         "volume": filters.contains(lambda each: [*each.mounts(), *each.destinations()]),

@@ -19,8 +19,8 @@ _PARENT = "/orlop"
 _OLDEST_VERSION = "1.0.2"
 
 
-def check(location: Location, settings: Settings) -> None:
-    """What can be told before anything of a container is there; names of other containers become ids.
+def check(location: Location, settings: Settings) -> list[str]:
+    """What can be told before anything of a container is there; names of other containers become ids. Returns warnings.
 
     Raises:
         InvalidArgument: a setting cannot be right, or contradicts another.
@@ -37,6 +37,17 @@ def check(location: Location, settings: Settings) -> None:
         from orlop.engine import cdi
 
         cdi.check(settings.device_requests, location.root)
+    return _check_ports(settings)
+
+
+def _check_ports(settings: Settings) -> list[str]:
+    if not settings.port_bindings and not settings.publish_all:
+        return []
+    if settings.network.startswith("container:"):
+        raise InvalidArgument("conflicting options: port publishing and the container type network mode")
+    if settings.network == "host" and settings.port_bindings:
+        return ["Published ports are discarded when using host network mode"]
+    return []
 
 
 def write_files(aside: str, settings: Settings) -> None:
