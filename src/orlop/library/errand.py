@@ -13,7 +13,7 @@ import sys
 from _thread import get_ident
 
 from orlop import json_text
-from orlop.engine import launch
+from orlop.engine import error_message, launch
 from orlop.errors import OrlopError, Unsupported
 
 TYPE_CHECKING = False
@@ -131,7 +131,7 @@ def call(
                 if tell is not None:
                     tell(*told["tell"])
             elif "error" in told:
-                raise revive(told["error"])
+                raise error_message.revive(told["error"])
             else:
                 return told["result"]
     except BaseException:
@@ -158,35 +158,6 @@ class observed:  # noqa: N801 - used like a function, as contextlib's are
 
     def __exit__(self, *exception: object) -> None:
         del _observers[get_ident()]
-
-
-def describe(error: BaseException) -> dict[str, Any]:
-    """An error as JSON, from which `revive` makes the same one."""
-    from orlop import errors
-    from orlop.errors import RegistryError
-    from orlop.runtime import channel
-
-    body = channel.describe(error)
-    for kind in type(error).__mro__:
-        if getattr(errors, kind.__name__, None) is kind:
-            body["class"] = kind.__name__  # the one that the caller knows, too
-            break
-    if isinstance(error, RegistryError):
-        body.update(status=error.status, code=error.code)
-    return body
-
-
-def revive(body: dict[str, Any]) -> Exception:
-    """The error that `describe` described."""
-    from orlop.errors import RegistryError
-    from orlop.runtime import channel
-
-    if "errno" in body and body["class"] != "StepFailed":
-        return OSError(body["errno"], body["reason"], body["path"] or None)
-    error = channel.revive(body)
-    if isinstance(error, RegistryError):
-        error.status, error.code = body["status"], body["code"]
-    return error
 
 
 def _directory() -> str:

@@ -12,6 +12,7 @@ import os
 import sys
 
 from orlop import json_text
+from orlop.engine import error_message
 from orlop.engine.location import Location
 from orlop.images.progress import Progress
 from orlop.library import errand
@@ -60,7 +61,7 @@ def main() -> None:
     except BrokenPipeError:
         os._exit(1)
     except Exception as error:  # noqa: BLE001 - whatever it was, the caller must hear of it
-        answer(error=errand.describe(error))
+        answer(error=error_message.describe(error))
     os._exit(0)
 
 
