@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
-import signal
-import subprocess
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from orlop.linux import bridge, macvlan, neighbour, network_address, network_device, route, veth, vxlan
 from orlop.linux.netlink import Netlink
+from tests.machine import Machine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,44 +17,16 @@ if TYPE_CHECKING:
 MAC = bytes.fromhex("02420a000001")
 
 
-class Machine:
-    """A process with a network namespace of its own."""
-
-    def __init__(self) -> None:
-        self.process = subprocess.Popen(
-            ["unshare", "--net", "sh", "-c", "echo there; exec sleep 1000"], stdout=subprocess.PIPE
-        )
-        assert self.process.stdout
-        assert self.process.stdout.readline() == b"there\n"
-        self.pid = self.process.pid
-        self.namespace = os.open(f"/proc/{self.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        self.netlink = Netlink(self.namespace)
-
-    def ip(self, *words: str) -> Any:
-        command = ["nsenter", f"--net=/proc/{self.pid}/ns/net", "ip", "-j", "-d", *words]
-        return json.loads(subprocess.run(command, capture_output=True, check=True, timeout=30).stdout or b"[]")
-
-    def end(self) -> None:
-        self.netlink.close()
-        os.close(self.namespace)
-        assert self.process.stdout
-        self.process.stdout.close()
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-
-
 @pytest.fixture
 def machine() -> Iterator[Machine]:
-    made = Machine()
-    yield made
-    made.end()
+    with Machine() as made:
+        yield made
 
 
 @pytest.fixture
 def other() -> Iterator[Machine]:
-    made = Machine()
-    yield made
-    made.end()
+    with Machine() as made:
+        yield made
 
 
 def test_a_pair_is_born_with_one_end_in_another_namespace_under_its_last_name(machine: Machine, other: Machine) -> None:
@@ -234,8 +204,7 @@ def test_two_machines_share_a_network_by_vxlan(machine: Machine, other: Machine)
     one, two = macs["192.0.2.1"], macs["192.0.2.2"]
     neighbour.add(machine.netlink, one.index, "10.0.0.2", two.mac)
     neighbour.add_forwarding(machine.netlink, one.index, two.mac, "192.0.2.2")
-    command = ["nsenter", f"--net=/proc/{machine.pid}/ns/net", "busybox", "ping", "-c1", "-W10", "10.0.0.2"]
-    subprocess.run(command, check=True, timeout=30, capture_output=True)
+    machine.run("busybox", "ping", "-c1", "-W10", "10.0.0.2")
     counted = network_device.statistics(machine.netlink, "over")
     assert counted
     assert counted.tx_packets >= 1
