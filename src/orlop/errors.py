@@ -4,7 +4,8 @@
 
     OrlopError
     ├── InvalidArgument       a name or value that cannot be right
-    │   └── InvalidFlag       a command line's flag that is not known or has a wrong value   (exit 125)
+    │   ├── InvalidFlag       a command line's flag that is not known or has a wrong value   (exit 125)
+    │   └── InvalidDockerfile an instruction that is none or cannot be right; says in which line
     ├── InvalidConfig         a config.json that breaks the runtime specification
     ├── NotFound              no such container, file or object
     │   └── ImageNotFound     no such image here; a registry may have it
@@ -47,6 +48,18 @@ class InvalidFlag(InvalidArgument):
     """A command line has a flag that is not known, or with a value that cannot be right."""
 
     exit_code = 125
+
+
+class InvalidDockerfile(InvalidArgument):
+    """A Dockerfile breaks the rules of its language.
+
+    ``line`` is where, counted from 1; ``excerpt`` shows that place, underlined, in several lines.
+    """
+
+    def __init__(self, message: str, *, line: int = 0, excerpt: str = "") -> None:
+        super().__init__(message)
+        self.line = line
+        self.excerpt = excerpt
 
 
 class InvalidConfig(OrlopError):

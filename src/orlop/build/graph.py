@@ -1,0 +1,305 @@
+"""From a Dockerfile to what has to be done for its target: a graph of nodes, each a step upon another's files.
+
+Only the stages that the target needs are in it. A node knows the node whose files it begins with, or the image, and the
+nodes whose files it reads; nodes that do not depend on each other can be worked on at the same time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from orlop.build import steps, variables
+from orlop.build.dockerfile import instruction_readers, instructions, lint, statements
+from orlop.build.dockerfile.problem import Source, suggestion
+from orlop.build.stage_state import StageState
+from orlop.errors import InvalidArgument, InvalidReference, OrlopError
+from orlop.images import config, platform, reference
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from orlop.build.dockerfile.instructions import Instruction
+    from orlop.build.dockerfile.lint import Finding
+    from orlop.build.dockerfile.parser import Dockerfile, Stage
+    from orlop.build.dockerfile.problem import Span
+    from orlop.build.stage_state import Written
+    from orlop.build.steps import Origin, Step
+    from orlop.images.manifest import Manifest
+    from orlop.images.platform import Platform
+
+SCRATCH = "scratch"
+_WITH_STEPS = (instructions.Run, instructions.Copy, instructions.Workdir)
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """An image that a stage begins with, or that files are taken from."""
+
+    name: str
+    config: config.ImageConfig
+    #: None for `SCRATCH`.
+    manifest: Manifest | None
+
+    @property
+    def top(self) -> str:
+        """The name of its topmost snapshot, or empty."""
+        chain = self.config.chain_ids
+        return chain[-1] if chain else ""
+
+
+class Images(Protocol):
+    """Where images come from: the engine's store, and registries."""
+
+    def find(self, name: str, wanted: Platform) -> Base:
+        """The image of a name for a platform, its files unpacked.
+
+        Raises:
+            OrlopError: it cannot be had.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the user says beside the Dockerfile. ``contexts`` are the names of ``--build-context``; ``network`` is RUN's."""
+
+    target: str = ""
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    platform: Platform = field(default_factory=platform.host)
+    contexts: Mapping[str, str] = field(default_factory=dict)
+    network: str = "default"
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(eq=False, slots=True)
+class Node:
+    """One step of one stage: what it begins with is the node ``parent``, or else the image ``base``."""
+
+    number: int
+    stage: str
+    place: str
+    step: Step
+    base: Base
+    parent: Node | None
+    #: The nodes whose files it reads, and the images, for each origin; None is an image without a step upon it.
+    reads: dict[Origin, tuple[Node | None, Base]] = field(default_factory=dict)
+
+    @property
+    def needs(self) -> list[Node]:
+        """The nodes that come before."""
+        found = [node for node, _ in self.reads.values() if node is not None]
+        return [self.parent, *found] if self.parent is not None else found
+
+
+@dataclass(slots=True)
+class Built:
+    """A stage whose instructions were read: its state, its topmost node (None without any), and its history."""
+
+    stage: Stage
+    state: StageState
+    base: Base
+    top: Node | None
+    platform: Platform
+    history: list[tuple[Written, Node | None]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Graph:
+    """What is to be done: ``nodes`` in an order in which they can be, ``target`` what is wanted of it."""
+
+    nodes: list[Node]
+    target: Built
+    findings: list[Finding]
+
+
+class Planner:
+    """Makes a graph of a Dockerfile."""
+
+    __slots__ = ("_built", "_dockerfile", "_global", "_images", "_nodes", "_platforms", "_wishes", "_words", "found")
+
+    def __init__(self, dockerfile: Dockerfile, wishes: Wishes, images: Images) -> None:
+        self._dockerfile = dockerfile
+        self._wishes = wishes
+        self._images = images
+        self._words = variables.Words(dockerfile.source, dockerfile.directives.escape)
+        self._platforms = variables.of_platforms(wishes.platform, platform.host(), wishes.target)
+        self._global = variables.Scope(self._words, wishes.arguments, self._platforms)
+        self._built: dict[int, Built] = {}
+        self._nodes: list[Node] = []
+        self.found: dict[tuple[str, str], Base] = {}
+
+    def plan(self) -> Graph:
+        """The graph of the target.
+
+        Raises:
+            InvalidDockerfile: something in it cannot be.
+            InvalidArgument: the target is no stage.
+            OrlopError: an image cannot be had.
+        """
+        for argument in self._dockerfile.arguments:
+            self._global.declare(argument)
+        target = self._build(self._target())
+        target.state.config.labels.update(self._wishes.labels)
+        findings = [
+            lint.Finding("UndefinedVar", variables.undefined_message(name, known), span)
+            for name, span, known in self._words.undefined
+        ]
+        return Graph(self._nodes, target, findings)
+
+    def _target(self) -> Stage:
+        name = self._wishes.target
+        if not name:
+            return self._dockerfile.stages[-1]
+        stage = self._dockerfile.find(name)
+        if stage is None:
+            known = [each.name for each in self._dockerfile.stages if each.name]
+            listed = f": its stages are {', '.join(known)}" if known else ": its stages have no names"
+            raise InvalidArgument(
+                f"target stage '{name}' is not in {self._dockerfile.source.name}{suggestion(name, known)}{listed}"
+            )
+        return stage
+
+    def _build(self, stage: Stage) -> Built:
+        """A stage with all that it needs."""
+        built = self._built.get(stage.number)
+        if built is None:
+            built = self._begin(stage)
+            self._built[stage.number] = built
+            for instruction in (*self._triggers(built), *stage.instructions):
+                self._take(built, instruction)
+        return built
+
+    def _begin(self, stage: Stage) -> Built:
+        base_line = stage.base
+        name = self._from_word(base_line.image, base_line)
+        if not name:
+            raise self._problem(base_line.span, f"the image's name {base_line.image} is empty: expected a value for it")
+        wanted = self._wishes.platform
+        if base_line.platform:
+            text = self._from_word(base_line.platform, base_line)
+            try:
+                wanted = platform.parse(text)
+            except InvalidArgument as error:
+                raise self._problem(base_line.span, str(error)) from None
+        below = self._dockerfile.find(name, stage.number) if not name.isdigit() else None
+        if below is not None and name not in self._wishes.contexts:
+            before = self._build(below)
+            made = config.ImageConfig.parse(_image_config(before).to_bytes())
+            base, top, wanted = before.base, before.top, before.platform
+            history = list(before.history)
+            author = before.state.author
+        else:
+            base = self._image(name, wanted, base_line.span)
+            made, top, history = config.ImageConfig.parse(base.config.to_bytes()), None, []
+            author = ""
+        scope = variables.Scope(self._words, self._wishes.arguments, self._outer(), made.config.env)
+        state = StageState(
+            made.config,
+            scope,
+            self._dockerfile.source,
+            lambda text, instruction: self._origin(text, instruction, stage),
+            self._wishes.network,
+        )
+        state.author = author
+        return Built(stage, state, base, top, wanted, history)
+
+    def _outer(self) -> dict[str, str]:
+        declared = {name: value for name, value in self._global.arguments.items() if value is not None}
+        return self._platforms | declared
+
+    def _from_word(self, text: str, instruction: Instruction) -> str:
+        return self._words.one(text, self._platforms | self._global.variables, instruction.span)
+
+    def _image(self, name: str, wanted: Platform, span: Span) -> Base:
+        name = self._wishes.contexts.get(name, name).removeprefix("docker-image://")
+        if name == SCRATCH:
+            made = config.ImageConfig(wanted)
+            return Base(SCRATCH, made, None)
+        key = (name, str(wanted))
+        if key not in self.found:
+            try:
+                reference.parse(name)
+            except (InvalidArgument, InvalidReference) as error:
+                raise self._problem(span, str(error)) from None
+            try:
+                self.found[key] = self._images.find(name, wanted)
+            except OrlopError as error:
+                raise self._missing(error, name, span) from None
+        return self.found[key]
+
+    def _triggers(self, built: Built) -> Iterator[Instruction]:
+        """The instructions that the image below has for whoever builds upon it."""
+        name = f"ONBUILD of {built.stage.base.image}"
+        for trigger in built.state.triggers:
+            text = statements.split(trigger.encode("utf-8", "surrogateescape"), name)
+            for statement in text.statements:
+                yield instruction_readers.read(statement, Source(name, text.source.lines), "\\")
+
+    def _take(self, built: Built, instruction: Instruction) -> None:
+        written = built.state.apply(instruction)
+        node = None
+        if written.step is not None:
+            node = self._node(built, written.step)
+            built.top = node
+        built.history.append((written, node))
+
+    def _node(self, built: Built, step: Step) -> Node:
+        reads = {}
+        for origin in _origins(step):
+            if origin.stage >= 0:
+                other = self._build(self._dockerfile.stages[origin.stage])
+                reads[origin] = (other.top, other.base)
+            elif origin.image:
+                reads[origin] = (None, self._image(origin.image, built.platform, step.span))
+        count = sum(1 for each in built.stage.instructions if isinstance(each, _WITH_STEPS))
+        done = sum(1 for _, node in built.history if node is not None and node.stage == built.stage.title)
+        node = Node(
+            len(self._nodes),
+            built.stage.title,
+            f"{done + 1}/{max(count, done + 1)}",
+            step,
+            built.base,
+            built.top,
+            reads,
+        )
+        self._nodes.append(node)
+        return node
+
+    def _origin(self, text: str, instruction: Instruction, stage: Stage) -> Origin:
+        """What ``--from`` or ``from=`` means: a context of that name, a stage that comes before, or an image."""
+        if not text:
+            return steps.Origin()
+        if text in self._wishes.contexts and not self._wishes.contexts[text].startswith("docker-image://"):
+            return steps.Origin(context=text)
+        found = self._dockerfile.find(text, stage.number)
+        if found is not None:
+            return steps.Origin(stage=found.number)
+        later = self._dockerfile.find(text)
+        if later is not None or text.isdigit():
+            known = [each.title for each in self._dockerfile.stages[: stage.number]]
+            expected = f"expected one of {', '.join(known)}" if known else "no stage comes before"
+            raise self._problem(instruction.span, f"'{text}' is no stage that comes before this one: {expected}")
+        return steps.Origin(image=text)
+
+    def _missing(self, error: OrlopError, name: str, span: Span) -> OrlopError:
+        """The error that an image cannot be had, which perhaps was meant to be a stage."""
+        near = suggestion(name, [each.name for each in self._dockerfile.stages if each.name])
+        return self._problem(span, f"{error}{near}") if near else error
+
+    def _problem(self, span: Span, message: str) -> OrlopError:
+        return self._dockerfile.source.problem(span, message)
+
+
+def _origins(step: Step) -> Sequence[Origin]:
+    if isinstance(step, steps.Copy):
+        return (step.origin,)
+    if isinstance(step, steps.Run):
+        return tuple(mounted.origin for mounted in step.mounts if mounted.origin is not None)
+    return ()
+
+
+def _image_config(built: Built) -> config.ImageConfig:
+    made = config.ImageConfig(built.platform)
+    made.config = built.state.config
+    return made
