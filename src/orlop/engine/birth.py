@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import _socket
 import os
-import sys
 import time
+from _struct import Struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +20,16 @@ if TYPE_CHECKING:
     from orlop.linux.seccomp.cache import Cache
 
 _LARGEST = 1 << 18
-_MOST_DESCRIPTORS = 10
+#: Among a monitor's descriptors, what holds the claims on the container's ports, and what tells that the proxy has work.
+PORTS = "ports"
+PORTS_WATCHED = "ports_watched"
+#: The descriptors that a monitor may be given, by name.
+_ENDS = ("client", "lock", "control", "pidfd", "log", "stdin", "stdout", "stderr", "console", PORTS, PORTS_WATCHED)
+#: What a monitor is told first: init's pid, `Born.flags`, `Born.began`, and for each of `_ENDS` which of the descriptors that
+#: come along it is, or -1. Then comes when that was, for people, and after a line's end the request.
+_HEAD = Struct(f"iid{len(_ENDS)}b")
+_NUMBERS = tuple(Struct(f"{count}i") for count in range(len(_ENDS) + 1))
+_ROOM = _socket.CMSG_SPACE(_NUMBERS[-1].size)
 
 #: What a starter's exit status tells its monitor.
 STARTED = 0
@@ -41,13 +50,13 @@ BROKEN_OFF = (
 _RUNS = b"+"
 
 #: In `Born.flags`: a client's end of input is the container's.
-ENDS_INPUT = "o"
+ENDS_INPUT = 1
 #: In `Born.flags`: it has a health check.
-IS_CHECKED = "h"
+IS_CHECKED = 2
 #: In `Born.flags`: it ends when the client who started it goes.
-IS_LEASHED = "l"
+IS_LEASHED = 4
 #: In `Born.flags`: it has no pid namespace of its own, so that its orphans fall to the monitor.
-GETS_ORPHANS = "p"
+GETS_ORPHANS = 8
 
 
 class Call:
@@ -72,23 +81,34 @@ class NoCall(Exception):
 class Born:
     """What a monitor hears of the container that was made for it.
 
-    ``pid`` is its init's; ``data`` the request. ``ends`` are descriptors by name: ``client``, its connection; ``lock``,
-    the monitor's; ``control``, where others come; ``pidfd``, of the init; ``log``; and our ends of its standard streams,
-    ``console`` or ``stdout``, ``stderr`` and perhaps ``stdin``. The letters of ``flags`` say what is special about it:
-    `ENDS_INPUT`, `IS_CHECKED`, `IS_LEASHED`, `GETS_ORPHANS`. ``began`` is when that was, by the monotonic clock.
-    ``error`` is what is to be recorded beside its end.
+    ``pid`` is its init's. ``ends`` are descriptors by name: ``client``, its connection; ``lock``, the monitor's;
+    ``control``, where others come; ``pidfd``, of the init; ``log``; and our ends of its standard streams, ``console`` or
+    ``stdout``, ``stderr`` and perhaps ``stdin``. The bits of ``flags`` say what is special about it: `ENDS_INPUT`,
+    `IS_CHECKED`, `IS_LEASHED`, `GETS_ORPHANS`. ``began`` is when that was, by the monotonic clock. ``error`` is what is to
+    be recorded beside its end.
+
+    What is not needed before the end stays as it came, so that an idle monitor has few pages of its own.
     """
 
-    __slots__ = ("began", "data", "ends", "error", "flags", "pid", "started_at")
+    __slots__ = ("_told", "began", "ends", "error", "flags", "pid")
 
-    def __init__(self, pid: int, started_at: str, flags: str, ends: dict[str, int], data: bytes) -> None:
+    def __init__(self, pid: int, flags: int, began: float, ends: dict[str, int], told: bytes) -> None:
         self.pid = pid
-        self.began = time.monotonic()
-        self.started_at = started_at
         self.flags = flags
+        self.began = began
         self.ends = ends
-        self.data = data
         self.error = ""
+        self._told = told
+
+    @property
+    def started_at(self) -> str:
+        """When its program was started."""
+        return self._told[_HEAD.size :].partition(b"\n")[0].decode()
+
+    @property
+    def data(self) -> bytes:
+        """The request."""
+        return self._told[_HEAD.size :].partition(b"\n")[2]
 
 
 class Starter:
@@ -131,12 +151,14 @@ class Starter:
         return code
 
 
-def tell(monitor: _socket.socket, born: Born) -> None:
-    """Tell a monitor, at the other end of a `Starter`'s socket, what was born for it."""
-    packed = b"".join(each.to_bytes(4, sys.byteorder) for each in born.ends.values())
+def tell(monitor: _socket.socket, pid: int, started_at: str, flags: int, ends: dict[str, int], data: bytes) -> None:
+    """Tell a monitor, at the other end of a `Starter`'s socket, what was born for it: see `Born`."""
+    names = [*ends]
+    places = [names.index(name) if name in ends else -1 for name in _ENDS]
+    head = _HEAD.pack(pid, flags, time.monotonic(), *places)
     monitor.sendmsg(
-        [" ".join((str(born.pid), born.started_at, f"-{born.flags}", *born.ends)).encode(), b"\n", born.data],
-        [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, packed)],
+        [head, started_at.encode(), b"\n", data],
+        [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, _NUMBERS[len(names)].pack(*ends.values()))],
         _socket.MSG_NOSIGNAL,
     )
 
@@ -148,15 +170,17 @@ def tell_runs(monitor: _socket.socket) -> None:
 
 def receive(starter: _socket.socket) -> Born | None:
     """What `tell` told; None if there was nothing to tell."""
-    room = _socket.CMSG_SPACE(4 * _MOST_DESCRIPTORS)
-    data, ancillary, _, _ = starter.recvmsg(_LARGEST, room, _socket.MSG_CMSG_CLOEXEC)
-    if not data:
+    told, ancillary, _, _ = starter.recvmsg(_LARGEST, _ROOM, _socket.MSG_CMSG_CLOEXEC)
+    if not told:
         return None
-    head, _, request = data.partition(b"\n")
-    pid, started_at, flags, *names = head.decode().split(" ")
+    pid, flags, began, *places = _HEAD.unpack_from(told)
     packed = ancillary[0][2]
-    numbers = [int.from_bytes(packed[at : at + 4], sys.byteorder) for at in range(0, len(packed), 4)]
-    return Born(int(pid), started_at, flags, dict(zip(names, numbers, strict=True)), request)
+    numbers = _NUMBERS[len(packed) // 4].unpack(packed)
+    ends = {}
+    for name, place in zip(_ENDS, places, strict=True):
+        if place >= 0:
+            ends[name] = numbers[place]
+    return Born(pid, flags, began, ends, told)
 
 
 def pipes(*, open_stdin: bool) -> tuple[tuple[int, int, int], dict[str, int]]:

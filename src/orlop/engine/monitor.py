@@ -41,7 +41,7 @@ def run(receive: Callable[[], birth.Call], filters: Cache, let_go: Callable[[], 
     Returns:
         `birth.STARTED`, or why there was no container.
     """
-    prctl.become_subreaper()
+    prctl.set_subreaper(is_one=True)
     start = birth.Starter(receive, filters)
     let_go()
     born = start.wait_born()
@@ -65,22 +65,25 @@ def _take_over(born: birth.Born) -> tuple[Clients, int]:
 def _accompany(start: Start, born: birth.Born, clients: Clients, filters: Cache) -> int | None:
     """Be with the container until its program has ended; its exit code, or None if it was never executed."""
     pidfd = born.ends.pop("pidfd")
-    pump = Pump(clients, _log(born), born.ends, born.pid, once=birth.ENDS_INPUT in born.flags, start=start)
-    if birth.GETS_ORPHANS in born.flags:
+    pump = Pump(clients, _log(born), born.ends, born.pid, once=bool(born.flags & birth.ENDS_INPUT), start=start)
+    if born.flags & birth.GETS_ORPHANS:
         from orlop.engine import orphans
 
         orphans.reap_from_now_on(born.pid)
-    if birth.IS_LEASHED in born.flags:
+    if born.flags & birth.IS_LEASHED:
         pump.leash = clients.lines[0]
-    checks = None
-    if birth.IS_CHECKED in born.flags:
+    pump.born = born
+    if born.flags & birth.IS_CHECKED:
         from orlop.engine import ending
 
-        checks = ending.checks(born.data, filters)
-        pump.errands.append(checks)
+        pump.errands.append(ending.checks(born.data, filters))
+    if birth.PORTS in born.ends:
+        from orlop.engine import port_keeper
+
+        pump.errands.append(port_keeper.Keeper(born))
     pump.run(pidfd)
-    if checks is not None:
-        checks.close()
+    for errand in pump.errands:
+        errand.close()
     # Only with the starter's end is the init our child, for us to wait for.
     pump.end_start()
     if pump.outcome == birth.KILLED:
@@ -114,24 +117,29 @@ def rehearse(filters: Cache) -> None:
 
 
 def _rehearse(filters: Cache) -> None:
-    """A monitor's life until its end, with a container that ends at once."""
-    (stdin, *theirs), ends = birth.pipes(open_stdin=False)
+    """A monitor's life with a client who goes, whereby its container's input ends, whereby the container does."""
+    (pidfd, *theirs), ends = birth.pipes(open_stdin=True)
     ours, there = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
-    pidfd, writer = os.pipe2(os.O_CLOEXEC)
-    ends.update(pidfd=pidfd, log=stdin, client=there.fileno(), control=there.fileno(), lock=pidfd)
-    birth.tell(there, birth.Born(0, "", "", ends, b""))
-    born = birth.receive(ours)
+    client, gone = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
     start, starters = os.pipe2(os.O_CLOEXEC)
-    for descriptor in (*{stdin, *theirs, writer, starters, *ends.values()} - {there.fileno()},):
+    ends.update(pidfd=pidfd, log=pidfd, client=client.fileno(), control=there.fileno(), lock=pidfd)
+    birth.tell(there, 0, "", birth.ENDS_INPUT, ends, b"")
+    born = birth.receive(ours)
+    for descriptor in {starters, *ends.values()} - {there.fileno(), client.fileno()}:
         os.close(descriptor)
-    there.close()
-    ours.close()
+    client.close()
+    gone.close()
     if born is not None:
         set_name("orlop-launcher")
+        prctl.set_subreaper(is_one=False)
         clients, lock = _take_over(born)
         _accompany(_Nobody(start), born, clients, filters)
         clients.finish(b"")
         os.close(lock)
+    for descriptor in theirs:
+        os.close(descriptor)
+    ours.close()
+    there.close()
 
 
 class _Nobody:

@@ -183,17 +183,16 @@ class _Start:
         started_at = clock.now()
         self._state.update(Status="running", Running=True, Pid=created.pid, StartedAt=started_at)
         self._container.write_state(self._state)
-        born = birth.Born(created.pid, started_at, self._flags(), self._ends, self._call.data)
-        birth.tell(self._monitor, born)
+        birth.tell(self._monitor, created.pid, started_at, self._flags(), self._ends, self._call.data)
 
-    def _flags(self) -> str:
+    def _flags(self) -> int:
         wanted = (
             (birth.ENDS_INPUT, self._request["stdin_once"]),
             (birth.IS_CHECKED, "health" in self._request),
             (birth.GETS_ORPHANS, "shares_pids" in self._request),
             (birth.IS_LEASHED, "wishes" in self._request and self._request["wishes"].get("leash")),
         )
-        return "".join(flag for flag, is_so in wanted if is_so)
+        return sum(flag for flag, is_so in wanted if is_so)
 
     def _fail(self, error: Exception) -> None:
         """Record that it was not started, tell the client, and leave nothing."""

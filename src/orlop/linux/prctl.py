@@ -52,9 +52,9 @@ def drop_bounding_capability(capability: int) -> None:
     _prctl("PR_CAPBSET_DROP", _PR_CAPBSET_DROP, capability)
 
 
-def become_subreaper() -> None:
-    """Become the parent of descendants whose own parent ends."""
-    _prctl("PR_SET_CHILD_SUBREAPER", _PR_SET_CHILD_SUBREAPER, 1)
+def set_subreaper(*, is_one: bool) -> None:
+    """Whether this process becomes the parent of descendants whose own parent ends."""
+    _prctl("PR_SET_CHILD_SUBREAPER", _PR_SET_CHILD_SUBREAPER, int(is_one))
 
 
 def set_no_new_privileges() -> None:
