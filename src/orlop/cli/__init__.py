@@ -60,7 +60,7 @@ COMMANDS = (
     ("search", "Search a registry for images"),
     ("login", "Authenticate to a registry"),
     ("logout", "Log out from a registry"),
-    ("inspect", "Return low-level information on containers, images and volumes"),
+    ("inspect", "Return low-level information on containers, images, volumes and networks"),
     ("info", "Display system-wide information"),
     ("completion", "Print a script that completes command lines, for bash, zsh or fish"),
     ("version", "Show the orlop version"),
@@ -118,6 +118,18 @@ GROUPS: Mapping[str, tuple[str, tuple[tuple[str, str, str], ...]]] = {
             ("tag", "tag", "Create a tag that refers to an image"),
         ),
     ),
+    "network": (
+        "Manage networks",
+        (
+            ("connect", "network_connect", "Connect a container to a network"),
+            ("create", "network_create", "Create a network"),
+            ("disconnect", "network_disconnect", "Disconnect a container from a network"),
+            ("inspect", "network_inspect", "Display detailed information on one or more networks"),
+            ("ls", "network_ls", "List networks"),
+            ("prune", "network_prune", "Remove all unused networks"),
+            ("rm", "network_rm", "Remove one or more networks"),
+        ),
+    ),
     "snapshot": (
         "Manage snapshots of containers' files ('orlop snapshot CONTAINER' makes one)",
         (
@@ -161,6 +173,8 @@ _SYNONYMS = {
     ("container", "remove"): "rm",
     ("image", "list"): "ls",
     ("image", "remove"): "rm",
+    ("network", "list"): "ls",
+    ("network", "remove"): "rm",
     ("snapshot", "list"): "ls",
     ("snapshot", "remove"): "rm",
     ("volume", "list"): "ls",

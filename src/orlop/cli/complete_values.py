@@ -1,4 +1,4 @@
-"""What the words of a command line can be: containers, images, volumes, and what options may be given."""
+"""What the words of a command line can be: containers, images, volumes, networks, and what options may be given."""
 
 from __future__ import annotations
 
@@ -35,6 +35,10 @@ _ARGUMENTS: dict[str, tuple[str, ...]] = {
     "inspect": ("*anything",),
     "kill": ("*running",),
     "logs": ("container",),
+    "network_connect": ("network", "container"),
+    "network_disconnect": ("network", "container"),
+    "network_inspect": ("*network",),
+    "network_rm": ("*network",),
     "pause": ("*running",),
     "port": ("container",),
     "pull": ("image",),
@@ -67,7 +71,6 @@ _CHOICES = {
     "format": ("table", "json"),
     "ipc": ("host", "none", "private", "shareable", "container:"),
     "log-driver": ("json-file", "local", "journald", "none", "syslog"),
-    "network": ("none", "host", "container:"),
     "pid": ("host", "private", "container:"),
     "pull": ("always", "missing", "never"),
     "restart": ("no", "always", "on-failure", "unless-stopped"),
@@ -75,7 +78,7 @@ _CHOICES = {
         "apparmor=unconfined", "label=disable", "no-new-privileges", "seccomp=", "systempaths=unconfined",
     ),
     "sig-proxy": ("true", "false"),
-    "type": ("container", "image", "volume"),
+    "type": ("container", "image", "network", "volume"),
     "userns": ("host",),
     "uts": ("host", "private", "container:"),
 }  # fmt: skip
@@ -112,6 +115,8 @@ def of_option(location: Location, command: str, option: Option, last: str) -> An
         return Answer([(f"container:{name}", about) for name, about in containers(location)])
     if command == "explain" and key == "format":
         return Answer([("text", ""), ("json", "")])
+    if key == "network":
+        return Answer([*networks(location), ("container:", "")], "nospace" if last.startswith("c") else "")
     if key in _CHOICES:
         words = _CHOICES[key]
         unfinished = any(word.endswith((":", "=")) and word.startswith(last) for word in words)
@@ -182,6 +187,13 @@ def volumes(location: Location) -> Words:
     return [(name, "volume") for name in volume_store.names(location)]
 
 
+def networks(location: Location) -> Words:
+    """The names of networks."""
+    from orlop.network import store
+
+    return [(network.name, network.driver) for network in store.every(location.networks)]
+
+
 def _about(location: Location, container_id: str, among: Sequence[str]) -> str | None:
     from orlop.engine import container, pausing
     from orlop.errors import NotFound
@@ -200,7 +212,7 @@ def _ids(location: Location, kind: str, last: str) -> Words:
     """Ids of containers, once somebody has begun to write one."""
     from orlop.engine import container
 
-    if not last or kind == "volume":
+    if not last or kind in ("network", "volume"):
         return []
     fitting = [each for each in container.every_id(location) if each.startswith(last)]
     among = _STATUSES.get(kind, ())
@@ -215,7 +227,7 @@ def _snapshots(location: Location, name: str) -> Words:
 
 
 def _anything(location: Location) -> Words:
-    return [*containers(location), *images(location), *volumes(location)]
+    return [*containers(location), *images(location), *volumes(location), *networks(location)]
 
 
 _STATUSES = {"running": _RUNNING, "paused": ("paused",), "stopped": ("created", "exited", "dead")}
@@ -223,6 +235,7 @@ _KINDS: dict[str, Callable[[Location], Words]] = {
     "anything": _anything,
     "container": containers,
     "image": images,
+    "network": networks,
     "paused": lambda location: containers(location, _STATUSES["paused"]),
     "running": lambda location: containers(location, _STATUSES["running"]),
     "shell": lambda _: [("bash", ""), ("zsh", ""), ("fish", "")],

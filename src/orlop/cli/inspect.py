@@ -23,15 +23,15 @@ SIZE = Option("-s, --size", "Display total file sizes if the type is container")
 PARSER = Parser(
     "orlop inspect",
     "NAME|ID [NAME|ID...]",
-    "Return low-level information on containers, images and volumes",
+    "Return low-level information on containers, images, volumes and networks",
     (
         Option("-f, --format", "'json', or a template such as '{{.State.Status}}'", value="string"),
         SIZE,
         Option(
             "--type",
-            "Only look for this: container, image or volume",
+            "Only look for this: container, image, volume or network",
             value="string",
-            read=one_of("container", "image", "volume"),
+            read=one_of("container", "image", "volume", "network"),
         ),
     ),
     at_least=1,
@@ -47,6 +47,8 @@ def run(location: Location, said: Parsed) -> int:
         kinds.append(image_of(location))
     if said["type"] in (None, "volume"):
         kinds.append(volume_of(location))
+    if said["type"] in (None, "network"):
+        kinds.append(network_of(location))
     return show(said["format"], said.arguments, kinds)
 
 
@@ -85,6 +87,13 @@ def volume_of(location: Location) -> Description:
     from orlop.engine import volume_store
 
     return lambda name: volume_store.find(location, name)
+
+
+def network_of(location: Location) -> Description:
+    """Descriptions of networks."""
+    from orlop.engine import networks
+
+    return lambda name: networks.describe(location, name)
 
 
 def show(format_: str | None, names: Sequence[str], kinds: Sequence[Description]) -> int:

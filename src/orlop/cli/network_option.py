@@ -8,6 +8,7 @@ from orlop.network.drivers import interface
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from orlop.engine.settings import Settings
@@ -98,6 +99,21 @@ def parse(text: str) -> tuple[str, dict[str, Any]]:
     if not name:
         raise InvalidArgument(f"network name/id is not specified in --network {text}")
     return name, wanted
+
+
+def driver_options(texts: Sequence[str]) -> dict[str, str]:
+    """What is said to a driver.
+
+    Raises:
+        InvalidArgument: a text is not ``KEY=VALUE``.
+    """
+    wanted: dict[str, Any] = {}
+    for text in texts:
+        try:
+            _put(wanted, "driver-opt", text)
+        except ValueError as error:
+            raise InvalidArgument(f"invalid --driver-opt {text}: {error}") from None
+    return dict(wanted.get("DriverOpts") or {})
 
 
 def _put(wanted: dict[str, Any], key: str, value: str) -> None:

@@ -15,7 +15,7 @@ from orlop.network import activation, connecting, endpoint, record, store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from orlop.engine.container import Container
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: Modes of networking in which a container has no network of this engine's; so has one that joins another container.
 WITHOUT = (record.NONE, record.HOST)
+#: What of Docker's ``EndpointSettings`` a user asks for; the rest tells what is so.
+ASKED = frozenset(("IPAMConfig", "Links", "Aliases", "MacAddress", "DriverOpts", "GwPriority"))
 #: The mode of a container that says nothing about its network.
 DEFAULT = "default"
 _JOINED = "container:"
@@ -36,16 +38,17 @@ def is_connected(mode: str) -> bool:
     return mode not in WITHOUT and not mode.startswith(_JOINED)
 
 
-def wanted(container_record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def wanted(container_record: Mapping[str, Any], *, everything: bool = False) -> dict[str, dict[str, Any]]:
     """The networks that a container is to be on, by the names that the user said, that of its mode first.
 
-    What is asked for on each is Docker's ``EndpointSettings``.
+    What is asked for on each is Docker's ``EndpointSettings``. With ``everything`` the networks ``host`` and ``none``
+    are among them.
     """
     mode = container_record["HostConfig"]["NetworkMode"]
     found = (container_record.get("NetworkSettings") or {}).get("Networks")
-    if found is not None:
-        return dict(found)
-    return {mode: {}} if is_connected(mode) else {}
+    if found is None:
+        found = {} if mode.startswith(_JOINED) else {mode: {}}
+    return {name: said for name, said in found.items() if everything or name not in WITHOUT}
 
 
 def check(location: Location, settings: Settings) -> None:
@@ -102,20 +105,20 @@ class Connection:
                 raise NotFound(
                     f"cannot start container {target.name}: {error}: create it, or disconnect the container"
                 ) from None
-        joiner = _joiner(target, pid)
-        if joiner is None:
+        joining = joiner(target, pid)
+        if joining is None:
             return
         try:
-            self.endpoints = connecting.connect(place, networks, joiner, runs(target.location))
+            self.endpoints = connecting.connect(place, networks, joining, runs(target.location))
         except OSError as error:
             raise OrlopError(f"cannot connect container {target.name} to its networks: {error.strerror}") from None
         finally:
-            os.close(joiner.namespace)
+            os.close(joining.namespace)
         for network, _ in networks:
             tell(target.location, network, "connect", target.id)
 
 
-def _joiner(target: Container, pid: int) -> connecting.Joiner | None:
+def joiner(target: Container, pid: int) -> connecting.Joiner | None:
     """A container whose first process has this pid, as the networks see it; None if that has ended.
 
     ``namespace`` is the caller's to close.
@@ -132,6 +135,10 @@ def _joiner(target: Container, pid: int) -> connecting.Joiner | None:
     if hostname and hostname not in names:
         names.append(hostname)
     return connecting.Joiner(target.id, target.name, names, namespace=namespace, pid=pid, start_time=status.start_time)
+
+
+def refresh(target: Container, endpoints: Sequence[Endpoint]) -> None:
+    """Have a running container's files and ports follow a change of its networks."""
 
 
 def release(location: Location, container_id: str) -> None:

@@ -147,7 +147,7 @@ class _Start:
             filters=filters,
             root_mounts=record.get("RootMounts") or (),
         )
-        if networking.is_connected(record["HostConfig"]["NetworkMode"]):
+        if networking.wanted(record):
             wanted.connect = networking.Connection(self._container).make
         created: runtime.Created | Elsewhere
         if "Late" in record or "Runtime" in record["HostConfig"]:

@@ -139,6 +139,11 @@ class Network:
         return self.name == BRIDGE
 
     @property
+    def has_endpoints(self) -> bool:
+        """Whether its containers have devices and addresses."""
+        return self.driver not in (HOST, NULL)
+
+    @property
     def bridge(self) -> str:
         """The name of the bridge's device on the host, for the driver `BRIDGE`."""
         return self.options.get(BRIDGE_NAME) or f"or-{self.id[:12]}"
