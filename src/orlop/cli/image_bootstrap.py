@@ -32,7 +32,7 @@ _ARCHITECTURES = {"386": "i386", "arm": "armhf", "ppc64le": "ppc64el"}
 
 def run(location: Location, said: Parsed) -> int:
     """Carry the command out."""
-    from orlop.engine import image_store, own_namespace, sweep
+    from orlop.engine import image_store, own_namespace, sweep, write_out
     from orlop.errors import InvalidReference
     from orlop.images import bootstrap, platform, reference
     from orlop.images.archive import file_system
@@ -60,6 +60,7 @@ def run(location: Location, said: Parsed) -> int:
             image = file_system.image_of(
                 images, at_work.output, "mmdebstrap's archive", [str(tag)], description, complete=at_work.finish
             )
+        write_out.begin(location)
         done = True
     finally:
         if not done:

@@ -56,5 +56,5 @@ def run(location: Location, said: Parsed) -> int:
     if inodes < _MANY:
         collect.finish(images.storage)
     else:
-        background.run(lambda: collect.finish(images.storage))
+        background.run("orlop-remove", lambda: collect.finish(images.storage))
     return status

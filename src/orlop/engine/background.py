@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from orlop.errors import OrlopError
+from orlop.linux import descriptors, prctl
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,10 +14,11 @@ if TYPE_CHECKING:
 _POLITE = 10  # nice(1): everything else comes first
 
 
-def run(action: Callable[[], None]) -> None:
-    """Begin ``action`` and return. It has no terminal and no standard streams; what it does not finish, another time.
+def run(name: str, action: Callable[[], None]) -> None:
+    """Begin ``action`` in a process of that ``name``, and return.
 
-    Only for what may be interrupted anywhere and is taken up again by the next command that comes by.
+    It has no terminal, and nothing that the caller has open. Only for what may be interrupted anywhere and is taken up
+    again by the next command that comes by.
     """
     child = os.fork()
     if child:
@@ -28,6 +30,8 @@ def run(action: Callable[[], None]) -> None:
             null = os.open("/dev/null", os.O_RDWR)
             for stream in (0, 1, 2):
                 os.dup2(null, stream)
+            descriptors.close_all_but((0, 1, 2))  # locks above all, and the ends of others' pipes
+            prctl.set_name(name)
             os.nice(_POLITE)
             action()
     except (OSError, OrlopError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orlop.engine import events, image_store, pausing, repair
+from orlop.engine import events, image_store, lost_snapshots, pausing, repair, write_out
 from orlop.errors import InvalidReference, NotFound, Unsupported
 
 TYPE_CHECKING = False
@@ -67,12 +67,14 @@ def commit(target: Container, name: str, description: Description, *, pause: boo
                 warnings.append(
                     f"container {target.name} cannot be paused: files that it writes now may be half written"
                 )
+            lost_snapshots.look_after(target)
             layer = diff.create(storage.snapshots.diff_base(target.id, record["Top"]), storage.blobs, NONE, lease=lease)
         words = " ".join(record["Config"]["Cmd"])
         config, manifest = images_commit.derive(base, below, layer, starts, description, words)
         lease.hold(manifest.config.digest)
         storage.blobs.write(config.to_bytes())
         image = install.install(images, manifest, names, lease)
+    write_out.begin(target.location)
     about = {"comment": description.comment, "imageID": image.id, "imageRef": name}
     events.of_container(target, "commit", {key: value for key, value in about.items() if value})
     return Committed(image, warnings)

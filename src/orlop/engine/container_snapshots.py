@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 
 from orlop import clock
-from orlop.engine import container, events, image_store, monitor_lock, pausing, rebasing, repair
+from orlop.engine import container, events, image_store, lost_snapshots, monitor_lock, pausing, rebasing, repair
 from orlop.errors import Conflict, InvalidArgument, NotFound, OrlopError, Unsupported
 
 TYPE_CHECKING = False
@@ -81,6 +81,7 @@ class held:  # noqa: N801 - used like a function, as contextlib's are
                 raise Conflict(f"container {fresh.name} is restarting: wait until it is running")
             if status != "running":
                 monitor_lock.wait(target.location, target.id)  # it may be just clearing away
+                lost_snapshots.look_after(fresh)
             return record, status == "running"
         except BaseException:
             os.close(lock)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 
 from orlop import json_text
-from orlop.engine import container, monitor_lock, repair
+from orlop.engine import container, lost_snapshots, monitor_lock, repair
 from orlop.errors import Conflict, NotFound, OrlopError, Unsupported
 from orlop.linux import mount, namespace, prctl
 from orlop.runtime import channel
@@ -181,6 +181,7 @@ def _visit_stopped(target: container.Container, action: Callable[[int], dict[str
             raise Unsupported(
                 f"container {target.name} does not run, and its files are views of this machine's own: start it first"
             )
+        lost_snapshots.look_after(target)
         return _in_child(lambda: action(_assemble(target)))
     finally:
         os.close(lock)

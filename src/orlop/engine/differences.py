@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from orlop.engine import image_store, repair
+from orlop.engine import image_store, lost_snapshots, repair
 from orlop.errors import Unsupported
 
 TYPE_CHECKING = False
@@ -42,6 +42,7 @@ def differences(target: Container) -> list[Difference]:
     record = target.record
     if not record.get("RootMounts"):
         raise Unsupported(f"container {target.name} has no image that its files could differ from")
+    lost_snapshots.look_after(target)
     base = image_store.open_storage(target.location).snapshots.diff_base(target.id, record["Top"])
     kinds = {changes.ADDED: ADDED, changes.REMOVED: DELETED, changes.MODIFIED: MODIFIED, changes.PARENT: MODIFIED}
     found = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from orlop.engine import events, image_store, repair
+from orlop.engine import events, image_store, lost_snapshots, repair
 from orlop.errors import Unsupported
 
 TYPE_CHECKING = False
@@ -52,6 +52,7 @@ def _stopped(target: Container, output: int) -> None:
     from orlop.storage import mounts
     from orlop.storage.layers import diff
 
+    lost_snapshots.look_after(target)
     if target.location.rootless:
         own_namespace.enter()
     base = image_store.open_storage(target.location).snapshots.diff_base(target.id)

@@ -70,6 +70,12 @@ def prepare(found: Found, key: str, lease: Lease) -> list[Mount]:
             raise NotFound(image.manifest)
         return _prepare(storage, key, image.top)
     except NotFound:
+        from orlop.engine import lost_snapshots
+
+        lost_snapshots.restore(storage, image.manifest, image.id)
+    try:
+        return _prepare(storage, key, image.top)
+    except NotFound:
         raise ImageNotFound(f"the image {image.id} is not whole: pull it again") from None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from orlop.engine import image_events, image_store, sweep
+from orlop.engine import image_events, image_store, sweep, write_out
 from orlop.errors import InvalidReference, NotFound
 from orlop.images import platform, reachable, reference
 
@@ -45,6 +45,7 @@ def pull(location: Location, text: str, progress: Progress, *, wanted: str = "",
         else:
             pull.pull(images, name, wanted=wanted, progress=progress)
             names = [str(name)]
+    write_out.begin(location)
     for each in names:
         image_events.transferred(location, "pull", each)
     return names
@@ -112,6 +113,7 @@ def load(
     needless = found.stored - reachable.blobs_of(storage.blobs, (image.manifest for image, _ in loaded))
     if needless:
         sweep.blobs(location, images, needless)
+    write_out.begin(location)
     for image, _ in loaded:
         image_events.happened(location, "load", image.id)
     return [(image, list(names)) for image, names in loaded]
@@ -154,6 +156,7 @@ def import_archive(location: Location, source: int, name: str, target: str, desc
     images = image_store.open_store(location)
     with sweep.after_change(location, images):
         image = file_system.image_of(images, source, name, names, description)
+    write_out.begin(location)
     image_events.happened(location, "import", image.id)
     return image
 

@@ -266,6 +266,10 @@ def _image(made: Plan, location: Location, _: Settings, mount: dict[str, Any]) -
         raise Unsupported(f"--mount of the image {name}: only root can mount a part of an image")
     if subpath.startswith("/") or ".." in subpath.split("/"):
         raise InvalidArgument(f'invalid mount config for type "image": invalid subpath: {subpath}')
+    if not storage.snapshots.has(image.top):
+        from orlop.engine import lost_snapshots
+
+        lost_snapshots.restore(storage, image.manifest, image.id)
     destination = mount["Target"]
     files = storage.snapshots.mounts(image.top)[0].as_json()
     made.images.append({"Manifest": image.manifest, "Image": image.id, "Top": image.top, "Mount": files})

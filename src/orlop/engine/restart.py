@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from orlop.engine import container, events, monitor_lock, pausing, repair, signalling
+from orlop.engine import container, events, lost_snapshots, monitor_lock, pausing, repair, signalling
 from orlop.errors import Conflict, NotFound
 
 TYPE_CHECKING = False
@@ -48,6 +48,7 @@ def start(
 
             alteration.finish(fresh)
             fresh = container.Container(target.location, target.id)
+        lost_snapshots.look_after(fresh)
         _keep(fresh, keeps=False)
         session = start.start(fresh, console_size, stays=stays)
     except BaseException:

@@ -7,8 +7,8 @@ import time
 
 from orlop.engine import image_use
 from orlop.errors import OrlopError
-from orlop.images import index, install, reachable, reference
-from orlop.storage import check
+from orlop.images import index, reachable, reference, restore
+from orlop.storage import check, unwritten
 from orlop.storage.problem import Needed, Problem
 
 TYPE_CHECKING = False
@@ -41,6 +41,7 @@ def verify(
     problems += check.check(images.storage, _needed(location, images), repair=repair, verified=verified)
     if repair:
         problems += [problem for image in images.images() for problem in _unpack_again(images, image)]
+        unwritten.settle(images.storage)
     return problems
 
 
@@ -93,7 +94,7 @@ def _unpack_again(images: ImageStore, image: Image) -> list[Problem]:
                 storage.blobs.has(each) for each in reachable.blobs_of(storage.blobs, image.manifests)
             ):
                 return []
-            install.install(images, image.read_manifest(), (), lease, name=f"the image {_called(image)}")
+            restore.restore(storage, image.manifest)
         except OrlopError:
             return []  # what is wrong with it was found already
     return [Problem.of(f"snapshot {name}", "", "was missing", "unpacked again", repaired=True) for name in missing]

@@ -12,11 +12,11 @@ from orlop.images import unpack
 from orlop.images.config import ImageConfig
 from orlop.images.index import Entry
 from orlop.images.progress import Quiet
-from orlop.linux import disk
+from orlop.storage import unwritten
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from orlop.images.manifest import Descriptor, Manifest
     from orlop.images.progress import Progress
@@ -36,12 +36,15 @@ def install(
     name: str = "the image",
     check: Callable[[ImageConfig], None] | None = None,
     stop: Callable[[], None] | None = None,
+    unpacked: Iterable[str] = (),
 ) -> Image:
     """Make an image of a manifest, and give it names.
 
+    Nothing but the blobs is then known to be on the disk: the caller has `orlop.storage.unwritten.settle` seen to.
+
     ``fetch`` makes sure that the blob of a descriptor is there; without it all of them are, held by the lease. It is
     called from several threads; ``stop`` ends what it waits for when the work is given up. ``name`` is what errors call
-    the image. ``check`` may refuse its configuration.
+    the image. ``check`` may refuse its configuration. ``unpacked`` are snapshots that the caller has made already.
 
     Raises:
         InvalidImage: manifest and configuration do not belong together.
@@ -61,14 +64,10 @@ def install(
         check(config)
     lease.hold_snapshot(*config.chain_ids)
     storage.blobs.write(manifest.data)
-    layers = []
-    parent = ""
-    for descriptor, diff_id, chain_id in zip(manifest.layers, config.diff_ids, config.chain_ids, strict=True):
-        layers.append(unpack.Layer(descriptor, diff_id, chain_id, parent))
-        parent = chain_id
-    if unpack.unpack(storage, layers, lease, fetch, progress, done=done, stop=stop):
-        # The name is not to outlive the files: blobs can be verified after a loss of power, what is unpacked cannot.
-        disk.write_out(storage.directory)
+    layers = unpack.layers_of(manifest, config)
+    made = unpack.unpack(storage, layers, lease, fetch, progress, done=done, stop=stop)
+    if made or unpacked:
+        unwritten.note(storage, [*made, *unpacked])
     return publish(images, manifest, config, names)
 
 

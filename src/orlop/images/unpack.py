@@ -12,7 +12,6 @@ import os
 from orlop.errors import Conflict, NotFound, OrlopError
 from orlop.images import progress as words
 from orlop.images.progress import Progress
-from orlop.linux import disk
 from orlop.storage.layers import apply
 from orlop.storage.named_lock import NamedLock
 
@@ -21,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from concurrent.futures import Future
 
-    from orlop.images.manifest import Descriptor
+    from orlop.images.config import ImageConfig
+    from orlop.images.manifest import Descriptor, Manifest
     from orlop.storage.layers.apply import Applied
     from orlop.storage.leases import Lease
     from orlop.storage.store import Storage
@@ -46,6 +46,16 @@ class Layer:
     def short(self) -> str:
         """What a progress line calls it."""
         return short(self.descriptor)
+
+
+def layers_of(manifest: Manifest, config: ImageConfig) -> list[Layer]:
+    """The layers of an image, the lowest first."""
+    layers = []
+    parent = ""
+    for descriptor, diff_id, chain_id in zip(manifest.layers, config.diff_ids, config.chain_ids, strict=True):
+        layers.append(Layer(descriptor, diff_id, chain_id, parent))
+        parent = chain_id
+    return layers
 
 
 def locks(storage: Storage) -> str:
@@ -100,8 +110,8 @@ def unpack(
     *,
     done: str = words.PULLED,
     stop: Callable[[], None] | None = None,
-) -> bool:
-    """Have a snapshot of every layer; whether any had to be made.
+) -> list[str]:
+    """Have a snapshot of every layer; the names of those that had to be made, which are provisional.
 
     ``fetch`` makes sure that a layer's blob is there; it is called from several threads, and ends when it tells of its
     progress and nobody waits for it any more, or when ``stop`` ends what it waits for. Without it all blobs are there.
@@ -116,8 +126,9 @@ def unpack(
 
     unpacking = _Unpacking(storage, lease, fetch, progress)
     there = [unpacking.is_there(layer) for layer in layers]
+    made: list[str] = []
     if all(there):
-        return False
+        return made
     for layer, is_there in zip(layers, there, strict=True):
         if is_there:
             progress.update(layer.short, words.EXISTS)
@@ -133,7 +144,8 @@ def unpack(
                 if unpacked is None:
                     progress.update(layer.short, words.EXISTS)
                     continue
-                unpacking.finish(layer, unpacked)
+                if unpacking.finish(layer, unpacked):
+                    made.append(layer.chain_id)
                 progress.update(layer.short, done)
         except BaseException:
             for future in futures:
@@ -144,7 +156,7 @@ def unpack(
             for future in futures:
                 _let_go(unpacking, future)
             raise
-    return True
+    return made
 
 
 def _let_go(unpacking: _Unpacking, future: Future[_Unpacked | None]) -> None:
@@ -203,8 +215,6 @@ class _Unpacking:
                 return None
             if self._snapshots.independent_layers:
                 self._extract(layer, unpacked, "")
-                # While other layers are still at work; what is left to be written when all are done takes less time.
-                disk.write_out(self._storage.directory)
         except BaseException:
             self.discard(unpacked)
             raise
@@ -231,8 +241,8 @@ class _Unpacking:
         finally:
             os.close(source)
 
-    def finish(self, layer: Layer, unpacked: _Unpacked) -> None:
-        """Make the snapshot of a layer; those of the layers below are there."""
+    def finish(self, layer: Layer, unpacked: _Unpacked) -> bool:
+        """Make the snapshot of a layer, those of the layers below being there; False if somebody else has made it."""
         if not unpacked.key:
             self._extract(layer, unpacked, layer.parent)
             parent = None
@@ -242,12 +252,13 @@ class _Unpacking:
         else:
             parent = None
         try:
-            self._snapshots.commit(layer.chain_id, unpacked.key, parent)
+            self._snapshots.commit(layer.chain_id, unpacked.key, parent, provisional=True)
         except Conflict:
             self.discard(unpacked)  # somebody without our lock was quicker, which does no harm
-            return
+            return False
         unpacked.key = ""
         unpacked.lock.release()
+        return True
 
     def _inherit(self, parent: str, unpacked: _Unpacked) -> None:
         """Give directories that the layer did not name itself the owner and mode that they have below."""

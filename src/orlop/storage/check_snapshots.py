@@ -23,7 +23,7 @@ _TREE_DAMAGED = (errno.ENOENT, errno.ENOTDIR, errno.EIO, errno.ESTALE, errno.EUC
 
 
 def verify(storage: Storage, needed: Mapping[str, str], *, repair: bool) -> Iterator[Problem]:
-    """Snapshots that are damaged, missing, or left by operations that were killed."""
+    """Snapshots that are damaged, lost, missing, or left by operations that were killed."""
     snapshots = storage.snapshots
     infos = {info.name: info for info in snapshots.walk()}
     with storage.leases.lock():
@@ -56,8 +56,9 @@ def verify(storage: Storage, needed: Mapping[str, str], *, repair: bool) -> Iter
         else:
             yield Problem.of(subject, place, damage.what, "removed", user=user, repaired=repair)
     for name, user in needed.items():
-        if name not in infos and not snapshots.has(name):
-            yield Problem(f"snapshot {name}", place, "is missing", AGAIN, user=user, repaired=False)
+        if name not in found and not snapshots.has(name):
+            what = "was not yet on the disk when the machine went down" if name in infos else "is missing"
+            yield Problem(f"snapshot {name}", place, what, AGAIN, user=user, repaired=False)
 
 
 class _Damage:
@@ -101,7 +102,7 @@ def _unmountable(snapshots: Snapshots, name: str) -> _Damage | None:
         with mounts.attached(snapshots.mounts(name)):
             return None
     except NotFound:
-        return None  # removed meanwhile
+        return None  # removed meanwhile, or lost, which who needs it is told
     except OSError as error:
         if error.errno not in _TREE_DAMAGED:
             raise

@@ -115,7 +115,7 @@ def _storage(engine: Engine) -> Iterator[str]:
             yield from (
                 str(path) for path in _entries(driver, hidden=True) if path.name[0] == "." and path.name != ".empty"
             )
-    for name in ("images/ingest", "images/trash", "leases", "locks"):
+    for name in ("images/ingest", "images/trash", "leases", "locks", "unwritten"):
         yield from (str(path) for path in _entries(engine.root / name, hidden=True) if path.name != "lock")
     for path in _entries(engine.root / "images", hidden=True):
         if path.name not in {"oci-layout", "images", "ingest", "blobs", "index.lock", "index.json", "trash"}:

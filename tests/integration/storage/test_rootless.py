@@ -39,7 +39,9 @@ def test_all_drivers_keep_their_promises_in_a_user_namespace(btrfs: Path) -> Non
     for directory in (base, shared):
         os.chown(directory, FIRST_ID, FIRST_ID)
     quick = "not hundreds_of and not more_layers and not 300"
-    modules = [HERE / f"test_{name}.py" for name in ("snapshots", "overlay", "choice", "trees")]
+    modules = [
+        HERE / f"test_{name}.py" for name in ("snapshots", "provisional_snapshots", "overlay", "choice", "trees")
+    ]
     command = [
         sys.executable,
         "-m",

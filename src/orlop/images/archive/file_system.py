@@ -69,18 +69,20 @@ def image_of(
     storage.prepare()
     with storage.leases.take() as lease:
         layer = _layer(storage.blobs, lease, source, name, complete)
-        made.diff_ids = [_unpack(storage, lease, layer, name)]
+        diff_id, is_new = _unpack(storage, lease, layer, name)
+        made.diff_ids = [diff_id]
         made.created = description.created or clock.now()
         made.history = [config.History(made.created, comment=description.comment)]
         data = made.to_bytes()
         descriptor = config.describe(data)
         lease.hold(descriptor.digest)
         storage.blobs.write(data)
-        return install.install(images, manifest.make_manifest(descriptor, [layer]), names, lease, name=name)
+        document = manifest.make_manifest(descriptor, [layer])
+        return install.install(images, document, names, lease, name=name, unpacked=[diff_id] if is_new else ())
 
 
-def _unpack(storage: Storage, lease: Lease, layer: manifest.Descriptor, name: str) -> str:
-    """Make the snapshot of an only layer, whose name is the layer's DIFF ID, and return that."""
+def _unpack(storage: Storage, lease: Lease, layer: manifest.Descriptor, name: str) -> tuple[str, bool]:
+    """Make the snapshot of an only layer, whose name is the layer's DIFF ID: that, and whether it was not there before."""
     key = lease.temporary_key()
     storage.snapshots.prepare(key)
     source = storage.blobs.open(layer.digest)
@@ -90,15 +92,16 @@ def _unpack(storage: Storage, lease: Lease, layer: manifest.Descriptor, name: st
         except InvalidArchive as error:
             raise contents.about(error, name) from None
         lease.hold_snapshot(applied.diff_id)
-        storage.snapshots.commit(applied.diff_id, key)
+        storage.snapshots.commit(applied.diff_id, key, provisional=True)
     except Conflict:
         storage.snapshots.remove(key)  # it is there already
+        return applied.diff_id, False
     except BaseException:
         storage.snapshots.remove(key)
         raise
     finally:
         os.close(source)
-    return applied.diff_id
+    return applied.diff_id, True
 
 
 def _layer(

@@ -4,7 +4,7 @@
 to ``.gone-…``. In it:
 
 ``record.json``
-    the kind that it was prepared as, its parent and all ancestors
+    the kind that it was prepared as, its parent and all ancestors (`orlop.storage.snapshots.record`)
 ``fs``
     the tree, or with overlay the layer's own part of it
 ``usage.json``
@@ -12,7 +12,8 @@ to ``.gone-…``. In it:
 
 A snapshot is committed if its name is a digest. Who prepares one holds flock on its directory until it is published.
 The driver's directory itself is locked shared for a moment to begin one, which is when the parent must exist, and
-exclusively to take committed snapshots away, which is when nobody may be their child.
+exclusively to take committed snapshots away, which is when nobody may be their child, to put one in the place of another
+that is damaged or was lost with the machine's power, and to confirm one.
 """
 
 from __future__ import annotations
@@ -22,22 +23,20 @@ import fcntl
 import os
 import time
 
-from orlop import json_text
 from orlop.errors import Conflict, InvalidArgument, NotFound, OrlopError
 from orlop.storage import digest
 from orlop.storage.snapshots import interface
+from orlop.storage.snapshots import record as records
 from orlop.storage.snapshots.interface import DiffBase, Info, Snapshots, Usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import Any
 
     from orlop.storage.mounts import Mount
     from orlop.storage.snapshots.interface import Target
 
-RECORD_FILE = "record.json"
-USAGE_FILE = "usage.json"
 NEW = ".new-"
 GONE = ".gone-"
 
@@ -143,7 +142,7 @@ class SnapshotDirectory(Snapshots):
                 os.mkdir(aside, 0o700)
                 lock = os.open(aside, _DIRECTORY)
                 fcntl.flock(lock, fcntl.LOCK_EX)
-                _write(f"{aside}/{RECORD_FILE}", record)
+                records.write(f"{aside}/{records.RECORD_FILE}", record)
             finally:
                 os.close(everybody)
             if source:
@@ -160,22 +159,88 @@ class SnapshotDirectory(Snapshots):
                 os.close(lock)
         return self._tree_mounts(key, record, writable=kind == interface.ACTIVE)
 
-    def commit(self, name: str, key: str, parent: str | None = None) -> None:
+    def commit(self, name: str, key: str, parent: str | None = None, *, provisional: bool = False) -> None:
         """See `Snapshots.commit`."""
         if not digest.is_digest(name):
             raise InvalidArgument(f'"{name}" cannot be the name of a committed snapshot: it is no digest')
         record = self._read(key)
         if _kind(key, record) != interface.ACTIVE:
             raise InvalidArgument(f"snapshot {key} cannot be committed: it is not an active one")
-        if parent is not None and parent != record["parent"]:
-            self._adopt(key, record, parent)
+        if provisional:
+            records.make_provisional(record)
         try:
-            published = self._rename(f"{self.directory}/{key}", name)
+            if parent is not None and parent != record["parent"]:
+                self._adopt(key, record, parent)
+            elif provisional:
+                records.write(f"{self.directory}/{key}/{records.RECORD_FILE}", record)
+            published = self._rename(f"{self.directory}/{key}", name) or self._replace(name, key, record)
         except FileNotFoundError:
             raise _not_found(key) from None
         if not published:
             raise _taken(name)
         self._settle(name)
+
+    def _replace(self, name: str, key: str, record: dict[str, Any]) -> bool:
+        """Commit in the place of a lost snapshot; False if there is one that is not."""
+        gone = ""
+        everybody = self._lock(fcntl.LOCK_EX)
+        try:
+            if self.has(name):
+                return False
+            if os.path.lexists(f"{self.directory}/{name}"):
+                if self._is_vouched_for(name):
+                    self._confirm(name, record)
+                    return False
+                gone = self._hidden_name()
+                self._hide(name, gone)
+            published = self._rename(f"{self.directory}/{key}", name)
+        finally:
+            os.close(everybody)
+        if gone:
+            self._clear(gone, threads=_THREADS)
+        return published
+
+    def _is_vouched_for(self, name: str) -> bool:
+        """Whether a snapshot that was confirmed is made upon this one, which may have been used as its part then."""
+        for other in os.listdir(self.directory):
+            if digest.is_digest(other):
+                try:
+                    record = self._read_any(other)
+                except OrlopError:
+                    continue
+                if name in record["layers"] and records.is_confirmed(record):
+                    return True
+        return False
+
+    def provisional(self, names: Iterable[str]) -> dict[str, float]:
+        """See `Snapshots.provisional`."""
+        return {name: record["created"] for name, record in self._provisional(names).items()}
+
+    def _provisional(self, names: Iterable[str]) -> dict[str, dict[str, Any]]:
+        found = {}
+        for name in names:
+            try:
+                record = self._read(name)
+            except OrlopError:
+                continue  # removed meanwhile
+            if records.is_provisional(record):
+                found[name] = record
+        return found
+
+    def confirm(self, found: Mapping[str, float]) -> None:
+        """See `Snapshots.confirm`."""
+        everybody = self._lock(fcntl.LOCK_EX)
+        try:
+            waiting = self._provisional(found)
+            # Whoever is confirmed vouches for what it is made upon, so that comes first.
+            for name in sorted(waiting, key=lambda name: len(waiting[name]["layers"])):
+                if waiting[name]["created"] == found[name]:
+                    self._confirm(name, waiting[name])
+        finally:
+            os.close(everybody)
+
+    def _confirm(self, name: str, record: dict[str, Any]) -> None:
+        records.write(f"{self.directory}/{name}/{records.RECORD_FILE}", records.confirmed(record))
 
     def _adopt(self, key: str, record: dict[str, Any], parent: str) -> None:
         """Put a snapshot without a parent on top of another."""
@@ -187,9 +252,7 @@ class SnapshotDirectory(Snapshots):
         try:
             record["layers"] = self._layers_on(parent)
             record["parent"] = parent
-            _write(f"{self.directory}/{key}/{RECORD_FILE}", record)
-        except FileNotFoundError:
-            raise _not_found(key) from None
+            records.write(f"{self.directory}/{key}/{records.RECORD_FILE}", record)
         finally:
             os.close(everybody)
 
@@ -243,11 +306,17 @@ class SnapshotDirectory(Snapshots):
     def has(self, name: str) -> bool:
         """See `Snapshots.has`."""
         _check_name(name)
-        return os.path.lexists(f"{self.directory}/{name}")
+        if not digest.is_digest(name):
+            return os.path.lexists(f"{self.directory}/{name}")
+        try:
+            self._read(name)
+        except OrlopError:
+            return False
+        return True
 
     def info(self, name: str) -> Info:
         """See `Snapshots.info`."""
-        record = self._read(name)
+        record = self._read_any(name)
         return Info(name, _kind(name, record), record["parent"], record["created"])
 
     def usage(self, name: str) -> Usage:
@@ -256,15 +325,15 @@ class SnapshotDirectory(Snapshots):
         kind = _kind(name, record)
         if kind == interface.VIEW:
             return Usage(0, 0)
-        noted = f"{self.directory}/{name}/{USAGE_FILE}"
+        noted = f"{self.directory}/{name}/{records.USAGE_FILE}"
         if kind == interface.COMMITTED:
-            known = _read_usage(noted)
+            known = records.read_usage(noted)
             if known is not None:
                 return known
         try:
             counted = self._tree_usage(name, record)
             if kind == interface.COMMITTED:
-                _write(noted, {"bytes": counted.bytes, "inodes": counted.inodes})
+                records.write(noted, {"bytes": counted.bytes, "inodes": counted.inodes})
         except FileNotFoundError:
             raise _not_found(name) from None
         except OSError as error:
@@ -325,7 +394,7 @@ class SnapshotDirectory(Snapshots):
             if entry[0] == "." and not entry.startswith(NEW):
                 continue
             try:
-                record = _read_record(f"{self.directory}/{entry}")
+                record = records.read(f"{self.directory}/{entry}")
             except OrlopError:
                 found[entry] = ""  # nothing can be done with it any more, so it needs no parent
                 continue
@@ -399,8 +468,16 @@ class SnapshotDirectory(Snapshots):
         return True
 
     def _read(self, name: str) -> dict[str, Any]:
+        """The record of a snapshot that can be relied upon."""
+        record = self._read_any(name)
+        if records.is_lost(record):
+            raise _not_found(name)
+        return record
+
+    def _read_any(self, name: str) -> dict[str, Any]:
+        """The record of a snapshot, be it lost or not."""
         _check_name(name)
-        record = _read_record(f"{self.directory}/{name}")
+        record = records.read(f"{self.directory}/{name}")
         if record is None:
             raise _not_found(name)
         return record
@@ -421,76 +498,3 @@ def _kind(name: str, record: dict[str, Any]) -> str:
 def _check_name(name: str) -> None:
     if not name or name[0] == "." or "/" in name or "\0" in name or len(os.fsencode(name)) > _LONGEST_NAME:
         raise InvalidArgument(f'"{name[:_LONGEST_NAME]}" cannot be the name of a snapshot')
-
-
-def _read_record(directory: str) -> dict[str, Any] | None:
-    """A snapshot's record; None if there is no such snapshot, or it has only been begun.
-
-    Raises:
-        OrlopError: it is damaged, or missing though the snapshot is there.
-    """
-    path = f"{directory}/{RECORD_FILE}"
-    record = _read_object(path)
-    if record is None:
-        if os.path.basename(directory)[0] == "." or not os.path.lexists(directory):
-            return None
-        record = _read_object(path)  # it may have been removed, and made anew, between the two looks
-        if record is None and os.path.lexists(directory):
-            raise OrlopError(f"the record {path} is missing")
-    if record is not None and not _is_record(record):
-        raise OrlopError(f"the record {path} is damaged: it does not say what a snapshot is")
-    return record
-
-
-def _is_record(value: dict[str, Any]) -> bool:
-    parent = value.get("parent")
-    layers = value.get("layers")
-    return (
-        value.get("kind") in (interface.ACTIVE, interface.VIEW)
-        and isinstance(value.get("created"), (int, float))
-        and isinstance(parent, str)
-        and isinstance(layers, list)
-        and layers[:1] == ([parent] if parent else [])
-        and all(isinstance(layer, str) and digest.is_digest(layer) for layer in layers)
-    )
-
-
-def _read_usage(path: str) -> Usage | None:
-    """What was counted before; None if nothing was, or a crash of the machine left it damaged."""
-    try:
-        value = _read_object(path)
-        return Usage(int(value["bytes"]), int(value["inodes"])) if value is not None else None
-    except (OrlopError, KeyError, TypeError, ValueError):
-        return None
-
-
-def _read_object(path: str) -> dict[str, Any] | None:
-    try:
-        with open(path, "rb", buffering=0) as file:
-            text = file.read()
-    except FileNotFoundError:
-        return None
-    try:
-        value = json_text.loads(text)
-    except ValueError as error:
-        raise OrlopError(f"the record {path} is damaged: {error}") from None
-    if not isinstance(value, dict):
-        raise OrlopError(f"the record {path} is damaged: it is no JSON object")
-    return value
-
-
-def _write(path: str, value: dict[str, Any]) -> None:
-    """Write a JSON file, or replace it by rename."""
-    aside = f"{path}.{os.urandom(6).hex()}"
-    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            data = json_text.dumps(value).encode()
-            while data:
-                data = data[os.write(descriptor, data) :]
-        finally:
-            os.close(descriptor)
-        os.rename(aside, path)
-    except OSError:
-        os.unlink(aside)
-        raise

@@ -40,7 +40,11 @@ Rules that hold for every driver:
 - An active snapshot's tree has all that Linux file systems know: owners, modes with setuid bits, nanosecond times,
   extended attributes, hard links, devices, fifos and sockets, sparse files.
 - What is in a tree is hostile; no call follows a link in it, or runs into what is mounted there.
-- Nothing is flushed to the disk. Whoever publishes an image does that once for all its layers (syncfs(2)).
+- Nothing is flushed to the disk. What is committed as ``provisional`` is there until the machine goes down, and then
+  counts as never committed, unless it was confirmed before (`Snapshots.confirm`) by somebody who had everything written
+  (syncfs(2)). A committed snapshot that does not count any more, or whose record is damaged, is *lost*: `walk`, `info`
+  and `children` tell of it, and it can be removed; to everything else it is not there, and a commit under its name takes
+  its place, whatever is made upon it.
 - An ordinary user's snapshots are handled as root of a user namespace with the user's id ranges. Outside of it a call
   raises PermissionError where it needs that, and can be made again inside; after `Snapshots.remove` that is `cleanup`.
 """
@@ -49,7 +53,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from orlop.storage.mounts import Mount
 
@@ -195,16 +199,28 @@ class Snapshots:
         """
         raise NotImplementedError
 
-    def commit(self, name: str, key: str, parent: str | None = None) -> None:
+    def commit(self, name: str, key: str, parent: str | None = None, *, provisional: bool = False) -> None:
         """Make active snapshot ``key`` the committed snapshot ``name``; it must not be mounted writable any more.
 
         ``parent`` puts a snapshot that was prepared without a parent on top of another, if `independent_layers`.
+        ``provisional`` has it count only until the machine goes down, or until it is confirmed.
 
         Raises:
             Conflict: the name exists; the active snapshot is as it was (but may have got its ``parent``).
             NotFound: the key or the parent does not exist.
             InvalidArgument: the key is a view, the name is no digest, or ``parent`` is given where it cannot be.
             Unsupported: ``parent`` consists of more layers than the driver can have.
+        """
+        raise NotImplementedError
+
+    def provisional(self, names: Iterable[str]) -> dict[str, float]:
+        """Those of these committed snapshots that are there and not confirmed, to be given to `confirm`."""
+        raise NotImplementedError
+
+    def confirm(self, found: Mapping[str, float]) -> None:
+        """Have provisional snapshots count for good: all that was written before `provisional` told of them is on the disk.
+
+        One that was removed, or made anew, meanwhile is left out.
         """
         raise NotImplementedError
 
@@ -229,7 +245,7 @@ class Snapshots:
         raise NotImplementedError
 
     def has(self, name: str) -> bool:
-        """Whether a snapshot exists."""
+        """Whether a snapshot exists, and is not lost."""
         raise NotImplementedError
 
     def info(self, name: str) -> Info:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from tests.integration.engine.conftest import wait_until
 from tests.integration.engine.image_maker import GROUP, PASSWD, base, directory, file
 from tests.integration.engine.ordinary_user import make_engine
 from tests.integration.images.commands.archives import docker_archive, small
+from tests.integration.images.commands.power import settled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,4 +87,22 @@ def test_root_and_the_user_have_images_of_their_own(user: Engine, engine: ImageE
     assert engine.images() == ["other:1"]
     assert user.ok("system", "df", "--format", "{{.Type}} {{.TotalCount}}").splitlines()[0] == "Images 1"
     assert "Untagged: mine:1" in user.ok("rmi", "mine:1")
+    assert leftovers(user) == []
+
+
+def test_a_user_s_image_that_was_lost_with_the_power_is_unpacked_again(user: Engine) -> None:
+    user.ok("load", given=docker_archive("lost:1", [base(PASSWD, GROUP), small("text")], {"Env": ["PATH=/bin"]}))
+    user.ok("create", "--name", "made", "lost:1", "cat", "/a/file")
+    settled(user)
+    for record in (user.root / "snapshots/overlay").glob("sha256:*/record.json"):
+        said = json.loads(record.read_bytes())
+        assert said.pop("confirmed"), "it was written to the disk by a process of the user's"
+        record.write_text(json.dumps({**said, "boot": "another"}))
+        for path in record.parent.glob("fs/a/file"):
+            path.write_bytes(b"")
+    assert user.ok("run", "--rm", "lost:1", "cat", "/a/file") == "text"
+    assert user.ok("start", "-a", "made") == "text"
+    user.ok("rm", "made")
+    wait_until(lambda: not user.snapshots(), "the end of clearing away")
+    user.ok("rmi", "lost:1")
     assert leftovers(user) == []
