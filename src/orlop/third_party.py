@@ -20,7 +20,7 @@ _finding = _thread.allocate_lock()
 
 
 #: Modules whose package has another name.
-_PACKAGES = {"yaml": "PyYAML"}
+_PACKAGES = {"dns.message": "dnspython", "yaml": "PyYAML"}
 
 
 def load(name: str, purpose: str) -> ModuleType:

@@ -64,6 +64,7 @@ _REJECT_ICMPX = 2
 _REJECT_RESET = 1
 _LOOKUP_INVERTED = 1
 _OBJECT_COUNTER = 1
+_CHECKSUM_INTERNET = 1
 
 
 def meta(key: int, register: int = 0) -> bytes:
@@ -84,6 +85,12 @@ def ct(key: int, register: int = 0) -> bytes:
 def payload(base: int, offset: int, length: int, register: int = 0) -> bytes:
     """Load a part of a packet's header; does not match if the packet does not have it."""
     return _expression("payload", _register(1, register) + be32(2, base) + be32(3, offset) + be32(4, length))
+
+
+def store(base: int, offset: int, length: int, checksum: int, register: int = 0) -> bytes:
+    """Write a part of a packet's header, and make good the checksum, of the Internet's kind, that is at ``checksum``."""
+    data = be32(2, base) + be32(3, offset) + be32(4, length) + _register(5, register)
+    return _expression("payload", data + be32(6, _CHECKSUM_INTERNET) + be32(7, checksum))
 
 
 def ipv4_source(register: int = 0) -> bytes:
