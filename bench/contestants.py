@@ -30,6 +30,9 @@ Idler = Callable[[Workspace], AbstractContextManager[Callable[[int], None]]]
 
 _CLONE_NEWNS = 0x00020000  # unshare(2); os.unshare is new in Python 3.12
 _SLEEP = ["/bin/sleep", "3600"]
+#: Mebibytes of lines that a container which logs writes.
+_WRITTEN = 128
+_LINE = "2026-01-02 03:04:05.678 INFO service.module: request 4711 of client 10.0.0.1 was served in 12 ms"
 
 
 @contextmanager
@@ -296,16 +299,53 @@ def podman_run(workspace: Workspace) -> Iterator[Callable[[], float]]:
         yield lambda: engine.run(*words)
 
 
+def _writing(mebibytes: int) -> list[str]:
+    return ["/bin/sh", "-c", f"yes '{_LINE}' | head -c {mebibytes << 20}"]
+
+
+@contextmanager
+def orlop_logs(workspace: Workspace) -> Iterator[Callable[[], float]]:
+    """A container that writes lines, which its monitor logs; nobody is attached to them."""
+    engine = _orlop(workspace, "orlop-logs")
+    before = set(processes.descendants())
+    words = ["run", "--rm", "--attach", "stderr", "--network", "none", "--rootfs", str(workspace.rootfs)]
+    try:
+        yield lambda: engine.run(*words, *_writing(_WRITTEN))
+    finally:
+        processes.end([pid for pid in processes.descendants() if pid not in before])
+
+
+@contextmanager
+def docker_logs(workspace: Workspace) -> Iterator[Callable[[], float]]:
+    """The same with docker, whose log driver is json-file too."""
+    with engines.docker(workspace) as engine:
+        words = ["run", "--rm", "--attach", "stderr", "--network", "none", engines.IMAGE]
+        yield lambda: engine.run(*words, *_writing(_WRITTEN))
+
+
 @contextmanager
 def orlop_idle(workspace: Workspace) -> Iterator[Callable[[int], None]]:
     """Detached containers of ``orlop run``; its monitors and its launcher count."""
+    with _orlop_idle(workspace, _SLEEP) as start:
+        yield start
+
+
+@contextmanager
+def orlop_idle_after_writing(workspace: Workspace) -> Iterator[Callable[[int], None]]:
+    """The same after each container has written lines to its log: what a monitor has used for that, it gives back."""
+    with _orlop_idle(workspace, ["/bin/sh", "-c", f"{_writing(_WRITTEN // 4)[-1]}; /bin/sleep 3600"]) as start:
+        yield start
+
+
+@contextmanager
+def _orlop_idle(workspace: Workspace, command: list[str]) -> Iterator[Callable[[int], None]]:
     engine = _orlop(workspace, "orlop-idle")
     before = set(processes.descendants())
     started: list[str] = []
 
     def start(number: int) -> None:
         name = f"idle-{number}"
-        engine.run("run", "-d", "--name", name, "--network", "none", "--rootfs", str(workspace.rootfs), *_SLEEP)
+        engine.run("run", "-d", "--name", name, "--network", "none", "--rootfs", str(workspace.rootfs), *command)
         started.append(name)
 
     try:
@@ -355,10 +395,13 @@ CONTESTANTS: dict[str, Contestant] = {
     "podman run": podman_run,
     "engine.containers.run, 8 at a time": library_eight,
     "docker run, 8 at a time": docker_run_eight,
+    f"orlop run, {_WRITTEN} MiB of log": orlop_logs,
+    f"docker run, {_WRITTEN} MiB of log": docker_logs,
 }
 
 IDLERS: dict[str, Idler] = {
     "orlop run": orlop_idle,
+    "orlop run, after writing 32 MiB of log": orlop_idle_after_writing,
     "docker run": docker_idle,
     "podman run": podman_idle,
 }

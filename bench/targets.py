@@ -96,5 +96,6 @@ TARGETS: list[Target] = [
     Ratio("orlop run", "docker run", 0.1),
     Ratio("orlop run, first", "docker run", 0.2),
     Beyond("orlop ps -a, 1000 containers", "orlop ps -a, none", 100.0),
+    Ratio("orlop run, 128 MiB of log", "docker run, 128 MiB of log", 1.0),
     Memory("orlop run", 1.0),
 ]

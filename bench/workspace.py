@@ -14,7 +14,7 @@ REPOSITORY = Path(__file__).parents[1]
 #: The command that each container runs.
 TRUE = "/bin/true"
 
-_PROGRAMS = ["true", "sleep", "sh"]
+_PROGRAMS = ["true", "sleep", "sh", "yes", "head"]
 
 _NAMESPACES = ["pid", "network", "ipc", "uts", "mount", "cgroup"]
 

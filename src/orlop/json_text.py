@@ -92,12 +92,17 @@ def loads(text: bytes | str, *, unique_keys: bool = False) -> Any:
 
 
 def dumps(value: object) -> str:
-    """Write a value as compact JSON, on one line."""
+    """Write a value as compact JSON, on one line.
+
+    Bytes of file names and arguments that are no UTF-8 (surrogates, `os.fsdecode`) are escaped, so that the text can be
+    encoded, and `loads` makes the same of it.
+    """
     encoder = _encoders.get(None)
     if encoder is None:
         encoder = make_encoder({}, _refuse, encode_basestring, None, ":", ",", False, False, False)
         _encoders[None] = encoder
-    return "".join(encoder(value, 0))
+    text = "".join(encoder(value, 0))
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def pretty(value: object, indent: int = 2) -> str:

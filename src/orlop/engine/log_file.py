@@ -23,9 +23,8 @@ DEFAULT_FILES = 3
 
 open_log = open_newest
 
-#: What few texts have and takes more than replacing to write as JSON.
-_CONTROLS = bytes(each for each in range(32) if each not in b"\n\t\r")
-_SEPARATORS = b"\xe2\x80"  # U+2028 and U+2029, which Go escapes, begin with this, as do a few that it does not
+#: What remains of a text without these are its control characters.
+_NO_CONTROLS = bytes(each for each in range(256) if each >= 32 or each in b"\n\t\r")
 _ESCAPES = (
     (b"\\", b"\\\\"),
     (b'"', b'\\"'),
@@ -35,6 +34,10 @@ _ESCAPES = (
     (b">", b"\\u003e"),
     (b"&", b"\\u0026"),
 )
+#: Line and paragraph separator, which are no part of any other character's encoding.
+_SEPARATORS = ((b"\xe2\x80\xa8", b"\\u2028"), (b"\xe2\x80\xa9", b"\\u2029"))
+_BEGINNING = b'{"log":"'
+_NO_CHARACTER = "\\ufffd"
 
 
 class LogFile:
@@ -76,24 +79,16 @@ class LogFile:
         whole = lines.whole(stream, data)
         ending = self._ending(stream)
         if whole:
-            body = _escaped(whole[:-1])
-            if body is None:
-                text = whole[:-1].decode("utf-8", "surrogateescape")
-                self._append("".join(_record(line + "\n", ending) for line in text.split("\n")).encode())
-                return
-            end = b'\\n"' + ending.encode()
-            self._append(b'{"log":"' + body.replace(b"\n", end + b'{"log":"') + end)
+            end = b'\\n"' + ending
+            self._append(_BEGINNING + _escaped(whole[:-1]).replace(b"\n", end + _BEGINNING) + end)
         elif lines.waits(stream):
-            records = [
-                _record(text.decode("utf-8", "surrogateescape") + ("\n" if is_end else ""), ending)
-                for text, is_end in lines.split(stream)
-            ]
-            self._append("".join(records).encode())
+            records = [_record(text, ending, is_end=is_end) for text, is_end in lines.split(stream)]
+            self._append(b"".join(records))
 
     def close(self) -> None:
         """Write the last, unfinished lines."""
         for stream, text in self._lines.rest() if self._lines is not None else ():
-            self._append(_record(text.decode("utf-8", "surrogateescape"), self._ending(stream)).encode())
+            self._append(_record(text, self._ending(stream), is_end=False))
         if self._files is not None:
             self._files.close()
         else:
@@ -113,38 +108,46 @@ class LogFile:
         )
         return self._files
 
-    def _ending(self, stream: str) -> str:
+    def _ending(self, stream: str) -> bytes:
         if self._files is None:
             self._begin()
-        return f',"stream":"{stream}"{self._attributes},"time":"{clock.now()}"}}\n'
+        return f',"stream":"{stream}"{self._attributes},"time":"{clock.now()}"}}\n'.encode()
 
     def _append(self, records: bytes) -> None:
         (self._files or self._begin()).append(records, _cut)
 
 
-def _record(text: str, ending: str) -> str:
-    """A record of text whose bytes that are no UTF-8 are surrogates."""
-    table = {number: f"\\u{number:04x}" for number in (*range(32), ord("<"), ord(">"), ord("&"), 0x2028, 0x2029)}
-    table.update({ord("\n"): "\\n", ord("\r"): "\\r", ord('"'): '\\"', ord("\\"): "\\\\"})
-    table.update(dict.fromkeys(range(0xDC80, 0xDD00), "\\ufffd"))
-    return f'{{"log":"{text.translate(table)}"{ending}'
+def _record(text: bytes, ending: bytes, *, is_end: bool) -> bytes:
+    """A record of a line or a part of one."""
+    return _BEGINNING + _escaped(text) + (b'\\n"' if is_end else b'"') + ending
 
 
-def _escaped(text: bytes) -> bytes | None:
-    """Lines as in JSON strings, by the fastest way there is; None if that is not enough."""
-    if len(text.translate(None, _CONTROLS)) != len(text):
-        return None
-    if not text.isascii():
-        if _SEPARATORS in text:
-            return None
-        try:
-            text.decode()
-        except UnicodeDecodeError:
-            return None
+def _escaped(text: bytes) -> bytes:
+    """Lines as in JSON strings, but for the line ends. What is escaped is replaced one kind after the other, in C."""
     for character, escape in _ESCAPES:
         if character in text:
             text = text.replace(character, escape)
+    for control in set(text.translate(None, _NO_CONTROLS)):
+        text = text.replace(bytes((control,)), b"\\u%04x" % control)
+    if text.isascii():
+        return text
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        text = _decodable(text)
+    for character, escape in _SEPARATORS:
+        if character in text:
+            text = text.replace(character, escape)
     return text
+
+
+def _decodable(text: bytes) -> bytes:
+    """Text with an escape in the place of each byte that is part of no character, as Go writes it."""
+    decoded = text.decode("utf-8", "surrogateescape")
+    for character in set(decoded):
+        if "\udc80" <= character <= "\udcff":
+            decoded = decoded.replace(character, _NO_CHARACTER)
+    return decoded.encode()
 
 
 def _cut(data: bytes, room: int) -> int:

@@ -213,3 +213,30 @@ def test_a_journal_that_is_not_there_is_named(shared: Engine) -> None:
     result = shared("run", "--log-driver", "journald", "--rootfs", "ROOTFS", "true")
     assert result.code == 125
     assert f"there is no {log_drivers.JOURNAL}: use json-file or local" in result.err
+
+
+@pytest.mark.parametrize("driver", ["json-file", "local"])
+def test_a_monitor_takes_no_more_memory_the_more_is_logged(shared: Engine, driver: str) -> None:
+    write = (
+        "yes 'a line of \"text\" with a colour: \033[32mgreen\033[0m' | dd bs=64k count=$1 iflag=fullblock 2>/dev/null"
+    )
+    script = f"while read count; do set -- $count; {write}; echo written >&2; done"
+    client = shared.popen(
+        *("run", "--rm", "-i", "--name", driver, "-a", "stdin", "-a", "stderr", "--log-driver", driver),
+        *("--rootfs", "ROOTFS", "sh", "-c", script),
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert client.stdin is not None
+    assert client.stderr is not None
+    peaks = []
+    for count in (32, 480):  # 2 MiB and 30 more
+        client.stdin.write(b"%d\n" % count)
+        client.stdin.flush()
+        assert client.stderr.readline() == b"written\n"
+        monitor = shared.monitor(shared.inspect(driver)["Id"])
+        status = Path(f"/proc/{monitor}/status").read_text()
+        peaks.append(int(status.partition("VmHWM:")[2].split()[0]))
+    client.communicate()
+    assert client.returncode == 0
+    assert peaks[1] - peaks[0] < 512  # kB
