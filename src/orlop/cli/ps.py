@@ -102,7 +102,7 @@ def _row(each: Listed, *, full: bool, sized: bool) -> dict[str, Any]:
         "LocalVolumes": str(sum(point["Type"] == "volume" for point in record.get("Mounts", ()))),
         "Mounts": ",".join(mounts),
         "Names": each.target.name,
-        "Networks": record["HostConfig"]["NetworkMode"],
+        "Networks": ",".join(each.networks()),
         "Ports": ports.displayed(each.ports()),
         "RunningFor": f"{ago.since(each.created)} ago",
         "Size": _size(each.target) if sized else "0B",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orlop.engine import container, pausing, repair
-from orlop.errors import NotFound
+from orlop.errors import NotFound, OrlopError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,6 +39,13 @@ class Listed:
     def mounts(self) -> list[str]:
         """The names of its volumes and the sources of its bind mounts."""
         return [each.get("Name") or each["Source"] for each in self.record.get("Mounts", ())]
+
+    def networks(self) -> list[str]:
+        """The names of the networks that it is on, or would be if it ran; or whose network it has."""
+        from orlop.engine import networking
+
+        found = list(networking.wanted(self.record, everything=True))
+        return found or [self.record["HostConfig"]["NetworkMode"]]
 
     def ports(self) -> Ports:
         """What of its ports can be reached just now."""
@@ -98,6 +105,16 @@ def tests(location: Location) -> dict[str, Filter]:
         moment = container.find(location, name).record["Created"]
         return lambda each: each.created < moment
 
+    def network(name: str) -> Any:
+        from orlop.network import store
+
+        try:
+            meant = store.find(location.networks, name)
+            known = {name, meant.name, meant.id}
+        except OrlopError:
+            known = {name}  # of one that is gone containers may still be
+        return lambda each: not known.isdisjoint(each.networks())
+
     def since(name: str) -> Any:
         moment = container.find(location, name).record["Created"]
         return lambda each: each.created > moment
@@ -112,7 +129,7 @@ def tests(location: Location) -> dict[str, Filter]:
         "is-task": filters.flag(lambda _: False),  # of a swarm
         "label": filters.label(lambda each: each.record["Config"]["Labels"]),
         "name": filters.pattern(lambda each: each.target.name),
-        "network": filters.same(lambda each: each.record["HostConfig"]["NetworkMode"]),
+        "network": network,
         "publish": _ports(lambda each: ports.of_host(each.ports())),
         "since": since,
         "status": filters.same(lambda each: each.state["Status"], *_STATES),

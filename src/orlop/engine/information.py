@@ -61,7 +61,7 @@ def describe(location: Location) -> dict[str, Any]:
         "DockerRootDir": location.root,
         "Plugins": {
             "Volume": ["local"],
-            "Network": ["host", "null"],
+            "Network": ["bridge", "host", "ipvlan", "macvlan", "null"],
             "Authorization": None,
             "Log": ["journald", "json-file", "local", "none", "syslog"],
         },

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orlop.engine import container, exec_record, host_config, pausing
+from orlop.engine import container, exec_record, host_config, network_settings, pausing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ def describe(target: container.Container) -> dict[str, Any]:
     """
     record = target.record
     config = container.read(f"{target.directory}/config.json") or {}
-    network = record["HostConfig"]["NetworkMode"]
     state = pausing.state(target)
     count = state.pop("RestartCount", 0)
     if "Healthcheck" in record["Config"]:
@@ -47,7 +46,7 @@ def describe(target: container.Container) -> dict[str, Any]:
         "GraphDriver": {"Name": _driver(record), "Data": _layers(record, target.directory)},
         "Mounts": record.get("Mounts") or [],
         "Config": {"Domainname": "", **record["Config"]},
-        "NetworkSettings": {"Networks": {network: {}}},
+        "NetworkSettings": network_settings.describe(target, state),
         **({"Snapshots": record["Snapshots"]} if record.get("Snapshots") else {}),
         **({"ImageManifestDescriptor": {"digest": record["Manifest"]}} if record.get("Manifest") else {}),
     }

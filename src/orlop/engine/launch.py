@@ -45,8 +45,8 @@ def connect(location: Location) -> _socket.socket | None:
 
 
 def send(client: _socket.socket, request: bytes) -> None:
-    """Send a request with the proof of where we are: descriptors of our user and mount namespaces."""
-    descriptors = [os.open(f"/proc/self/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC) for kind in ("user", "mnt")]
+    """Send a request with the proof of where we are: descriptors of our user, mount and network namespaces."""
+    descriptors = [os.open(f"/proc/self/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC) for kind in ("user", "mnt", "net")]
     try:
         packed = b"".join(each.to_bytes(4, sys.byteorder) for each in descriptors)
         client.sendmsg([request], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, packed)], _socket.MSG_NOSIGNAL)

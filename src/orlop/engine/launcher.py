@@ -1,11 +1,11 @@
 """The warm launcher: a process that has everything imported and keeps a monitor ready for the next container.
 
 One per run directory. The first command that starts a container leaves it behind (see `launch`); it serves
-callers with its own user id, user namespace and mount namespace, and goes when it was idle for a while. It
+callers with its own user id, and user, mount and network namespace, and goes when it was idle for a while. It
 has no state: killing it costs the next command some milliseconds and no container anything.
 
 A request at its first door is one packet on a SOCK_SEQPACKET connection: a JSON object, and with it descriptors of the
-caller's user and mount namespaces, which only somebody in them can have. The connection then is the
+caller's user, mount and network namespaces, which only somebody in them can have. The connection then is the
 monitor's line to its client (see `frames`).
 
 Nobody waits for a fork: the monitor that will serve the next caller is there before it calls, with its

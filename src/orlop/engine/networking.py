@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 
 from orlop.engine import events, monitor_lock
-from orlop.errors import NotFound, OrlopError, Unsupported
+from orlop.errors import InvalidArgument, NotFound, OrlopError, Unsupported
 from orlop.linux import procfs
 from orlop.network import activation, connecting, endpoint, record, store
+from orlop.network.names import sockets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,8 +69,16 @@ def check(location: Location, settings: Settings) -> None:
     if settings.network == record.BRIDGE and not settings.networks:
         return
     place = location.networks
+    networks = {}
     for name, said in (settings.networks or {settings.network: {}}).items():
-        connecting.check(store.find(place, name), said)
+        network = store.find(place, name)
+        if not network.has_endpoints or network.config_only:
+            raise InvalidArgument(f"container cannot be connected to network {network.name} together with others")
+        connecting.check(network, said)
+        if network.name in networks:
+            raise InvalidArgument(f'network "{network.name}" is specified multiple times')
+        networks[network.name] = said
+    settings.networks = networks
 
 
 def runs(location: Location) -> Callable[[str], bool]:
@@ -80,11 +89,13 @@ def runs(location: Location) -> Callable[[str], bool]:
 class Connection:
     """A container's connection to its networks, at its start."""
 
-    __slots__ = ("_target", "endpoints")
+    __slots__ = ("_target", "endpoints", "name_ends")
 
     def __init__(self, target: Container) -> None:
         self._target = target
         self.endpoints: list[Endpoint] = []
+        #: The sockets at which the container asks for names, for UDP and for TCP (`orlop.network.names.sockets`).
+        self.name_ends: tuple[int, ...] = ()
 
     def make(self, pid: int) -> None:
         """Connect the container whose first process has this pid; that is not yet at its program.
@@ -110,6 +121,7 @@ class Connection:
             return
         try:
             self.endpoints = connecting.connect(place, networks, joining, runs(target.location))
+            self.name_ends = sockets.open_in(joining.namespace)
         except OSError as error:
             raise OrlopError(f"cannot connect container {target.name} to its networks: {error.strerror}") from None
         finally:

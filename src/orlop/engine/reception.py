@@ -25,7 +25,7 @@ class Reception:
     __slots__ = ("_files", "_namespaces")
 
     def __init__(self) -> None:
-        self._namespaces = [_identity(os.stat(f"/proc/self/ns/{kind}")) for kind in ("user", "mnt")]
+        self._namespaces = [_identity(os.stat(f"/proc/self/ns/{kind}")) for kind in ("user", "mnt", "net")]
         self._files = _loaded_files()
 
     def receive(self, client: _socket.socket) -> birth.Call:
@@ -64,7 +64,7 @@ class Reception:
         if int.from_bytes(credentials[4:8], sys.byteorder) != os.geteuid():
             return f"the launcher serves uid {os.geteuid()} only"
         if [_identity(os.fstat(each)) for each in descriptors] != self._namespaces:
-            return "the launcher is in another user or mount namespace"
+            return "the launcher is in another user, mount or network namespace"
         return ""
 
     def has_changed(self) -> bool:

@@ -133,8 +133,13 @@ def sweep(place: Place, present: Mapping[str, Sequence[str]], runs: Callable[[st
                 endpoint.remove(place, network_id, container_id)
         if addresses.count(place, network_id) > len(container_ids) * len({pool.family for pool in network.pools}):
             addresses.sweep(place, network_id, runs)
-        if not endpoint.containers(place, network_id) and not _is_lingering(place, network_id):
-            take_down(place, network, wait=False)
+        if (
+            endpoint.containers(place, network_id)
+            or _is_lingering(place, network_id)
+            or _is_elsewhere(place, network_id)
+        ):
+            continue
+        take_down(place, network, wait=False)
 
 
 def _is_lingering(place: Place, network_id: str) -> bool:
@@ -149,6 +154,12 @@ def _is_lingering(place: Place, network_id: str) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+def _is_elsewhere(place: Place, network_id: str) -> bool:
+    """Whether a network is up in another network namespace than ours, where alone it can be taken down."""
+    namespace = _up(place, network_id)[0]
+    return namespace not in (0, os.stat(_OWN_NAMESPACE).st_ino)
 
 
 def _hold(place: Place, network_id: str) -> int:
@@ -197,12 +208,18 @@ def _remove(place: Place, network_id: str) -> None:
 
 def _read(place: Place, network_id: str) -> int:
     """The index of the device of a network that is up in this namespace; 0 if it is not."""
+    namespace, index = _up(place, network_id)
+    return index if namespace == os.stat(_OWN_NAMESPACE).st_ino else 0
+
+
+def _up(place: Place, network_id: str) -> tuple[int, int]:
+    """The namespace in which a network is up and the index of its device there; 0 and 0 if it is not."""
     try:
         with open(f"{place.running(network_id)}/{_UP}", "rb", buffering=0) as file:
             namespace, _, index = file.read(64).partition(b" ")
-            return int(index) if int(namespace) == os.stat(_OWN_NAMESPACE).st_ino else 0
+            return int(namespace), int(index)
     except (FileNotFoundError, ValueError):
-        return 0
+        return 0, 0
 
 
 def _write(place: Place, network_id: str, base: int) -> None:

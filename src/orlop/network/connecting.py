@@ -91,6 +91,7 @@ class _Connection:
             joiner.id,
             os.urandom(32).hex(),
             container_name=joiner.name,
+            network_name=network.name,
             interface=name,
             gateway_priority=int(settings.get("GwPriority") or 0),
             names=joiner.names,

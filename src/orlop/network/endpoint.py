@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _AT_FIRST: dict[str, Any] = {
     "container_name": "",
+    "network_name": "",
     "interface": "",
     "host_interface": "",
     "mac": "",
@@ -46,7 +47,7 @@ class Endpoint:
     Attributes:
         network, container: the ids of both.
         id: its own, 64 hexadecimal digits, new with each connection.
-        container_name: the container's name when it was connected.
+        container_name, network_name: the names of both when it was connected.
         interface: the name of its device in the container, such as ``eth0``.
         host_interface: the name of the device's other end on the host, or of the host's device that it lies upon.
         mac: its hardware address, such as ``02:42:0a:d2:00:02``.
@@ -66,6 +67,7 @@ class Endpoint:
     __slots__ = ("container", "id", "network", *_AT_FIRST)
 
     container_name: str
+    network_name: str
     interface: str
     host_interface: str
     mac: str

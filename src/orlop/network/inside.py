@@ -39,13 +39,13 @@ def configure(inside: Netlink, endpoint: Endpoint) -> int:
 def choose_gateways(endpoints: Sequence[Endpoint]) -> dict[str, Endpoint]:
     """By which of a container's networks it reaches the rest of the world: for ``ipv4`` and ``ipv6``, where there is one.
 
-    That is the one with the highest priority, the first of them by name of the interface.
+    That is the one with the highest priority, the first of them by its network's name.
     """
     found: dict[str, Endpoint] = {}
     for family in _EVERYWHERE:
         able = [each for each in endpoints if getattr(each, f"gateway_{family}")]
         if able:
-            found[family] = max(able, key=lambda each: each.gateway_priority)
+            found[family] = min(able, key=lambda each: (-each.gateway_priority, each.network_name))
     return found
 
 

@@ -35,6 +35,7 @@ HOST_IPV6 = "com.docker.network.host_ipv6"
 GATEWAY_MODE_IPV4 = "com.docker.network.bridge.gateway_mode_ipv4"
 GATEWAY_MODE_IPV6 = "com.docker.network.bridge.gateway_mode_ipv6"
 MTU = "com.docker.network.driver.mtu"
+TRUSTED_INTERFACES = "com.docker.network.bridge.trusted_host_interfaces"
 
 _TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
 
