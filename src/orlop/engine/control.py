@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import _socket
 import os
+import select
 
 from orlop import json_text
 from orlop.engine import control_socket, events, frames, monitor_lock, repair
@@ -14,6 +15,7 @@ from orlop.errors import Conflict, InvalidArgument, NotFound, OrlopError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from typing import Any
 
     from orlop.engine.container import Container
@@ -97,91 +99,83 @@ def wait(target: Container, condition: str = NOT_RUNNING) -> int:
         InvalidArgument: there is no such condition.
         NotFound: it was removed before its next end.
     """
+    steps = waiting(target, condition)
+    while True:
+        try:
+            descriptor, patience = next(steps)
+        except StopIteration as done:
+            return int(done.value)
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        poll.poll(None if patience is None else patience * 1000)
+
+
+def waiting(target: Container, condition: str) -> Generator[tuple[int, float | None], None, int]:
+    """The steps of `wait`, for who waits for several things at once, and its result.
+
+    Each is a descriptor that has to be readable before the next one, and how many seconds to wait for that at most.
+
+    Raises:
+        InvalidArgument: there is no such condition.
+        NotFound: it was removed before its next end.
+    """
     if condition not in CONDITIONS:
         raise InvalidArgument(f'the condition "{condition}" is none of {", ".join(CONDITIONS)}')
+    from orlop.linux import inotify
+
     repair.look_after(target)
-    wanted = _Waiting(target)
+    before = target.state()
+    code = int(before["ExitCode"])
     try:
-        if condition == REMOVED:
-            return wanted.until_removed()
-        return wanted.until_exit(also_now=condition == NOT_RUNNING)
-    finally:
-        wanted.close()
-
-
-class _Waiting:
-    """Somebody who waits for what becomes of a container.
-
-    The watch is there before the first look, so that nothing happens between.
-    """
-
-    __slots__ = ("_code", "_target", "_watch")
-
-    def __init__(self, target: Container) -> None:
-        from orlop.linux import inotify
-
-        self._target = target
-        self._code = int(target.state()["ExitCode"])
-        try:
-            self._watch = inotify.Watch(target.directory)
-        except FileNotFoundError:
-            raise NotFound(f"no such container: {target.id[:12]}") from None
-
-    def close(self) -> None:
-        """Wait no more."""
-        self._watch.close()
-
-    def until_exit(self, *, also_now: bool) -> int:
-        """The exit code of the end that comes next, or with ``also_now`` of the one that was, if it does not run."""
-        before = self._target.state()
+        watch = inotify.Watch(target.directory)  # before the first look, so that nothing happens between
+    except FileNotFoundError:
+        raise NotFound(f"no such container: {target.id[:12]}") from None
+    try:
         while True:
-            code = _hear_end(self._target)
-            if code is not None:
+            heard = yield from _hear_end(target, also_monitor=condition == REMOVED)
+            if heard is not None:
+                if condition != REMOVED:
+                    return heard
+                code = heard
+            monitor_lock.wait(target.location, target.id)  # it is just clearing away
+            repair.look_after(target)
+            now = target.state()
+            if not os.path.isdir(target.directory):
+                if condition != REMOVED:
+                    raise NotFound(f"container {target.id[:12]} was removed")
                 return code
-            monitor_lock.wait(self._target.location, self._target.id)  # it is just clearing away
-            repair.look_after(self._target)
-            now = self._state()
-            if now is None:
-                raise NotFound(f"container {self._target.id[:12]} was removed")
+            code = int(now["ExitCode"])
             has_ended = now["Status"] not in ("running", "restarting")
-            if has_ended and (also_now or now["FinishedAt"] != before["FinishedAt"]):
-                return int(now["ExitCode"])
-            self._watch.wait(_LOOK)
-
-    def until_removed(self) -> int:
-        """Its last exit code, once it is gone."""
-        while True:
-            code = _hear_end(self._target)
-            if code is not None:
-                self._code = code
-            monitor_lock.wait(self._target.location, self._target.id)
-            repair.look_after(self._target)
-            now = self._state()
-            if now is None:
-                return self._code
-            self._code = int(now["ExitCode"])
-            self._watch.wait(_LOOK)
-
-    def _state(self) -> dict[str, Any] | None:
-        """The container's state; None if it was removed."""
-        state = self._target.state()
-        return state if os.path.isdir(self._target.directory) else None
+            if has_ended and (
+                condition == NOT_RUNNING or (condition == NEXT_EXIT and now["FinishedAt"] != before["FinishedAt"])
+            ):
+                return code
+            yield watch.descriptor, _LOOK
+            watch.wait(0)  # what was told is looked at anyway
+    finally:
+        watch.close()
 
 
-def _hear_end(target: Container) -> int | None:
-    """Wait for the end of a container's program; None if it has no monitor, or that one was killed."""
+def _hear_end(target: Container, *, also_monitor: bool) -> Generator[tuple[int, float | None], None, int | None]:
+    """Wait for the end of a container's program, or ``also_monitor``'s; None if it has none, or that one was killed."""
     client = control_socket.connect(target.location, target.id)
     if client is None:
         return None
+    code = None
     try:
-        while frame := client.recv(frames.LARGEST + 1):
+        while True:
+            yield client.fileno(), None
+            frame = client.recv(frames.LARGEST + 1)
+            if not frame:
+                return code
             if frame[:1] == frames.EXITED:
-                return frame[1]
+                code = frame[1]
+                if not also_monitor:
+                    return code
     except ConnectionResetError:
-        return None
+        return code
     finally:
         client.close()
-    return None
 
 
 def _tell(target: Container, kind: bytes, body: bytes) -> bool:

@@ -38,16 +38,15 @@ def read(
     Raises:
         Unsupported: the container's log is kept where it cannot be read.
     """
-    path, form = where(target)
-    first = "" if since is None else clock.text(since)
-    last = "" if until is None else clock.text(until)
-    log = _Log(target, path, form)
+    log = Log(target, tail=tail, follow=follow, since=since, until=until)
     try:
-        for entry in log.follow(tail, until, stopped) if follow else log.read(tail):
-            if last and entry.time > last:
-                return
-            if entry.time >= first:
+        for entry in log.entries():
+            if entry is not None:
                 yield entry
+            elif stopped is not None and stopped():
+                return
+            else:
+                log.wait()
     finally:
         log.close()
 
@@ -71,58 +70,102 @@ def where(target: Container) -> tuple[str, Format]:
     return log_drivers.local_path(target.directory), log_formats.Local()
 
 
-class _Log:
-    """The files of one log."""
+class Log:
+    """The log of a container, for who waits for several things at once; the arguments are those of `read`.
 
-    __slots__ = ("_format", "_path", "_target", "_watch")
+    Raises:
+        Unsupported: the container's log is kept where it cannot be read.
+    """
 
-    def __init__(self, target: Container, path: str, form: Format) -> None:
+    __slots__ = ("_first", "_follow", "_format", "_last", "_path", "_tail", "_target", "_until", "_watch")
+
+    def __init__(
+        self,
+        target: Container,
+        *,
+        tail: int | None = None,
+        follow: bool = False,
+        since: int | None = None,
+        until: int | None = None,
+    ) -> None:
+        self._path, self._format = where(target)
         self._target = target
-        self._path = path
-        self._format = form
+        self._tail = tail
+        self._follow = follow
+        self._until = until
+        self._first = "" if since is None else clock.text(since)
+        self._last = "" if until is None else clock.text(until)
         self._watch: Watch | None = None
 
+    @property
+    def descriptor(self) -> int:
+        """What poll(2) finds readable when there may be more, once `entries` has yielded None."""
+        return self._watch.descriptor if self._watch is not None else -1
+
+    @property
+    def patience(self) -> float:
+        """How many seconds to wait for that at most."""
+        return _LOOK if self._until is None else min(_LOOK, max(0.0, (self._until - time.time_ns()) / 1e9))
+
+    def wait(self) -> None:
+        """Wait until there may be more."""
+        if self._watch is not None:
+            self._watch.wait(self.patience)
+
     def close(self) -> None:
+        """Stop."""
         if self._watch is not None:
             self._watch.close()
 
-    def read(self, tail: int | None) -> Iterator[Entry]:
+    def entries(self) -> Iterator[Entry | None]:
+        """The entries; None where there are no more before the next wait."""
+        for entry in self._grow() if self._follow else self._now():
+            if entry is None:
+                yield None
+            elif self._last and entry.time > self._last:
+                return
+            elif entry.time >= self._first:
+                yield entry
+
+    def _now(self) -> Iterator[Entry]:
         """What is there now."""
-        files, offset = self._begin(tail)
+        files, offset = self._begin(self._tail)
         for file in files:
             yield from file.entries(self._format, offset)
             file.close()
             offset = 0
 
-    def follow(self, tail: int | None, until: int | None, stopped: Callable[[], bool] | None = None) -> Iterator[Entry]:
+    def _grow(self) -> Iterator[Entry | None]:
         """What is there and what comes, until the container has ended."""
         from orlop.linux.inotify import Watch
 
         directory = os.path.dirname(self._path)
         self._watch = Watch(directory if os.path.isdir(directory) else self._target.directory)
-        files, offset = self._begin(tail)
-        while True:
-            # Asked before reading: what was written before the monitor went is read in this round.
-            ended = self._has_ended()
-            for number, file in enumerate(files):
-                yield from file.entries(self._format, offset)
-                offset = -1 if number == len(files) - 1 else 0
-            newer = self._after(files[-1] if files else None)
-            if newer:
-                for file in files:
-                    yield from file.entries(self._format, -1)  # written between our last look and its replacement
+        files, offset = self._begin(self._tail)
+        try:
+            while True:
+                # Asked before reading: what was written before the monitor went is read in this round.
+                ended = self._has_ended()
+                for number, file in enumerate(files):
+                    yield from file.entries(self._format, offset)
+                    offset = -1 if number == len(files) - 1 else 0
+                newer = self._after(files[-1] if files else None)
+                if newer:
+                    for file in files:
+                        yield from file.entries(self._format, -1)  # written between our last look and its replacement
+                        file.close()
+                    files, offset = newer, 0
+                    continue
+                if ended or (self._until is not None and time.time_ns() > self._until):
+                    return
+                for file in files[:-1]:
                     file.close()
-                files, offset = newer, 0
-                continue
-            if ended or (until is not None and time.time_ns() > until) or (stopped is not None and stopped()):
-                break
-            for file in files[:-1]:
+                files = files[-1:]
+                offset = -1
+                yield None
+        finally:
+            for file in files:
                 file.close()
-            files = files[-1:]
-            offset = -1
-            self._watch.wait(_LOOK if until is None else min(_LOOK, max(0.0, (until - time.time_ns()) / 1e9)))
-        for file in files:
-            file.close()
 
     def _begin(self, tail: int | None) -> tuple[list[File], int]:
         """The files to read, and the offset in the first of them."""

@@ -54,6 +54,8 @@ def request(container: Container, console_size: tuple[int, int] | None = None) -
         wanted["restart"] = policy
     if host.get("PidMode"):
         wanted["shares_pids"] = True
+    if host.get("Dns"):
+        wanted["dns"] = host["Dns"]
     if "Healthcheck" in config:
         from orlop.engine import health
 
@@ -282,13 +284,25 @@ def ask(location: Location, data: bytes) -> Session:
     return _ask_running(location, data) or _ask_new(location, data)
 
 
-def _ask_running(location: Location, data: bytes) -> Session | None:
-    """Send a request to the running launcher; None if there is none for us."""
+def offer(location: Location, data: bytes) -> _socket.socket | None:
+    """Send a request to the running launcher without waiting for the answer; None if there is none."""
     client = launch.connect(location)
     if client is None:
         return None
     try:
         launch.send(client, data)
+    except ConnectionError:
+        client.close()
+        return None  # it has just gone
+    return client
+
+
+def _ask_running(location: Location, data: bytes) -> Session | None:
+    """Send a request to the running launcher; None if there is none for us."""
+    client = offer(location, data)
+    if client is None:
+        return None
+    try:
         frame = _receive(client)
     except ConnectionError:
         frame = None  # it has just gone
