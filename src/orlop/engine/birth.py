@@ -23,8 +23,14 @@ _LARGEST = 1 << 18
 #: Among a monitor's descriptors, what holds the claims on the container's ports, and what tells that the proxy has work.
 PORTS = "ports"
 PORTS_WATCHED = "ports_watched"
+#: Among them, the sockets at which the container asks for names.
+NAMES = "names"
+NAMES_TCP = "names_tcp"
 #: The descriptors that a monitor may be given, by name.
-_ENDS = ("client", "lock", "control", "pidfd", "log", "stdin", "stdout", "stderr", "console", PORTS, PORTS_WATCHED)
+_ENDS = (
+    *("client", "lock", "control", "pidfd", "log", "stdin", "stdout", "stderr", "console"),
+    *(PORTS, PORTS_WATCHED, NAMES, NAMES_TCP),
+)
 #: What a monitor is told first: init's pid, `Born.flags`, `Born.began`, and for each of `_ENDS` which of the descriptors that
 #: come along it is, or -1. Then comes when that was, for people, and after a line's end the request.
 _HEAD = Struct(f"iid{len(_ENDS)}b")

@@ -81,6 +81,10 @@ def _accompany(start: Start, born: birth.Born, clients: Clients, filters: Cache)
         from orlop.engine import port_keeper
 
         pump.errands.append(port_keeper.Keeper(born))
+    if birth.NAMES in born.ends:
+        from orlop.engine import name_keeper
+
+        pump.errands.append(name_keeper.Keeper.of(born))
     pump.run(pidfd)
     for errand in pump.errands:
         errand.close()

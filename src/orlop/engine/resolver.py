@@ -1,7 +1,6 @@
-"""The process that answers containers who ask for names (`orlop.network.names`), summoned with the first question.
+"""The process that answers containers who ask for names (`orlop.network.names`).
 
-Whoever looks after a container sends its id, the place of its engine's networks and the resolvers that its user named,
-with the two sockets at which the container asks; the connection ends with the container.
+The monitor of a container that asks sends what `orlop.engine.name_keeper` says; the connection ends with the container.
 """
 
 from __future__ import annotations
@@ -11,27 +10,18 @@ import _socket
 import os
 
 from orlop import json_text, third_party
-from orlop.engine import summon
+from orlop.engine import name_keeper, summon
 from orlop.engine.location import Location
 from orlop.network.names.loop import READABLE, Loop
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from typing import Any
 
     from orlop.network.names.service import Service
 
-NAME = "names"
 #: Seconds that it stays when nobody is left: the next container of a script asks soon.
 _REST = 2.0
-
-
-def summons(location: Location, container_id: str, servers: Sequence[str], ends: tuple[int, int]) -> summon.Summons:
-    """An errand of a monitor's: have the process come when something is asked at ``ends``, the sockets for UDP and TCP."""
-    message = {"root": location.root, "rootless": location.rootless, "container": container_id, "servers": servers}
-    live = f"{__name__}:live"
-    return summon.Summons(location.run_root, NAME, live, ends, json_text.dumps(message).encode(), ends)
 
 
 def live(listener: _socket.socket, run_root: str) -> None:
@@ -64,7 +54,7 @@ class _Process:
         self._loop.rest = _REST
         self._loop.add(self._listener.fileno(), READABLE, self._accept)
         self._loop.run()
-        summon.leave(self._run_root, NAME, self._listener)
+        summon.leave(self._run_root, name_keeper.RESOLVER, self._listener)
 
     def _accept(self, _events: int) -> None:
         try:

@@ -147,8 +147,9 @@ class _Start:
             filters=filters,
             root_mounts=record.get("RootMounts") or (),
         )
-        if networking.wanted(record):
-            wanted.connect = networking.Connection(self._container).make
+        connection = networking.Connection(self._container) if networking.wanted(record) else None
+        if connection is not None:
+            wanted.connect = connection.make
         created: runtime.Created | Elsewhere
         if "Late" in record or "Runtime" in record["HostConfig"]:
             from orlop.engine import late
@@ -156,6 +157,8 @@ class _Start:
             created = late.create(self._container, wanted)
         else:
             created = runtime.create(wanted)
+        if connection is not None and connection.name_ends:
+            self._ends[birth.NAMES], self._ends[birth.NAMES_TCP] = connection.name_ends
         try:
             self._tell_monitor(created)
             created.release()

@@ -23,6 +23,7 @@ ADDRESS = "127.0.0.11"
 PORT = 53
 
 _DEVICE = b"lo"
+_IP_FREEBIND = 15  # linux/in.h
 _BACKLOG = 64
 _TABLE = "orlop"
 _CHAIN = "names"
@@ -35,7 +36,7 @@ _CHECKSUMS = {_socket.IPPROTO_UDP: 6, _socket.IPPROTO_TCP: 16}
 def open_in(namespace: int) -> tuple[int, int]:
     """Descriptors of a socket for UDP and of one for TCP, at which what is asked in a network namespace arrives.
 
-    The namespace's loopback device is up. The caller has one thread, and is in its own namespace again afterwards.
+    The caller has one thread, and is in its own namespace again afterwards.
 
     Raises:
         OSError: the namespace cannot be entered, or the kernel lacks nftables.
@@ -64,6 +65,7 @@ def _open(kind: int) -> _socket.socket:
     made = _socket.socket(_socket.AF_INET, kind | _socket.SOCK_CLOEXEC | _socket.SOCK_NONBLOCK)
     try:
         made.setsockopt(_socket.SOL_SOCKET, _socket.SO_BINDTODEVICE, _DEVICE)
+        made.setsockopt(_socket.IPPROTO_IP, _IP_FREEBIND, 1)  # the device may not be up yet
         made.bind((ADDRESS, 0))
     except BaseException:
         made.close()

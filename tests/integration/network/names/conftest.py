@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 import dns.message
 import pytest
 
-from orlop.engine import resolver
+from orlop import json_text
+from orlop.engine import name_keeper, resolver
 from orlop.engine.location import Location
 from orlop.linux import namespace
 from orlop.network import endpoint
@@ -45,8 +46,9 @@ class Box:
         assert self.process.stdout is not None
         assert self.process.stdout.readline() == b"up\n"
         self.namespace = os.open(f"/proc/{self.process.pid}/ns/net", os.O_RDONLY)
-        self.ends = sockets.open_in(self.namespace)
-        self.summons = resolver.summons(location, self.id, servers or [], self.ends)
+        self.ends: tuple[int, ...] = sockets.open_in(self.namespace)
+        told = {"root": location.root, "run_root": location.run_root, "rootless": False, "id": self.id, "dns": servers}
+        self.summons = name_keeper.Keeper(json_text.dumps(told).encode(), self.ends)
 
     def serve(self) -> None:
         """What a monitor does when something is asked: have the resolver come."""
@@ -54,7 +56,7 @@ class Box:
         due = self.summons.register(ready)
         self.summons.look({each for each, _ in ready.poll(0 if due is None else due)})
 
-    def socket(
+    def connect(
         self, kind: socket.SocketKind = socket.SOCK_DGRAM, to: tuple[str, int] = ("127.0.0.11", 53)
     ) -> socket.socket:
         """A program's socket in the container, connected to where it is told to ask."""
@@ -110,11 +112,16 @@ class Box:
         )
         return done.stdout
 
+    def let_go(self) -> None:
+        """What a monitor does when the container's program has ended."""
+        if self.ends:
+            self.summons.close()
+        self.ends = ()
+
     def close(self) -> None:
         """End the container."""
-        self.summons.close()
-        for each in (*self.ends, self.namespace):
-            os.close(each)
+        self.let_go()
+        os.close(self.namespace)
         self.process.kill()
         self.process.communicate()
 
@@ -175,7 +182,7 @@ def box(networks: Networks, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
 
 def _wait_for_end(run_root: str) -> None:
     """Wait until the resolver is gone: it holds a lock for as long as it lives."""
-    with open(f"{run_root}/{resolver.NAME}.lock", "ab") as lock:
+    with open(f"{run_root}/{name_keeper.RESOLVER}.lock", "ab") as lock:
         fcntl.lockf(lock, fcntl.LOCK_EX)
 
 

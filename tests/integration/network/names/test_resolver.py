@@ -234,15 +234,17 @@ def test_the_resolver_goes_with_its_last_container(networks: Networks, box: Call
         networks.connect(net, each.id, f"asker{number}", f"10.1.0.{number + 2}/24")
         assert each.texts("asker0") == ["10.1.0.2"]
     process = os.pidfd_open(_resolver_of(networks))
-    askers[0].summons.close()
+    askers[0].let_go()
     assert askers[1].texts("asker0") == ["10.1.0.2"]
-    askers[1].summons.close()
+    askers[1].let_go()
     try:
         assert _ends(process)
     finally:
         os.close(process)
     assert not os.path.exists(f"{networks.location.run_root}/names.sock")
-    assert askers[0].texts("asker0") == ["10.1.0.2"]  # it comes back when it is needed
+    later = box()
+    networks.connect(net, later.id, "later", "10.1.0.9/24")
+    assert later.texts("asker0") == ["10.1.0.2"]  # it comes back when it is needed
 
 
 def test_a_container_whose_namespace_is_held_by_the_resolver_alone_is_let_go(
@@ -257,7 +259,7 @@ def test_a_container_whose_namespace_is_held_by_the_resolver_alone_is_let_go(
     resolver = _resolver_of(networks)
     namespace = os.stat(f"/proc/{asker.process.pid}/ns/net").st_ino
     assert namespace in _namespaces_held(resolver)
-    asker.summons.close()
+    asker.let_go()
     assert other.texts("asker") == ["10.1.0.2"]
     assert namespace not in _namespaces_held(resolver)
 
