@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
-    from orlop.cli.detach_keys import DetachKeys
     from orlop.engine.container import Container
+    from orlop.engine.detach_keys import DetachKeys
     from orlop.engine.start import Session
     from orlop.linux.raw_mode import RawMode
 
@@ -237,7 +237,7 @@ class _Attachment:
         if self._keys is None:
             self._send(frames.STDIN + data)
             return
-        from orlop.cli.detach_keys import Away
+        from orlop.engine.detach_keys import Away
 
         try:
             data = self._keys.take(data)

@@ -30,7 +30,7 @@ def run(location: Location, said: Parsed) -> int:
 
     if not said["force"] and not confirmation.confirmed("This will remove all stopped containers."):
         return 0
-    from orlop.cli import units
+    from orlop import units
 
     done = prune(location, said["filter"])
     sys.stdout.write(f"Total reclaimed space: {units.human_size(done.freed)}\n")

@@ -84,6 +84,6 @@ def _tell(done: Extracted, destination: str, *, quiet: bool) -> None:
     for warning in done.warnings:
         sys.stderr.write(f"WARNING: {warning}\n")
     if not quiet and sys.stderr.isatty():
-        from orlop.cli import units
+        from orlop import units
 
         sys.stderr.write(f"Successfully copied {units.human_size(done.size, 3)} to {destination}\n")

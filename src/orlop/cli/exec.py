@@ -12,7 +12,7 @@ from orlop.options import Option, Parser
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from orlop.cli.detach_keys import DetachKeys
+    from orlop.engine.detach_keys import DetachKeys
     from orlop.engine.location import Location
     from orlop.options import Parsed
 

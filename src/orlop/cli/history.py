@@ -42,8 +42,7 @@ def run(location: Location, said: Parsed) -> int:
 
 def _rows(image: Image, said: Parsed) -> list[dict[str, Any]]:
     """One row for each step, the last first; only the last has an ID of its own."""
-    from orlop import ago, clock
-    from orlop.cli import units
+    from orlop import ago, clock, units
 
     config = image.config
     sizes = iter(image.layers)

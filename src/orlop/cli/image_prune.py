@@ -46,8 +46,7 @@ def prune(location: Location, *, everything: bool, words: list[str], downloads: 
     With ``downloads`` interrupted downloads are among that, however new.
     """
     from orlop import filters
-    from orlop.cli import image_filters
-    from orlop.engine import image_removal, image_store
+    from orlop.engine import image_filters, image_removal, image_store
 
     store = image_store.open_store(location)
     known = image_filters.known(store)
@@ -58,7 +57,7 @@ def prune(location: Location, *, everything: bool, words: list[str], downloads: 
 
 def report(removed: Removed, title: str) -> None:
     """Tell what was removed, as Docker does."""
-    from orlop.cli import units
+    from orlop import units
     from orlop.images import reference
 
     if removed.untagged or removed.deleted:

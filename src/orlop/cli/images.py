@@ -67,8 +67,7 @@ def run(location: Location, said: Parsed) -> int:
 
 def _rows(image: Image, matches: Callable[[str], bool] | None, *, digests: bool, full: bool) -> list[dict[str, Any]]:
     """One row for each name, as Docker shows them: a tag, with its repository's digest beside it if that is wanted."""
-    from orlop import ago
-    from orlop.cli import units
+    from orlop import ago, units
 
     created = image.created
     common = {
@@ -128,7 +127,7 @@ def _matcher(words: list[str]) -> Callable[[str], bool] | None:
     patterns = [word.partition("=")[2].strip() for word in words if word.startswith("reference=")]
     if not patterns:
         return None
-    from orlop.cli import image_filters
+    from orlop.engine import image_filters
 
     return image_filters.name_matcher(patterns)
 
@@ -137,6 +136,6 @@ def _chosen(store: ImageStore, words: list[str]) -> Callable[[Image], bool]:
     if not words:
         return lambda _: True
     from orlop import filters
-    from orlop.cli import image_filters
+    from orlop.engine import image_filters
 
     return filters.read(words, image_filters.known(store))

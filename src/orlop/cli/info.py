@@ -38,7 +38,7 @@ def run(location: Location, said: Parsed) -> int:
 
 
 def _lines(about: dict[str, Any]) -> list[str]:
-    from orlop.cli import units
+    from orlop import units
 
     plugins = about["Plugins"]
     lines = [

@@ -17,6 +17,7 @@ import os
 import threading
 
 from orlop.cli import progress
+from orlop.images import progress_messages
 from orlop.images.progress import COUNTED, DOWNLOADED, PREPARING, PULLING, WAITING, is_final
 from orlop.linux import terminal
 
@@ -46,9 +47,9 @@ class _Layer:
         text = f"{self.identifier}: {self.action}"
         if self.action in COUNTED and (self.current or self.total):
             text = f"{text:<{len(self.identifier) + 14}}"  # "Downloading" and "Extracting" have bars below each other
-            numbers = progress.bar(self.current, self.total, 0)
+            numbers = progress_messages.bar(self.current, self.total, 0)
             room = min(width - len(text) - len(numbers) - 3, _WIDEST)
-            text += progress.bar(self.current, self.total, room if room >= _NARROWEST else 0)
+            text += progress_messages.bar(self.current, self.total, room if room >= _NARROWEST else 0)
         return text[:width]
 
 

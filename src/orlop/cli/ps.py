@@ -112,7 +112,7 @@ def _row(each: Listed, *, full: bool, sized: bool) -> dict[str, Any]:
 
 
 def _size(target: Container) -> str:
-    from orlop.cli import units
+    from orlop import units
     from orlop.engine import container_size
 
     size = container_size.of(target)

@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
 
-    from orlop.cli.detach_keys import DetachKeys
+    from orlop.engine.detach_keys import DetachKeys
     from orlop.engine.location import Location
     from orlop.engine.settings import Settings
     from orlop.options import Parsed

@@ -27,8 +27,8 @@ IN_NAMESPACE = True
 
 def run(location: Location, said: Parsed) -> int:
     """Carry the command out."""
-    from orlop import ago
-    from orlop.cli import listing, units
+    from orlop import ago, units
+    from orlop.cli import listing
     from orlop.engine import container, container_snapshots, image_store
 
     found = container_snapshots.every(container.find(location, said.arguments[0]))

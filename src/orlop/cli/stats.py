@@ -117,7 +117,7 @@ def _text(samples: dict[str, dict[str, Any]], said: Parsed) -> str:
 
 
 def _row(called: str, sample: dict[str, Any], *, full: bool) -> dict[str, str]:
-    from orlop.cli import units
+    from orlop import units
 
     memory = sample["memory_stats"]
     used, limit = _used_memory(memory), memory.get("limit", 0)

@@ -27,7 +27,7 @@ IN_NAMESPACE = True
 
 def run(location: Location, said: Parsed) -> int:
     """Carry the command out; returns 1 if a problem is left."""
-    from orlop.cli import units
+    from orlop import units
     from orlop.engine import image_store, storage_check
 
     counted = [0, 0]

@@ -51,7 +51,7 @@ def run(location: Location, said: Parsed) -> int:
 
 
 def _row(kind: Kind) -> dict[str, str]:
-    from orlop.cli import units
+    from orlop import units
 
     share = f" ({100 * kind.reclaimable // kind.size}%)" if kind.size else ""
     return {
@@ -110,8 +110,7 @@ def _show_all(found: Usage, format_: str) -> None:
 
 
 def _everything(found: Usage) -> dict[str, list[dict[str, str]]]:
-    from orlop import ago
-    from orlop.cli import units
+    from orlop import ago, units
     from orlop.errors import NotFound
 
     def since(moment: str) -> str:

@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from orlop.engine.location import Location
-    from orlop.filters import Filter
     from orlop.options import Parsed
 
 PARSER = Parser(
@@ -38,9 +37,9 @@ def run(location: Location, said: Parsed) -> int:
     """Carry the command out."""
     from orlop import filters
     from orlop.cli import listing
-    from orlop.engine import volume_store
+    from orlop.engine import volume_filters, volume_store
 
-    wanted = filters.read(said["filter"], known(location))
+    wanted = filters.read(said["filter"], volume_filters.tests(location))
     listing.show(
         said["format"],
         (_row(volume) for volume in volume_store.every(location) if wanted(volume)),
@@ -67,24 +66,4 @@ def _row(volume: Mapping[str, Any]) -> dict[str, Any]:
         "Scope": volume["Scope"],
         "Size": "N/A",
         "Status": "N/A",
-    }
-
-
-def known(location: Location) -> dict[str, Filter]:
-    """The filters that volumes have."""
-    from orlop import filters
-    from orlop.engine import volume_store
-
-    used: list[dict[str, list[str]]] = []
-
-    def is_dangling(volume: Mapping[str, Any]) -> bool:
-        if not used:
-            used.append(volume_store.users(location))
-        return volume["Name"] not in used[0]
-
-    return {
-        "dangling": filters.flag(is_dangling),
-        "driver": filters.same(lambda volume: volume["Driver"]),
-        "label": filters.label(lambda volume: volume["Labels"]),
-        "name": filters.pattern(lambda volume: volume["Name"]),
     }

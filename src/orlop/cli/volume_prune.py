@@ -26,8 +26,8 @@ PARSER = Parser(
 
 def run(location: Location, said: Parsed) -> int:
     """Carry the command out."""
-    from orlop import filters
-    from orlop.cli import confirmation, units
+    from orlop import filters, units
+    from orlop.cli import confirmation
     from orlop.engine import prune, repair, volume_store
 
     wanted = filters.read(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orlop.cli import detach_keys
-from orlop.cli.detach_keys import Away, DetachKeys
+from orlop.engine.detach_keys import Away, DetachKeys
 from orlop.errors import InvalidArgument
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ import pytest
 
 from orlop import filters
 from orlop.cli import events
+from orlop.engine import event_filters
 from orlop.errors import InvalidArgument
 
 ID = "4f" * 32
@@ -78,29 +79,29 @@ def test_a_template_sees_the_fields_by_the_names_of_dockers_client() -> None:
     ],
 )
 def test_a_filter_means_what_it_means_to_docker(words: list[str], *, wanted: bool) -> None:
-    assert filters.read(words, events._filters())(event()) is wanted
+    assert filters.read(words, event_filters.tests())(event()) is wanted
 
 
 def test_an_action_with_its_command_is_meant_by_the_action_alone() -> None:
-    wanted = filters.read(["event=exec_start"], events._filters())
+    wanted = filters.read(["event=exec_start"], event_filters.tests())
     assert wanted(event(Action="exec_start: ls -l"))
     assert not wanted(event(Action="exec_die"))
 
 
 def test_a_volumes_event_is_meant_by_its_name_and_by_the_container_that_mounts_it() -> None:
     mounted = event(Type="volume", Action="mount", Actor={"ID": "data", "Attributes": {"container": ID}})
-    assert filters.read(["volume=data"], events._filters())(mounted)
-    assert filters.read([f"container={ID}"], events._filters())(mounted)
+    assert filters.read(["volume=data"], event_filters.tests())(mounted)
+    assert filters.read([f"container={ID}"], event_filters.tests())(mounted)
 
 
 def test_an_image_is_meant_by_its_name_with_a_registrys_port() -> None:
-    assert events._without_tag("localhost:5000/some") == "localhost:5000/some"
-    assert events._without_tag("localhost:5000/some:1") == "localhost:5000/some"
+    assert event_filters._without_tag("localhost:5000/some") == "localhost:5000/some"
+    assert event_filters._without_tag("localhost:5000/some:1") == "localhost:5000/some"
 
 
 def test_a_type_that_does_not_exist_is_refused() -> None:
     with pytest.raises(InvalidArgument, match="must be one of"):
-        filters.read(["type=cat"], events._filters())
+        filters.read(["type=cat"], event_filters.tests())
 
 
 @pytest.mark.parametrize(

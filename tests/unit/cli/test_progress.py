@@ -8,6 +8,7 @@ import pytest
 
 from orlop.cli import progress
 from orlop.errors import InvalidArgument
+from orlop.images import progress_messages
 
 
 def tell(shown: progress.Shown) -> None:
@@ -53,10 +54,10 @@ def test_a_program_gets_docker_s_messages() -> None:
 
 
 def test_without_a_total_there_is_only_the_number() -> None:
-    assert progress.bar(1500, 0, 50) == "   1.5kB"
-    assert progress.bar(1500, 1000, 50) == "   1.5kB"
-    assert progress.bar(500, 1000, 10) == "[=====>    ]     500B/1kB"
-    assert progress.bar(0, 1000, 4) == "[>   ]       0B/1kB"
+    assert progress_messages.bar(1500, 0, 50) == "   1.5kB"
+    assert progress_messages.bar(1500, 1000, 50) == "   1.5kB"
+    assert progress_messages.bar(500, 1000, 10) == "[=====>    ]     500B/1kB"
+    assert progress_messages.bar(0, 1000, 4) == "[>   ]       0B/1kB"
 
 
 def test_quiet_says_nothing_and_others_are_refused() -> None:

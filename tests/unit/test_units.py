@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from orlop.cli import units
+from orlop import units
 
 
 @pytest.mark.parametrize(
