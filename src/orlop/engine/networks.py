@@ -24,8 +24,7 @@ def create(location: Location, wanted: Mapping[str, Any]) -> Network:
         Unsupported: there is no such driver, or the machine lacks what it takes.
         NotFound: the network that its configuration is to be taken from is not there.
     """
-    driver = wanted.get("Driver") or record.BRIDGE
-    made = record.Network("", str(wanted.get("Name") or ""), "null" if wanted.get("ConfigOnly") else driver)
+    made = record.Network("", str(wanted.get("Name") or ""), wanted.get("Driver") or record.BRIDGE)
     if wanted.get("Ingress") or wanted.get("Scope", "local") not in ("", "local"):
         raise InvalidArgument("networks of a swarm are not there: this engine has networks of the scope local only")
     made.internal = bool(wanted.get("Internal"))

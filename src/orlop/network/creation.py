@@ -101,13 +101,16 @@ def create(place: Place, network: Network) -> None:
             )
         if pool.family == IPV4 and not network.ipv4:
             raise InvalidArgument(f"invalid network config: IPv4 is disabled, and {pool.subnet} is a subnet of it")
-    driver = choice.find(network.driver)
-    driver.check(network)
+    if not network.config_only:
+        choice.find(network.driver).check(network)
     network.id = os.urandom(32).hex()
     store.ensure_predefined(place)
     with store.Changing(place) as changing:
         if not changing.is_free(network.name):
             raise Conflict(f"network with name {network.name} already exists")
+        if network.config_only:
+            changing.publish(network)
+            return
         _check_device(network, changing.networks())
         with pools.Claims(place) as claims:
             others = list(claims.others())

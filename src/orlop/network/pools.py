@@ -138,7 +138,7 @@ class Claims:
 
 def taken(networks: Iterable[Network]) -> Taken:
     """What the machine has at this moment, and these networks."""
-    mine = [(pool.parsed(), network.name) for network in networks for pool in network.pools]
+    mine = [(pool.parsed(), network.name) for network in networks if not network.config_only for pool in network.pools]
     machine = []
     with Netlink() as netlink:
         names = network_device.names(netlink)
