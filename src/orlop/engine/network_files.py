@@ -1,29 +1,32 @@
 """The files that tell a container who it is and whom to ask: /etc/hostname, /etc/hosts, /etc/resolv.conf.
 
-They lie in the container's directory and are bound over the root file system's own.
+They lie in the container's directory and are bound over the root file system's own, so they can be changed while it runs,
+in place. What its addresses have to do with it is put in when it is connected to its networks; what its programs write to
+/etc/resolv.conf stays, as the note shows that begins what is ours.
 """
 
 from __future__ import annotations
 
+import _blake2
 import os
+
+from orlop.network.names import hosts_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from orlop.engine.settings import Settings
-
-_LOCAL_HOSTS = """\
-127.0.0.1\tlocalhost
-::1\tlocalhost ip6-localhost ip6-loopback
-fe00::\tip6-localnet
-ff00::\tip6-mcastprefix
-ff02::1\tip6-allnodes
-ff02::2\tip6-allrouters
-"""
+    from orlop.network.endpoint import Endpoint
+    from orlop.network.record import Network
 
 #: Their names in a container's directory, and below its /etc.
 FILES = ("resolv.conf", "hostname", "hosts")
+#: Files that a container has made larger than this are its own affair.
+_LARGEST = 1 << 20
+_NOTE = b"# As orlop wrote it: "
+_WHY = b". What is changed here stays.\n"
 
 
 def write(directory: str, settings: Settings) -> None:
@@ -32,23 +35,27 @@ def write(directory: str, settings: Settings) -> None:
     Raises:
         InvalidArgument: what is to be added to them cannot be.
     """
+    from orlop.engine import networking
+
     hostname = settings.hostname
     on_host = settings.network == "host"
-    hosts = (_host_file("/etc/hosts") if on_host else None) or _LOCAL_HOSTS.encode()
-    resolvers = (_host_file("/etc/resolv.conf") if on_host else None) or b""
-    names = hostname
-    if not settings.is_ordinary:
+    is_connected = networking.is_connected(settings.network)
+    hosts = (_read("/etc/hosts") if on_host else None) or hosts_file.LOCAL.encode()
+    resolvers = (_read("/etc/resolv.conf") if on_host else None) or b""
+    if is_connected or not settings.is_ordinary:
         from orlop.engine import name_resolution
 
-        resolvers = name_resolution.resolvers(resolvers, settings)
-        if settings.domainname:
-            names = f"{hostname}.{settings.domainname} {hostname}"
-    if not on_host and hostname:
-        hosts += f"127.0.1.1\t{names}\n".encode()
-    if settings.extra_hosts:
-        from orlop.engine import name_resolution
-
-        hosts += name_resolution.hosts(settings)
+        name_resolution.check(settings)
+        if is_connected:
+            resolvers = _noted(_own_resolver(settings.dns_search, settings.dns_options))
+        else:
+            resolvers = name_resolution.resolvers(resolvers, settings.dns, settings.dns_search, settings.dns_options)
+            own = (
+                hosts_file.line("127.0.1.1", _names(hostname, settings.domainname)) if not on_host and hostname else ""
+            )
+            hosts += "".join((own, *name_resolution.hosts(settings.extra_hosts, ["127.0.0.1"]))).encode()
+    elif not on_host and hostname:
+        hosts += hosts_file.line("127.0.1.1", hostname).encode()
     texts = {"resolv.conf": resolvers, "hostname": f"{hostname}\n".encode(), "hosts": hosts}
     for name in FILES:
         # 0644: any user in the container reads them; outside, the directory around them keeps others out.
@@ -58,6 +65,54 @@ def write(directory: str, settings: Settings) -> None:
             os.write(descriptor, texts[name])
         finally:
             os.close(descriptor)
+
+
+def at_start(
+    directory: str,
+    record: Mapping[str, Any],
+    networks: Sequence[Network],
+    endpoints: Sequence[Endpoint],
+    linked: Sequence[str] = (),
+) -> None:
+    """Have the files of a container say what is so now, as it starts on ``networks``.
+
+    ``endpoints`` are its connections to them, ``linked`` further lines for hosts.
+
+    Raises:
+        Unsupported: it is to know the host's address, and no network has one.
+    """
+    host = record["HostConfig"]
+    lines = [hosts_file.LOCAL]
+    if host.get("ExtraHosts"):
+        from orlop.engine import name_resolution
+
+        lines += name_resolution.hosts(host["ExtraHosts"], _gateways(networks, endpoints))
+    lines += linked
+    names = names_of(record)
+    lines += [hosts_file.line(address, names) for each in endpoints for address in each.addresses]
+    _replace(f"{directory}/hosts", "".join(lines).encode())
+    before = _read(f"{directory}/resolv.conf")
+    if before is not None and (not before or _is_ours(before)):
+        now = _noted(_own_resolver(host.get("DnsSearch") or (), host.get("DnsOptions") or ()))
+        if now != before:
+            _replace(f"{directory}/resolv.conf", now)
+
+
+def renew_hosts(directory: str, names: str, addresses: Sequence[str]) -> None:
+    """Have a running container find ``names``, its own or those of a link, at these addresses only."""
+    before = _read(f"{directory}/hosts")
+    if before is None:
+        return
+    text = before.decode("utf-8", "surrogateescape")
+    now = hosts_file.renew(text, names, addresses)
+    if now != text:
+        _replace(f"{directory}/hosts", now.encode("utf-8", "surrogateescape"))
+
+
+def names_of(record: Mapping[str, Any]) -> str:
+    """What a container calls itself."""
+    config = record["Config"]
+    return _names(config["Hostname"], config.get("Domainname") or "")
 
 
 def mounts(directory: str) -> list[dict[str, Any]]:
@@ -73,9 +128,59 @@ def mounts(directory: str) -> list[dict[str, Any]]:
     ]
 
 
-def _host_file(path: str) -> bytes | None:
+def _own_resolver(search: Sequence[str], options: Sequence[str]) -> bytes:
+    from orlop.engine import name_resolution
+
+    return name_resolution.own_resolver(_read("/etc/resolv.conf") or b"", search, options)
+
+
+def _names(hostname: str, domainname: str) -> str:
+    return f"{hostname}.{domainname} {hostname}" if domainname else hostname
+
+
+def _gateways(networks: Sequence[Network], endpoints: Sequence[Endpoint]) -> list[str]:
+    """Where a container reaches the host: at a bridge, that of the network by which it reaches everything else if it can."""
+    from orlop.network import record as network_record
+
+    bridges = {each.id: each for each in networks if each.driver == network_record.BRIDGE}
+    found: dict[int, str] = {}
+    able = [each for each in endpoints if each.network in bridges]
+    for each in sorted(able, key=lambda one: (-one.gateway_priority, bridges[one.network].internal, one.network_name)):
+        for pool in bridges[each.network].pools:
+            if pool.gateway:
+                found.setdefault(pool.family, pool.gateway)
+    return [found[family] for family in sorted(found)]
+
+
+def _noted(text: bytes) -> bytes:
+    return _NOTE + _digest(text) + _WHY + text
+
+
+def _is_ours(text: bytes) -> bool:
+    """Whether a text is as we wrote it."""
+    note, _, rest = text.partition(b"\n")
+    return note + b"\n" == _NOTE + _digest(rest) + _WHY
+
+
+def _digest(text: bytes) -> bytes:
+    return _blake2.blake2s(text, digest_size=6).hexdigest().encode()
+
+
+def _replace(path: str, text: bytes) -> None:
+    """Change a file in place, since it is mounted in a container; who reads it meanwhile sees a part at worst."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        os.write(descriptor, text)
+        os.ftruncate(descriptor, len(text))
+    finally:
+        os.close(descriptor)
+
+
+def _read(path: str) -> bytes | None:
+    """A file's text; None if there is none, or it is too large to be one of these."""
     try:
         with open(path, "rb", buffering=0) as file:
-            return file.read(1 << 20)
+            text = file.read(_LARGEST + 1)
     except OSError:
-        return None  # a machine without the file has nothing to pass on
+        return None
+    return text if text is not None and len(text) <= _LARGEST else None

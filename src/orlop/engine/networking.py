@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from orlop.engine import events, monitor_lock
+from orlop.engine import events, monitor_lock, network_files
 from orlop.errors import InvalidArgument, NotFound, OrlopError, Unsupported
 from orlop.linux import procfs
 from orlop.network import activation, connecting, endpoint, record, store
@@ -122,6 +122,8 @@ class Connection:
         try:
             self.endpoints = connecting.connect(place, networks, joining, runs(target.location))
             self.name_ends = sockets.open_in(joining.namespace)
+            known = [network for network, _ in networks]
+            network_files.at_start(target.directory, target.record, known, self.endpoints)
         except OSError as error:
             raise OrlopError(f"cannot connect container {target.name} to its networks: {error.strerror}") from None
         finally:
@@ -151,6 +153,8 @@ def joiner(target: Container, pid: int) -> connecting.Joiner | None:
 
 def refresh(target: Container, endpoints: Sequence[Endpoint]) -> None:
     """Have a running container's files and ports follow a change of its networks."""
+    addresses = [address for each in endpoints for address in each.addresses]
+    network_files.renew_hosts(target.directory, network_files.names_of(target.record), addresses)
 
 
 def release(location: Location, container_id: str) -> None:

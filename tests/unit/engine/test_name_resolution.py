@@ -17,18 +17,27 @@ def made(**fields: object) -> Settings:
 
 
 def test_what_is_said_of_a_kind_stands_in_for_ours() -> None:
-    assert name_resolution.resolvers(_OURS, made(dns=["9.9.9.9", "::1"])) == (
-        b"search a b\noptions ndots:1\nnameserver 9.9.9.9\nnameserver ::1\n"
+    assert name_resolution.resolvers(_OURS, ["9.9.9.9", "::1"], [], []) == (
+        b"nameserver 9.9.9.9\nnameserver ::1\nsearch a b\noptions ndots:1\n"
     )
-    assert b"search c d\n" in name_resolution.resolvers(_OURS, made(dns_search=["c", "d"]))
-    assert b"search" not in name_resolution.resolvers(_OURS, made(dns_search=["."]))
-    assert name_resolution.resolvers(_OURS, made()) == _OURS
+    assert b"search c d\n" in name_resolution.resolvers(_OURS, [], ["c", "d"], [])
+    assert b"search" not in name_resolution.resolvers(_OURS, [], ["."], [])
+    assert name_resolution.resolvers(_OURS, [], [], []) == _OURS
+
+
+def test_a_container_with_a_resolver_of_its_networks_asks_that_one() -> None:
+    assert name_resolution.own_resolver(_OURS, [], []) == b"nameserver 127.0.0.11\nsearch a b\noptions ndots:1\n"
+    assert name_resolution.own_resolver(b"", [], []) == b"nameserver 127.0.0.11\noptions ndots:0\n"
+    assert name_resolution.own_resolver(_OURS, ["."], ["edns0"]) == b"nameserver 127.0.0.11\noptions edns0 ndots:0\n"
+    assert name_resolution.own_resolver(_OURS, ["c"], ["ndots:3"]) == (
+        b"nameserver 127.0.0.11\nsearch c\noptions ndots:3\n"
+    )
 
 
 @pytest.mark.parametrize("fields", [{"dns": ["x"]}, {"dns_search": ["a\nnameserver 6.6.6.6"]}, {"dns_options": [""]}])
 def test_what_would_be_another_line_is_refused(fields: dict[str, list[str]]) -> None:
     with pytest.raises(InvalidArgument):
-        name_resolution.resolvers(b"", made(**fields))
+        name_resolution.check(made(**fields))
 
 
 @pytest.mark.parametrize(
@@ -46,6 +55,8 @@ def test_other_hosts_are_refused(text: str) -> None:
 
 
 def test_the_host_s_gateway_needs_a_network() -> None:
-    assert name_resolution.hosts(made(extra_hosts=["h:host-gateway"], network="host")) == b"127.0.0.1\th\n"
+    assert name_resolution.hosts(["h:host-gateway"], ["10.0.0.1", "fd00::1"]) == ["10.0.0.1\th\n", "fd00::1\th\n"]
     with pytest.raises(OrlopError, match="host-gateway"):
-        name_resolution.hosts(made(extra_hosts=["h:host-gateway"]))
+        name_resolution.hosts(["h:host-gateway"], [])
+    with pytest.raises(OrlopError, match="host-gateway"):
+        name_resolution.check(made(extra_hosts=["h:host-gateway"], network="none"))
