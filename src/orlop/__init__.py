@@ -18,6 +18,7 @@ __version__ = "0.1.0"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from orlop.engine.explanation import Statement
     from orlop.engine.start import StartFailed
     from orlop.errors import (
         Conflict,
@@ -29,12 +30,14 @@ if TYPE_CHECKING:
         Unauthorized,
         Unsupported,
     )
-    from orlop.library.container import Container, Difference, LogEntry
+    from orlop.library.container import Container
     from orlop.library.engine import DiskUsage, Engine, Event
+    from orlop.library.entries import Difference, LogEntry, Problem, Repository, Step
     from orlop.library.errors import CommandFailed, ProgramError, TimedOut
     from orlop.library.images import Image
     from orlop.library.mounts import Bind, Tmpfs, VolumeMount
     from orlop.library.results import Result, Timings, Usage
+    from orlop.library.snapshots import Snapshot
     from orlop.library.streams import Output, Stream
     from orlop.library.volumes import Volume
 
@@ -44,21 +47,26 @@ _PLACES = {
     "CommandFailed": "library.errors",
     "Conflict": "errors",
     "Container": "library.container",
-    "Difference": "library.container",
+    "Difference": "library.entries",
     "DiskUsage": "library.engine",
     "Engine": "library.engine",
     "Event": "library.engine",
     "Image": "library.images",
     "ImageNotFound": "errors",
     "InvalidArgument": "errors",
-    "LogEntry": "library.container",
+    "LogEntry": "library.entries",
     "NotFound": "errors",
     "OrlopError": "errors",
     "Output": "library.streams",
+    "Problem": "library.entries",
     "ProgramError": "library.errors",
     "RegistryError": "errors",
+    "Repository": "library.entries",
     "Result": "library.results",
+    "Snapshot": "library.snapshots",
     "StartFailed": "engine.start",
+    "Statement": "engine.explanation",
+    "Step": "library.entries",
     "Stream": "library.streams",
     "TimedOut": "library.errors",
     "Timings": "library.results",
@@ -86,10 +94,15 @@ __all__ = [
     "NotFound",
     "OrlopError",
     "Output",
+    "Problem",
     "ProgramError",
     "RegistryError",
+    "Repository",
     "Result",
+    "Snapshot",
     "StartFailed",
+    "Statement",
+    "Step",
     "Stream",
     "TimedOut",
     "Timings",

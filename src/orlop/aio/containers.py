@@ -10,6 +10,7 @@ from orlop.aio.threads import awaited
 from orlop.library import container as sync
 from orlop.library import containers as sync_containers
 from orlop.library import executing, files, quantities
+from orlop.library import snapshots as sync_snapshots
 from orlop.library.errors import TimedOut
 from orlop.library.streams import OUTPUT_LIMIT
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from orlop.aio.threads import Threads
     from orlop.library import streams
-    from orlop.library.container import LogEntry
+    from orlop.library.entries import LogEntry
     from orlop.library.options import ContainerOptions, ExecOptions, Pull
     from orlop.library.results import Result
     from orlop.library.streams import Readable
@@ -94,6 +95,11 @@ class Container:
         """Whether the kernel killed it for lack of memory."""
         return self.sync.oom_killed
 
+    @property
+    def snapshots(self) -> Snapshots:
+        """Its saved files."""
+        return Snapshots(self.sync.snapshots, self.threads)
+
     inspect = awaited(sync.Container.inspect)
     start = awaited(sync.Container.start)
     stop = awaited(sync.Container.stop)
@@ -103,6 +109,7 @@ class Container:
     unpause = awaited(sync.Container.unpause)
     rename = awaited(sync.Container.rename)
     update = awaited(sync.Container.update)
+    explain = awaited(sync.Container.explain)
     remove = awaited(sync.Container.remove)
     logs = awaited(sync.Container.logs)
     stats = awaited(sync.Container.stats)
@@ -110,10 +117,18 @@ class Container:
     diff = awaited(sync.Container.diff)
     commit = awaited(sync.Container.commit)
     export = awaited(sync.Container.export)
+    put_archive = awaited(sync.Container.put_archive)
+    get_archive = awaited(sync.Container.get_archive)
     put_file = awaited(sync.Container.put_file)
     get_file = awaited(sync.Container.get_file)
     read_bytes = awaited(sync.Container.read_bytes)
     write_bytes = awaited(sync.Container.write_bytes)
+
+    async def fork(self, name: str = "", *, snapshot: str = "") -> Container:
+        """Make a container like this one; see `orlop.library.container.Container.fork`."""
+        return Container(
+            await self.threads.call(lambda: self.sync.fork(name, snapshot=snapshot), _remove), self.threads
+        )
 
     async def wait(self, *, condition: str = "not-running") -> int:
         """Wait until it does not run (or ``next-exit``, ``removed``); its exit code. For a limit: `asyncio.timeout`."""
@@ -168,7 +183,7 @@ class Container:
         **options: Unpack[ExecOptions],
     ) -> Result:
         """Run a command in it to its end; see `orlop.library.container.Container.exec`."""
-        limit = None if output_limit is None else quantities.size("output_limit", output_limit)
+        limit = quantities.most("output_limit", output_limit)
         done = await self.threads.call(
             lambda: executing.Execution(
                 self.sync.target, command, stdin=stdin is not None, tty=False, limit=limit, options=options
@@ -187,6 +202,21 @@ class Container:
                 raise
         result = done.result()
         return result.check() if check else result
+
+
+class Snapshots:
+    """What ``container.snapshots`` is; see `orlop.library.snapshots.Snapshots`."""
+
+    __slots__ = ("sync", "threads")
+
+    def __init__(self, snapshots: sync_snapshots.Snapshots, threads: Threads) -> None:
+        self.sync = snapshots
+        self.threads = threads
+
+    create = awaited(sync_snapshots.Snapshots.create)
+    list = awaited(sync_snapshots.Snapshots.list)
+    remove = awaited(sync_snapshots.Snapshots.remove)
+    restore = awaited(sync_snapshots.Snapshots.restore)
 
 
 class Containers:
@@ -265,7 +295,7 @@ class Containers:
                 _remove,
             )
             return Container(made, self.threads)
-        limit = None if output_limit is None else quantities.size("output_limit", output_limit)
+        limit = quantities.most("output_limit", output_limit)
         wanted = self.sync.settings(
             image, command, rootfs, options, remove=remove is not False, tty=tty, stdin=stdin is not None
         )

@@ -33,6 +33,7 @@ class Images:
     list = awaited(sync_images.Images.list)
     pull = awaited(sync_images.Images.pull)
     push = awaited(sync_images.Images.push)
+    search = awaited(sync_images.Images.search)
     tag = awaited(sync_images.Images.tag)
     remove = awaited(sync_images.Images.remove)
     prune = awaited(sync_images.Images.prune)
@@ -90,6 +91,9 @@ class Engine:
 
     info = awaited(sync.Engine.info)
     df = awaited(sync.Engine.df)
+    check = awaited(sync.Engine.check)
+    login = awaited(sync.Engine.login)
+    logout = awaited(sync.Engine.logout)
     prune = awaited(sync.Engine.prune)
 
     async def close(self) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import time
 
 from orlop.engine import container as engine_container
 from orlop.engine import pausing
 from orlop.errors import NotFound
 from orlop.library import errand, files, quantities
+from orlop.library.entries import Difference, LogEntry
+from orlop.library.snapshots import Snapshots
 from orlop.library.streams import OUTPUT_LIMIT, Stream
 
 TYPE_CHECKING = False
@@ -18,38 +19,12 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Unpack
 
+    from orlop.engine.explanation import Statement
     from orlop.engine.location import Location
     from orlop.library.images import Image
-    from orlop.library.options import ExecOptions
+    from orlop.library.options import ExecOptions, UpdateOptions
     from orlop.library.results import Result
     from orlop.library.streams import Readable
-
-
-class Difference:
-    """A ``path`` that is ``added``, ``modified`` or ``deleted`` in comparison with the image: its ``kind``."""
-
-    __slots__ = ("kind", "path")
-
-    def __init__(self, path: str, kind: str) -> None:
-        self.path = path
-        self.kind = kind
-
-    def __repr__(self) -> str:
-        return f"Difference({self.path!r}, {self.kind!r})"
-
-
-class LogEntry:
-    """One line of a log, or a part of a long one: its ``data``, the ``stream`` it came from, and its ``time`` (RFC 3339)."""
-
-    __slots__ = ("data", "stream", "time")
-
-    def __init__(self, stream: str, data: bytes, time: str) -> None:
-        self.stream = stream
-        self.data = data
-        self.time = time
-
-    def __repr__(self) -> str:
-        return f"LogEntry({self.stream!r}, {self.data!r}, {self.time!r})"
 
 
 _KINDS = ("modified", "added", "deleted")
@@ -141,8 +116,7 @@ class Container:
     @property
     def exit_code(self) -> int | None:
         """How its program ended; None if it runs or was never started."""
-        state = self.target.state()
-        return int(state["ExitCode"]) if state["Status"] == "exited" else None
+        return int(state["ExitCode"]) if (state := self.target.state())["Status"] == "exited" else None
 
     @property
     def oom_killed(self) -> bool:
@@ -159,6 +133,23 @@ class Container:
 
         repair.look_after(self.target)
         return inspection.describe(self._fresh())
+
+    @property
+    def snapshots(self) -> Snapshots:
+        """Its saved files."""
+        return Snapshots(self.target)
+
+    def explain(self) -> list[Statement]:
+        """What isolates it, in words: each with a ``section``, ``subject`` and ``text``.
+
+        ``weakened`` says by which option, ``warning`` what the kernel has otherwise than was asked for.
+
+        Raises:
+            NotFound: it was removed.
+        """
+        from orlop.engine import explanation
+
+        return explanation.explain(self._fresh()).statements
 
     # Its life
 
@@ -225,42 +216,32 @@ class Container:
 
         rename.rename(self.target, name)
 
-    def update(
-        self,
-        *,
-        memory: int | str | None = None,
-        memory_swap: int | str | None = None,
-        memory_reservation: int | str | None = None,
-        cpus: float | str | None = None,
-        cpu_shares: int | None = None,
-        pids_limit: int | None = None,
-        restart: str | None = None,
-    ) -> None:
-        """Change its limits, or what happens when it ends, at once and for good.
+    def update(self, **options: Unpack[UpdateOptions]) -> None:
+        """Change its limits, what happens when it ends, or its mounts, devices and variables, at once and for good.
 
         Raises:
             InvalidArgument: a value cannot be right, or the kernel refuses it.
+            Conflict: something is mounted there already.
+            NotFound: what is to be removed is not there.
         """
-        from orlop.engine import update
+        from orlop.library import changing
 
-        changes: dict[str, Any] = {}
-        if memory is not None:
-            changes["Memory"] = quantities.size("memory", memory)
-        if memory_swap is not None:
-            changes["MemorySwap"] = quantities.limit("memory_swap", memory_swap)
-        if memory_reservation is not None:
-            changes["MemoryReservation"] = quantities.size("memory_reservation", memory_reservation)
-        if cpus is not None:
-            changes["NanoCpus"] = quantities.processors("cpus", cpus)
-        if cpu_shares is not None:
-            changes["CpuShares"] = cpu_shares
-        if pids_limit is not None:
-            changes["PidsLimit"] = pids_limit
-        if restart is not None:
-            from orlop.library import translation
+        changing.change(self.target, options)
 
-            changes["RestartPolicy"] = translation.restart_policy("restart", restart)
-        update.update(self.target, changes)
+    def fork(self, name: str = "", *, snapshot: str = "") -> Container:
+        """Make a container like this one, with its files as they are now or as a snapshot of it has them; `start` it.
+
+        Volumes with names and binds are shared; in place of others there are new ones.
+
+        Raises:
+            Conflict: another container has the name.
+            NotFound: there is no such snapshot.
+            Unsupported: it is not one of an image.
+        """
+        made = errand.call(
+            self.location, "fork", {"container": self.id, "name": name, "snapshot": snapshot}, light=True
+        )
+        return Container(engine_container.Container(self.location, made))
 
     def remove(self, *, force: bool = False, volumes: bool = False) -> None:
         """Remove it; with ``force`` a running one is killed, with ``volumes`` those go that are only its own.
@@ -269,9 +250,8 @@ class Container:
             Conflict: it runs and ``force`` is not given.
             NotFound: it was removed already.
         """
-        arguments = {"container": self.id, "force": force, "with_volumes": volumes}
         if self.location.rootless:
-            errand.call(self.location, "remove", arguments)
+            errand.call(self.location, "remove", {"container": self.id, "force": force, "with_volumes": volumes})
             return
         from orlop.engine import removal
 
@@ -288,12 +268,8 @@ class Container:
 
         if timeout is None:
             return control.wait(self.target, condition)
-        end = time.monotonic() + timeout
-        with files.Ending(self.target) as ending:
-            while not ending.is_there(max(0.0, end - time.monotonic())):
-                if time.monotonic() >= end:
-                    raise TimeoutError(f"container {self.short_id} runs for more than {timeout:g} seconds")
-            return control.wait(self.target, condition)
+        files.wait_for_end(self.target, timeout)
+        return control.wait(self.target, condition)
 
     # What it says
 
@@ -311,7 +287,7 @@ class Container:
         Raises:
             Unsupported: its log driver keeps nothing that could be read.
         """
-        wanted = {name for name, is_wanted in (("stdout", stdout), ("stderr", stderr)) if is_wanted}
+        wanted = ["stdout"] * stdout + ["stderr"] * stderr
         found = self.log_entries(tail=tail, since=since, until=until)
         return b"".join(each.data for each in found if each.stream in wanted)
 
@@ -350,7 +326,7 @@ class Container:
         from orlop.engine import control
 
         session = control.attach(self.target, stdin=stdin)
-        return Stream(session, f"container {self.short_id}", _limit(output_limit))
+        return Stream(session, f"container {self.short_id}", quantities.most("output_limit", output_limit))
 
     # Other commands in it
 
@@ -380,7 +356,7 @@ class Container:
             stdin=stdin,
             timeout=timeout,
             check=check,
-            limit=_limit(output_limit),
+            limit=quantities.most("output_limit", output_limit),
             options=options,
         )
 
@@ -400,7 +376,14 @@ class Container:
         """
         from orlop.library import executing
 
-        return executing.start(self.target, command, stdin=True, tty=tty, limit=_limit(output_limit), options=options)
+        return executing.start(
+            self.target,
+            command,
+            stdin=True,
+            tty=tty,
+            limit=quantities.most("output_limit", output_limit),
+            options=options,
+        )
 
     # What it does and has
 
@@ -418,8 +401,8 @@ class Container:
         """
         from orlop.engine import top
 
-        found = top.processes(self.target, options)
-        return [dict(zip(found.titles, each, strict=False)) for each in found.processes]
+        table = top.processes(self.target, options)
+        return [dict(zip(table.titles, each, strict=False)) for each in table.processes]
 
     def diff(self) -> list[Difference]:
         """What it changed in its image's files.
@@ -427,8 +410,8 @@ class Container:
         Raises:
             Unsupported: it is not one of an image.
         """
-        found = errand.call(self.location, "diff", {"container": self.id})
-        return [Difference(path, _KINDS[kind]) for path, kind in found]
+        changed = errand.call(self.location, "diff", {"container": self.id})
+        return [Difference(path, _KINDS[kind]) for path, kind in changed]
 
     def commit(
         self,
@@ -447,14 +430,8 @@ class Container:
         """
         from orlop.library import images
 
-        arguments = {
-            "container": self.id,
-            "name": name,
-            "message": message,
-            "author": author,
-            "changes": list(changes),
-            "pause": pause,
-        }
+        arguments = {"name": name, "message": message, "author": author, "changes": list(changes), "pause": pause}
+        arguments["container"] = self.id
         return images.find(self.location, errand.call(self.location, "commit", arguments))
 
     def export(self, path: str | os.PathLike[str]) -> None:
@@ -486,6 +463,27 @@ class Container:
         arguments = {"container": self.id, "source": source, "target": os.fspath(target)}
         errand.call(self.location, "get", arguments, light=True)
 
+    def put_archive(self, archive: str | os.PathLike[str], target: str) -> None:
+        """Extract a tar archive, compressed or not, in a directory of it; owners are as the archive has them.
+
+        Raises:
+            NotFound: there is no such directory.
+            InvalidArchive: it is damaged, or none.
+        """
+        with open(archive, "rb", buffering=0) as file:
+            said = {"container": self.id, "target": target}
+            errand.call(self.location, "put_archive", said, descriptors=[file.fileno()], light=True)
+
+    def get_archive(self, source: str, archive: str | os.PathLike[str]) -> None:
+        """Write a file or a directory of it to a tar archive, which is there once it is whole.
+
+        Raises:
+            NotFound: there is no such file.
+        """
+        with files.written(archive) as descriptor:
+            arguments = {"container": self.id, "source": source, "follows": False}
+            errand.call(self.location, "get_archive", arguments, descriptors=[descriptor], light=True)
+
     def read_bytes(self, path: str, *, limit: int | str | None = OUTPUT_LIMIT) -> bytes:
         """What is in a file of it, links followed as the container would.
 
@@ -493,7 +491,7 @@ class Container:
             NotFound: there is no such file.
             InvalidArgument: it is no file, or has more than ``limit`` bytes.
         """
-        return files.read(self.target, path, _limit(limit))
+        return files.read(self.target, path, quantities.most("limit", limit))
 
     def write_bytes(self, path: str, data: bytes | str, *, mode: int = 0o644, uid: int = 0, gid: int = 0) -> None:
         """Make a file in it, or replace one; its directory has to be there.
@@ -506,7 +504,3 @@ class Container:
     def _fresh(self) -> engine_container.Container:
         """Itself without what was read before: names change."""
         return engine_container.Container(self.target.location, self.target.id)
-
-
-def _limit(value: int | str | None) -> int | None:
-    return None if value is None else quantities.size("limit", value)

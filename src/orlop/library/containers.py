@@ -178,7 +178,7 @@ class Containers:
         wanted = self.settings(
             image, command, rootfs, options, remove=remove is not False, tty=tty, stdin=stdin is not None
         )
-        run = self.begin(wanted, pull, None if output_limit is None else quantities.size("output_limit", output_limit))
+        run = self.begin(wanted, pull, quantities.most("output_limit", output_limit))
         with run.stream as stream:
             try:
                 self._accompany(stream, Source(stdin), timeout)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
+    from orlop.library.entries import Problem
     from orlop.library.images import Images
     from orlop.library.volumes import Volumes
 
@@ -131,6 +132,34 @@ class Engine:
 
         found = errand.call(self.location, "disk_usage", {})
         return {name.rpartition(" ")[2].lower(): DiskUsage(*numbers) for name, *numbers in found}
+
+    def check(self, *, repair: bool = False) -> list[Problem]:
+        """Verify every blob and every snapshot, and what images and containers need of them: the problems.
+
+        With ``repair`` what can be is put right: what is damaged or left over goes, what is missing is unpacked.
+        """
+        from orlop.library import errand
+        from orlop.library.entries import Problem
+
+        return [Problem(*each) for each in errand.call(self.location, "check", {"repair": repair})]
+
+    def login(self, username: str, password: str, *, registry: str = "docker.io") -> None:
+        """Try credentials with a registry, and keep them for the pulls and pushes of this user, also by the command line.
+
+        Raises:
+            Unauthorized: it does not accept them.
+            RegistryError: it cannot be reached.
+        """
+        from orlop.library import errand
+
+        arguments = {"registry": registry, "username": username, "password": password}
+        errand.call(self.location, "login", arguments)
+
+    def logout(self, *, registry: str = "docker.io") -> bool:
+        """Forget a registry's credentials; False if there were none."""
+        from orlop.library import errand
+
+        return bool(errand.call(self.location, "logout", {"registry": registry}))
 
     def prune(self, *, all: bool = False, volumes: bool = False) -> int:  # noqa: A002 - Docker's word
         """Remove all containers that do not run and images without names, with ``all`` all unused ones; bytes freed."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import select
+import time
 
 from orlop.engine import control_socket, frames
 from orlop.errors import InvalidArgument, OrlopError
@@ -82,7 +83,6 @@ def write(target: Container, path: str, data: bytes, mode: int, uid: int, gid: i
     """
     import io
     import tarfile
-    import time
 
     directory, _, name = path.rpartition("/")
     if name in ("", ".", ".."):
@@ -96,6 +96,19 @@ def write(target: Container, path: str, data: bytes, mode: int, uid: int, gid: i
         file.seek(0)
         arguments = {"container": target.id, "target": directory or "/"}
         errand.call(target.location, "put_archive", arguments, descriptors=[archive], light=True)
+
+
+def wait_for_end(target: Container, timeout: float) -> None:
+    """Wait until a container does not run.
+
+    Raises:
+        TimeoutError: that took more than ``timeout`` seconds.
+    """
+    end = time.monotonic() + timeout
+    with Ending(target) as ending:
+        while not ending.is_there(max(0.0, end - time.monotonic())):
+            if time.monotonic() >= end:
+                raise TimeoutError(f"container {target.id[:12]} runs for more than {timeout:g} seconds")
 
 
 class Ending:

@@ -267,16 +267,87 @@ def _get_archive(location: Location, arguments: dict[str, Any], descriptors: lis
     local_copy.stream_from_container(target, arguments["source"], descriptors[0], follows=arguments["follows"])
 
 
+def _alter(location: Location, arguments: dict[str, Any], _descriptors: list[int], _tell: errand.Tell) -> None:
+    from orlop.engine import alteration
+
+    wanted = alteration.Alteration()
+    for name, value in arguments["wanted"].items():
+        setattr(wanted, name, value)
+    alteration.alter(_container(location, arguments), wanted)
+
+
+def _save_snapshot(location: Location, arguments: dict[str, Any], _descriptors: list[int], _tell: errand.Tell) -> Any:
+    from orlop.engine import container_snapshots
+
+    saved = container_snapshots.save(_container(location, arguments), arguments["name"])
+    return {"name": saved.name, "created": saved.created, "stood_still": saved.stood_still}
+
+
+def _remove_snapshot(
+    location: Location, arguments: dict[str, Any], _descriptors: list[int], _tell: errand.Tell
+) -> None:
+    from orlop.engine import container_snapshots
+
+    container_snapshots.remove(_container(location, arguments), arguments["name"])
+
+
+def _restore(location: Location, arguments: dict[str, Any], _descriptors: list[int], _tell: errand.Tell) -> None:
+    from orlop.engine import container_snapshots
+
+    container_snapshots.restore(_container(location, arguments), arguments["name"], arguments["timeout"])
+
+
+def _fork(location: Location, arguments: dict[str, Any], _descriptors: list[int], _tell: errand.Tell) -> str:
+    from orlop.engine import fork
+
+    return fork.fork(_container(location, arguments), arguments["name"], arguments["snapshot"]).container.id
+
+
+def _check(location: Location, arguments: dict[str, Any], _descriptors: list[int], _tell: errand.Tell) -> Any:
+    from orlop.engine import storage_check
+
+    problems = storage_check.verify(location, _images(location), repair=arguments["repair"])
+    return [[str(each), each.repaired] for each in problems]
+
+
+def _search(_location: Location, arguments: dict[str, Any], _descriptors: list[int], _tell: errand.Tell) -> Any:
+    from contextlib import closing
+
+    from orlop.images.registry.client import Registry
+    from orlop.images.registry.search import search
+
+    with closing(Registry(arguments["registry"])) as registry:
+        found = search(registry, arguments["term"], arguments["limit"])
+    return [[each.name, each.description, each.stars, each.is_official] for each in found]
+
+
+def _login(_location: Location, arguments: dict[str, Any], _descriptors: list[int], _tell: errand.Tell) -> None:
+    from orlop.images.registry import login
+
+    login.login(arguments["registry"], arguments["username"], arguments["password"])
+
+
+def _logout(_location: Location, arguments: dict[str, Any], _descriptors: list[int], _tell: errand.Tell) -> bool:
+    from orlop.images.registry import login
+
+    return login.logout(arguments["registry"])
+
+
 ACTIONS: dict[str, Action] = {
+    "alter": _alter,
+    "check": _check,
     "commit": _commit,
     "create": _create,
     "diff": _diff,
     "disk_usage": _disk_usage,
     "export": _export,
+    "fork": _fork,
     "get": _get,
     "get_archive": _get_archive,
     "import": _import,
     "load": _load,
+    "login": _login,
+    "logout": _logout,
     "prune": _prune,
     "prune_images": _prune_images,
     "prune_volumes": _prune_volumes,
@@ -286,12 +357,16 @@ ACTIONS: dict[str, Action] = {
     "put_archive": _put_archive,
     "remove": _remove,
     "remove_image": _remove_image,
+    "remove_snapshot": _remove_snapshot,
     "remove_volume": _remove_volume,
     "repair": _repair,
+    "restore": _restore,
     "save": _save,
+    "save_snapshot": _save_snapshot,
+    "search": _search,
 }
 
 #: What handles files of images, so that an ordinary user's has to be done as root of a user namespace of theirs.
 _INSIDE = frozenset(
-    ("commit", "diff", "disk_usage", "import", "load", "prune_images", "pull", "push", "remove_image", "save")
+    ("check", "commit", "diff", "disk_usage", "import", "load", "prune_images", "pull", "push", "remove_image", "save")
 )

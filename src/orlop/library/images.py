@@ -7,6 +7,7 @@ import os
 from orlop.engine import image_store
 from orlop.errors import ImageNotFound, NotFound
 from orlop.library import errand, files
+from orlop.library.entries import Repository, Step
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,6 +60,18 @@ class Image:
         from orlop.engine import image_inspection
 
         return image_inspection.describe(image_store.open_store(self._location), self._image)
+
+    def history(self) -> list[Step]:
+        """How it was made, the first step first.
+
+        Raises:
+            NotFound: it was removed.
+        """
+        sizes = iter(self._image.layers)
+        return [
+            Step(each.created, each.created_by, each.comment, 0 if each.empty_layer else next(sizes, 0))
+            for each in self._image.config.history
+        ]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Image) and other.id == self.id
@@ -131,6 +144,15 @@ class Images:
         """
         errand.call(self._location, "push", {"name": name}, tell=progress)
         return find(self._location, name)
+
+    def search(self, term: str, *, registry: str = "docker.io", limit: int = 25) -> Sequence[Repository]:
+        """What a registry has for some words.
+
+        Raises:
+            RegistryError: it cannot be reached, or has no search.
+        """
+        arguments = {"term": term, "registry": registry, "limit": limit}
+        return [Repository(*each) for each in errand.call(self._location, "search", arguments)]
 
     def tag(self, name: str, target: str) -> None:
         """Give an image a further name.

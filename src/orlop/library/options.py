@@ -100,3 +100,36 @@ class ExecOptions(TypedDict, total=False):
     privileged: bool
     user: str | int
     workdir: str
+
+
+class UpdateOptions(TypedDict, total=False):
+    """What can be changed of a container: limits, or what it has beside its own files, not both in one call."""
+
+    blkio_weight: int
+    cpu_period: int
+    cpu_quota: int
+    cpu_rt_period: int
+    cpu_rt_runtime: int
+    cpu_shares: int
+    cpus: float | str
+    cpuset_cpus: str
+    cpuset_mems: str
+    memory: int | str
+    memory_reservation: int | str
+    #: Memory and swap together; -1 for no limit.
+    memory_swap: int | str
+    #: -1 for no limit.
+    pids_limit: int
+    #: ``no``, ``on-failure[:most]``, ``always`` or ``unless-stopped``.
+    restart: str
+
+    #: Texts as in `ContainerOptions.devices`, without names of CDI.
+    add_devices: Sequence[str]
+    #: For later commands in it, and later starts.
+    add_env: Mapping[str, str] | Sequence[str]
+    add_mounts: Sequence[Bind | VolumeMount | Tmpfs]
+    #: Their paths in the container.
+    remove_devices: Sequence[str]
+    remove_env: Sequence[str]
+    #: Their targets.
+    remove_mounts: Sequence[str]

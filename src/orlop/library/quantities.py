@@ -31,6 +31,15 @@ def limit(name: str, value: int | str) -> int:
     return -1 if value in (-1, "-1") else size(name, value)
 
 
+def most(name: str, value: int | str | None) -> int | None:
+    """A `size` that is not to be exceeded; None for no limit.
+
+    Raises:
+        InvalidArgument: it is no size.
+    """
+    return None if value is None else size(name, value)
+
+
 def processors(name: str, value: float | str) -> int:
     """Billionths of a processor, from a number of them.
 

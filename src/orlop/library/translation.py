@@ -45,7 +45,8 @@ def settings(
         elif name in _FURTHER:
             _FURTHER[name](wanted, value)
         else:
-            raise TypeError(f"there is no option {name!r} of a container{_perhaps(name)}")
+            known = (*_PLACES, *_FURTHER)
+            raise TypeError(f"there is no option {name!r} of a container{perhaps(name, known)}")
     return wanted
 
 
@@ -69,10 +70,11 @@ def environment(name: str, value: Mapping[str, str | None] | Sequence[str]) -> l
     return list(value)
 
 
-def _perhaps(name: str) -> str:
+def perhaps(name: str, known: Sequence[str]) -> str:
+    """A question whether the nearest of what is known was meant; empty if nothing is near."""
     import difflib
 
-    close = difflib.get_close_matches(name, [*_PLACES, *_FURTHER], 1)
+    close = difflib.get_close_matches(name, known, 1)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 

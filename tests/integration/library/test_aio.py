@@ -219,3 +219,21 @@ def test_a_cancelled_pull_ends_the_process_that_pulls(engine: orlop.Engine) -> N
         await server.wait_closed()
 
     in_loop(engine, act)
+
+
+def test_files_are_saved_and_cloned(engine: orlop.Engine) -> None:
+    async def act(made: aio.Engine) -> None:
+        async with await made.containers.run("plain", ["sleep", "1000"], detach=True) as container:
+            await container.write_bytes("/answer", "42")
+            await container.snapshots.create("right")
+            await container.write_bytes("/answer", "43")
+            async with await container.fork(snapshot="right") as clone:
+                assert await clone.read_bytes("/answer") == b"42"
+            await container.snapshots.restore("right", 0)
+            assert await container.read_bytes("/answer") == b"42"
+            await container.update(add_env={"LEVEL": "debug"})
+            assert (await container.exec(["sh", "-c", "echo $LEVEL"])).text == "debug\n"
+            assert {each.section for each in await container.explain()} > {"namespaces", "rights"}
+        assert await made.check() == []
+
+    in_loop(engine, act)

@@ -241,3 +241,62 @@ def test_the_engine_tells_of_itself(engine: orlop.Engine, container: orlop.Conta
     assert set(usage) == {"images", "containers", "volumes"}
     assert (usage["containers"].total, usage["containers"].active) == (1, 1)
     assert usage["images"].size > 0
+
+
+def test_its_files_are_saved_gone_back_to_and_cloned(engine: orlop.Engine, container: orlop.Container) -> None:
+    container.write_bytes("/answer", "42")
+    assert container.snapshots.create("right").name == "right"
+    container.write_bytes("/answer", "43")
+    container.snapshots.create()
+    assert [each.name for each in container.snapshots.list()] == ["right", "2"]
+    with container.fork("clone", snapshot="right") as clone:
+        assert (clone.name, clone.status, clone.read_bytes("/answer")) == ("clone", "created", b"42")
+        clone.start()
+        assert clone.exec(["cat", "/answer"]).stdout == b"42"
+    with container.fork() as clone:
+        assert clone.read_bytes("/answer") == b"43"
+    container.snapshots.restore("right", 0)
+    assert (container.status, container.read_bytes("/answer")) == ("running", b"42")
+    container.snapshots.remove("2")
+    assert [each.name for each in container.snapshots.list()] == ["right"]
+    with pytest.raises(orlop.NotFound):
+        container.snapshots.restore("2")
+    with pytest.raises(orlop.Conflict):
+        container.snapshots.create("right")
+
+
+def test_mounts_devices_and_variables_change_while_it_runs(container: orlop.Container, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("shared")
+    container.update(
+        add_mounts=[orlop.Bind(tmp_path, "/mnt/new"), orlop.Tmpfs("/mnt/memory", size="1m")],
+        add_devices=["/dev/fuse:/dev/mine"],
+        add_env={"LEVEL": "debug"},
+    )
+    script = 'cat /mnt/new/file; echo " $LEVEL"; ls /dev/mine'
+    assert container.exec(["sh", "-c", script]).text == "shared debug\n/dev/mine\n"
+    container.update(remove_mounts=["/mnt/new", "/mnt/memory"], remove_devices=["/dev/mine"], remove_env=["LEVEL"])
+    assert container.exec(["sh", "-c", "ls /mnt/new; echo $LEVEL"]).text == "\n"
+    with pytest.raises(orlop.NotFound):
+        container.update(remove_mounts=["/mnt/new"])
+    with pytest.raises(orlop.InvalidArgument, match="update twice"):
+        container.update(memory="64m", remove_mounts=["/mnt/new"])
+    with pytest.raises(orlop.InvalidArgument, match="add_devices="):
+        container.update(add_devices=["/dev/fuse:relative"])
+    with pytest.raises(TypeError, match="did you mean 'memory'"):
+        container.update(memroy="1m")  # type: ignore[call-arg]
+
+
+def test_it_is_explained_what_isolates_it(engine: orlop.Engine) -> None:
+    with engine.containers.run("plain", ["sleep", "1000"], detach=True, network="host") as container:
+        weakened = {each.subject: each.weakened for each in container.explain() if each.weakened}
+    assert "--network host" in weakened["network"]
+
+
+def test_archives_come_and_go(container: orlop.Container, tmp_path: Path) -> None:
+    container.exec(["sh", "-c", "mkdir -p /tree/deep /other; echo text > /tree/deep/file"], check=True)
+    container.get_archive("/tree", tmp_path / "tree.tar")
+    container.put_archive(tmp_path / "tree.tar", "/other")
+    assert container.read_bytes("/other/tree/deep/file") == b"text\n"
+    with pytest.raises(orlop.NotFound):
+        container.get_archive("/nowhere", tmp_path / "nothing.tar")
+    assert not (tmp_path / "nothing.tar").exists()

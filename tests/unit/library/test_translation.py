@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 import orlop
+from orlop.engine.alteration import Alteration
 from orlop.engine.settings import Settings
-from orlop.library import options, quantities, translation
+from orlop.library import changing, options, quantities, translation
 
 
 def settings(**wanted: Any) -> Settings:
@@ -19,6 +20,11 @@ def settings(**wanted: Any) -> Settings:
 
 def test_type_checkers_and_the_interpreter_know_the_same_options() -> None:
     assert set(options.ContainerOptions.__annotations__) == {*translation._PLACES, *translation._FURTHER}
+
+
+def test_type_checkers_and_the_interpreter_know_the_same_changes() -> None:
+    assert set(options.UpdateOptions.__annotations__) == {*changing.LIMITS, *changing.ALTERATIONS}
+    assert {name for name, _ in changing.ALTERATIONS.values()} <= set(Alteration.__slots__)
 
 
 def test_every_option_is_a_setting_of_the_engine() -> None:
