@@ -350,14 +350,9 @@ class Container:
         """
         from orlop.library import executing
 
+        limit = quantities.most("output_limit", output_limit)
         return executing.run(
-            self.target,
-            command,
-            stdin=stdin,
-            timeout=timeout,
-            check=check,
-            limit=quantities.most("output_limit", output_limit),
-            options=options,
+            self.target, command, stdin=stdin, timeout=timeout, check=check, limit=limit, options=options
         )
 
     def open(
@@ -376,14 +371,8 @@ class Container:
         """
         from orlop.library import executing
 
-        return executing.start(
-            self.target,
-            command,
-            stdin=True,
-            tty=tty,
-            limit=quantities.most("output_limit", output_limit),
-            options=options,
-        )
+        limit = quantities.most("output_limit", output_limit)
+        return executing.start(self.target, command, tty=tty, limit=limit, options=options)
 
     # What it does and has
 

@@ -121,10 +121,9 @@ def start(
     target: Container,
     command: str | Sequence[str],
     *,
-    stdin: bool,
     tty: bool,
     limit: int | None,
     options: Mapping[str, Any],
 ) -> Stream:
     """Start a command; see `orlop.library.container.Container.open`."""
-    return Execution(target, command, stdin=stdin, tty=tty, limit=limit, options=options).stream
+    return Execution(target, command, stdin=True, tty=tty, limit=limit, options=options).stream
