@@ -8,16 +8,20 @@ there is no room for is left out, and the client is told how much.
 from __future__ import annotations
 
 import _socket
+import os
 import select
+import sys
 
 from orlop.engine import frames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 #: Frames that wait for a client who does not hold the container back.
 _PATIENCE = 4
+#: For the descriptors that come with one frame.
+_ROOM = _socket.CMSG_SPACE(4 * 2)
 _ALL = frames.TO_STDOUT | frames.TO_STDERR | frames.TO_STDIN
 
 
@@ -27,7 +31,7 @@ class Line:
     ``holds`` says that no output may be left out for it. ``attached`` are the streams that it has, as in `frames.ATTACH`.
     """
 
-    __slots__ = ("_queue", "_skipped", "_socket", "attached", "holds", "open")
+    __slots__ = ("_queue", "_skipped", "_socket", "attached", "holds", "open", "passed")
 
     def __init__(self, socket: _socket.socket, *, holds: bool = True, attached: int = _ALL) -> None:
         socket.setblocking(False)
@@ -36,6 +40,8 @@ class Line:
         self._skipped = 0
         self.holds = holds
         self.attached = attached
+        #: Descriptors that came with the last frame.
+        self.passed: tuple[int, ...] = ()
         self.open = True
 
     @property
@@ -53,6 +59,14 @@ class Line:
         if self.open:
             self._queue.append(kind + body)
             self.flush()
+
+    def send_descriptors(self, kind: bytes, descriptors: Sequence[int]) -> None:
+        """Send a frame without a body, and descriptors with it; a client that has not read what came before is let go of."""
+        packed = b"".join(each.to_bytes(4, sys.byteorder) for each in descriptors)
+        try:
+            self._socket.sendmsg([kind], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, packed)], _socket.MSG_NOSIGNAL)
+        except OSError:
+            self.close()
 
     def output(self, kind: bytes, data: bytes) -> None:
         """Send output, or leave it out where that is how it is to be."""
@@ -80,13 +94,19 @@ class Line:
     def receive(self) -> Iterator[tuple[bytes, bytes]]:
         """The frame that came, if one did; afterwards ``open`` tells whether the client is still there."""
         try:
-            data = self._socket.recv(frames.LARGEST + 1)
+            data, ancillary, _, _ = self._socket.recvmsg(frames.LARGEST + 1, _ROOM, _socket.MSG_CMSG_CLOEXEC)
         except BlockingIOError:
             return
         except OSError:
-            data = b""
+            data, ancillary = b"", []
+        if ancillary:
+            packed = ancillary[0][2]
+            self.passed = tuple(int.from_bytes(packed[at : at + 4], sys.byteorder) for at in range(0, len(packed), 4))
         if data:
             yield data[:1], data[1:]
+            for each in self.passed:  # what nobody has taken
+                os.close(each)
+            self.passed = ()
         else:
             self.close()
 

@@ -14,7 +14,8 @@ Who starts a container is attached to it from the beginning, to all of its strea
 to the control socket of its monitor (see `control`). They hear of its end, and get output after `ATTACH` (one byte:
 `TO_STDOUT`, `TO_STDERR`, `TO_STDIN`). `HALT` says that a user wants it to stop, so that it is not started again,
 `POLICY` what is to be done when it ends (a JSON object, Docker's ``RestartPolicy``); both come back as they were
-when they are in force.
+when they are in force. `PORTS` is answered with the descriptors that hold the claims on the container's ports, if there
+are any; one that comes with such descriptors has these be held in their place (`orlop.engine.port_keeper`).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ SIZE = b"z"
 ATTACH = b"a"
 HALT = b"h"
 POLICY = b"p"
+PORTS = b"P"
 
 CREATED = b"c"
 STARTED = b"+"

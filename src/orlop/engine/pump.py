@@ -47,6 +47,9 @@ if TYPE_CHECKING:
         def look(self, descriptors: set[int]) -> None:
             """Do what is due; ``descriptors`` are those that poll found ready."""
 
+        def close(self) -> None:
+            """Be done with it: the container's program has ended."""
+
     class Start(Protocol):
         """Whoever starts the container's program, in a process of its own that then ends."""
 
@@ -87,6 +90,7 @@ class Pump:
         "_pid",
         "_start",
         "_typed",
+        "born",
         "errands",
         "leash",
         "outcome",
@@ -122,6 +126,8 @@ class Pump:
         for descriptor in {*self._outputs, self._input} - {-1}:
             os.set_blocking(descriptor, False)
         self.errands: list[Errand] = []
+        #: What the monitor was told of the container.
+        self.born: birth.Born | None = None
         #: The client with whom the container ends.
         self.leash: Line | None = None
 
@@ -237,6 +243,10 @@ class Pump:
         elif kind == frames.SIGNAL and body:
             self._clients.halted = self._clients.halted or body[0] in _STOPPING
             self._signal(body[0])
+        elif kind == frames.PORTS:
+            from orlop.engine import port_keeper
+
+            port_keeper.answer(self, line)
         elif kind == frames.SIZE and self._console >= 0:
             from orlop.linux import terminal
 
