@@ -10,30 +10,32 @@ import os
 
 from orlop.engine import container, monitor_lock
 from orlop.engine.location import Location
-from orlop.errors import Conflict, OrlopError
+from orlop.errors import OrlopError
 from orlop.network.ports import published
+from orlop.network.ports.claims import Taken
 from orlop.network.ports.specification import SCTP, TCP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orlop.network.ports.claims import Taken
     from orlop.network.ports.published import Published
 
 _LISTENS = "0A"  # TCP_LISTEN, in include/net/tcp_states.h
 
 
-def explain(location: Location, taken: Taken) -> Conflict:
+def explain(location: Location, taken: Taken) -> Taken:
     """The error that names who has the port."""
     wanted = taken.wanted
+    if taken.holder:
+        return taken
     holder = (
         _own(location, wanted)
         or _of_another_engine(location, wanted)
         or _program(wanted)
         or "another program of the host"
     )
-    return Conflict(f"{taken}, to {holder}")
+    return Taken(wanted, holder)
 
 
 def _own(location: Location, wanted: Published) -> str:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from orlop.engine.publishing import Publication
     from orlop.engine.runtimes import Elsewhere
     from orlop.linux.seccomp.cache import Cache
 
@@ -148,8 +149,10 @@ class _Start:
             root_mounts=record.get("RootMounts") or (),
         )
         connection = networking.Connection(self._container) if networking.wanted(record) else None
+        publication = None
         if connection is not None:
             wanted.connect = connection.make
+            publication = self._claim_ports(record)
         created: runtime.Created | Elsewhere
         if "Late" in record or "Runtime" in record["HostConfig"]:
             from orlop.engine import late
@@ -160,6 +163,8 @@ class _Start:
         if connection is not None and connection.name_ends:
             self._ends[birth.NAMES], self._ends[birth.NAMES_TCP] = connection.name_ends
         try:
+            if connection is not None and publication is not None:
+                self._ends.update(publication.put_in_force(connection.endpoints))
             self._tell_monitor(created)
             created.release()
             birth.tell_runs(self._monitor)
@@ -171,6 +176,15 @@ class _Start:
             except ChildProcessError:
                 pass  # another runtime's, which is our monitor's child
             raise
+
+    def _claim_ports(self, record: dict[str, Any]) -> Publication | None:
+        """Have the ports that the container publishes, if it does, before anything of it is made."""
+        host = record["HostConfig"]
+        if not host.get("PortBindings") and not host.get("PublishAllPorts"):
+            return None
+        from orlop.engine import publishing
+
+        return publishing.Publication(self._container)
 
     def _tell_monitor(self, created: runtime.Created | Elsewhere) -> None:
         self._ends["pidfd"] = created.pidfd

@@ -76,10 +76,9 @@ class Summons:
         elif self._is_due or not descriptors.isdisjoint(self._watched):
             self._summon()
 
-    def replace(self, watched: Sequence[int], message: bytes, passed: Sequence[int]) -> None:
+    def replace(self, watched: Sequence[int], passed: Sequence[int]) -> None:
         """Have other sockets from now on; a process that is at work already is told."""
         self._watched = tuple(watched)
-        self._message = message
         self._passed = tuple(passed)
         if self._line is not None:
             self._send(self._line)

@@ -104,7 +104,7 @@ def test_it_ends_with_the_last_who_needs_it_and_leaves_no_socket(customers: list
 def test_sockets_can_be_exchanged_while_it_serves(customers: list[Customer]) -> None:
     first, second, _ = customers
     pid, _ = first.ask()
-    first.summons.replace([second.source], b"work", [second.source, second._ends[3]])
+    first.summons.replace([second.source], [second.source, second._ends[3]])
     os.write(second._work, b"?")
     assert int(os.read(second._answers, 100).split()[0]) == pid
 

@@ -39,11 +39,12 @@ _ATTEMPTS = 64
 
 
 class Taken(Conflict):
-    """Somebody has the port already: ``wanted`` is what could not be published."""
+    """``holder`` has the port already, somebody if that is empty; ``wanted`` is what could not be published."""
 
-    def __init__(self, wanted: Published) -> None:
-        super().__init__(f"bind for {wanted} failed: port is already allocated")
+    def __init__(self, wanted: Published, holder: str = "") -> None:
+        super().__init__(f"bind for {wanted} failed: port is already allocated{f', to {holder}' if holder else ''}")
         self.wanted = wanted
+        self.holder = holder
 
 
 class Claims:
@@ -94,9 +95,7 @@ class Claims:
     def _hold(self, wanted: Published) -> None:
         for each in self.published:
             if wanted.number and each.overlaps(wanted):
-                raise Conflict(
-                    f"bind for {wanted} failed: port is already allocated, to the same container's {each.port}"
-                )
+                raise Taken(wanted, f"the same container's {each.port}")
         self._sockets.append(_bound(wanted))
         self.published.append(wanted)
 

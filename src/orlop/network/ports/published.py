@@ -105,19 +105,25 @@ class Published:
         return " and ".join(shown(address, self.number) for address in self.addresses())
 
 
+class Target:
+    """Where ports lead: a container's ``address``, the ``bridge`` behind which that is, and whether the network is routed."""
+
+    __slots__ = ("address", "bridge", "is_routed")
+
+    def __init__(self, address: str, bridge: str, *, is_routed: bool = False) -> None:
+        self.address = address
+        self.bridge = bridge
+        self.is_routed = is_routed
+
+
 class InForce:
-    """What a container has published: ``ports``, and the addresses to which it goes, empty where it has none."""
+    """What a container has published: ``ports``, and where they lead, by the versions of the protocol (AF_INET, AF_INET6)."""
 
-    __slots__ = ("ipv4", "ipv6", "ports")
+    __slots__ = ("ports", "targets")
 
-    def __init__(self, ports: Iterable[Published], ipv4: str = "", ipv6: str = "") -> None:
+    def __init__(self, ports: Iterable[Published], targets: Mapping[int, Target]) -> None:
         self.ports = list(ports)
-        self.ipv4 = ipv4
-        self.ipv6 = ipv6
-
-    def target(self, family: int) -> str:
-        """The container's address of a family; empty if it has none."""
-        return self.ipv6 if family == _socket.AF_INET6 else self.ipv4
+        self.targets = dict(targets)
 
     def write(self, place: Place, container_id: str) -> None:
         """Write it down, in place of what was there.
@@ -127,7 +133,8 @@ class InForce:
         """
         directory = f"{place.run_directory}/{_DIRECTORY}"
         aside = f"{directory}/.{container_id}.{os.getpid()}"
-        told = {"ipv4": self.ipv4, "ipv6": self.ipv6, "ports": [each.fields() for each in self.ports]}
+        targets = [[family, each.address, each.bridge, each.is_routed] for family, each in self.targets.items()]
+        told = {"targets": targets, "ports": [each.fields() for each in self.ports]}
         data = json_text.dumps(told).encode()
         descriptor = _create(directory, aside)
         try:
@@ -151,7 +158,11 @@ def read(place: Place, container_id: str) -> InForce | None:
         return None
     try:
         told = json_text.loads(text)
-        return InForce([Published.from_fields(each) for each in told["ports"]], str(told["ipv4"]), str(told["ipv6"]))
+        targets = {
+            family: Target(address, bridge, is_routed=is_routed)
+            for family, address, bridge, is_routed in told["targets"]
+        }
+        return InForce([Published.from_fields(each) for each in told["ports"]], targets)
     except (ValueError, KeyError, TypeError):
         return None  # damaged by hand; whoever repairs takes it away
 

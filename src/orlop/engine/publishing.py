@@ -1,0 +1,69 @@
+"""Publishing a container's ports when it starts: before it is made they are claimed, before its program runs they lead to it."""
+
+from __future__ import annotations
+
+from orlop.engine import birth, port_holder
+from orlop.network.ports import claims, publishing
+from orlop.network.ports.published import InForce
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
+    from orlop.engine.container import Container
+    from orlop.network.endpoint import Endpoint
+
+
+def is_wanted(record: Mapping[str, Any]) -> bool:
+    """Whether a container has anything to publish."""
+    host = record["HostConfig"]
+    return bool(host.get("PortBindings") or host.get("PublishAllPorts"))
+
+
+class Publication:
+    """What a container publishes, from before it is made on.
+
+    Raises:
+        Conflict: somebody has one of the ports, which the message names.
+        OrlopError: as `orlop.network.ports.claims.Claims.add`.
+    """
+
+    __slots__ = ("_claims", "_target")
+
+    def __init__(self, target: Container) -> None:
+        self._target = target
+        self._claims = claims.Claims()
+        try:
+            self._claims.add(wanted(target.record))
+        except claims.Taken as taken:
+            self._claims.close()
+            raise port_holder.explain(target.location, taken) from None
+        except BaseException:
+            self._claims.close()
+            raise
+
+    def put_in_force(self, endpoints: Iterable[Endpoint]) -> dict[str, int]:
+        """Have the ports lead to the container on these networks; the descriptors that its monitor has to hold.
+
+        Raises:
+            OSError: there is no space, or the kernel refused.
+        """
+        place = self._target.location.networks
+        in_force = InForce(self._claims.published, publishing.targets(place, endpoints))
+        if not in_force.targets:
+            self._claims.close()  # on such a network ports are nobody's business
+            return {}
+        publishing.put(place, self._target.id, in_force)
+        queue, watched = self._claims.pack(publishing.served(in_force))
+        return {birth.PORTS: queue} if watched < 0 else {birth.PORTS: queue, birth.PORTS_WATCHED: watched}
+
+
+def wanted(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Docker's ``PortBindings`` with what ``PublishAllPorts`` adds to them."""
+    host = record["HostConfig"]
+    return claims.every(
+        host.get("PortBindings"),
+        record["Config"].get("ExposedPorts") or (),
+        publish_all=bool(host.get("PublishAllPorts")),
+    )

@@ -1,0 +1,224 @@
+"""The proxy's connections of TCP: bytes go from one side to the other in the kernel, by splice(2), through pipes.
+
+A pipe is borrowed for as long as bytes wait in it, so that a quiet connection has its two sockets and nothing else.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import select
+import socket
+import struct
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from orlop.network.names.loop import Loop
+
+_PIPE_SIZE = 1 << 18
+_F_SETPIPE_SZ = 1031
+#: Empty pipes that are kept for the next one who needs one.
+_SPARE_PIPES = 64
+_FLAGS = os.SPLICE_F_NONBLOCK | os.SPLICE_F_MOVE
+#: Closing with this tells the other side that the connection was broken off (RST).
+_ABRUPT = struct.pack("ii", 1, 0)
+
+
+class Pipes:
+    """Pipes that nobody uses just now."""
+
+    def __init__(self) -> None:
+        self._spare: list[tuple[int, int]] = []
+
+    def borrow(self) -> tuple[int, int]:
+        """An empty pipe.
+
+        Raises:
+            OSError: there can be none more.
+        """
+        if self._spare:
+            return self._spare.pop()
+        pipe = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            fcntl.fcntl(pipe[1], _F_SETPIPE_SZ, _PIPE_SIZE)
+        except OSError:
+            pass  # an ordinary user who has many: the size that it has will do
+        return pipe
+
+    def give_back(self, pipe: tuple[int, int], *, is_empty: bool) -> None:
+        """Be done with one."""
+        if is_empty and len(self._spare) < _SPARE_PIPES:
+            self._spare.append(pipe)
+        else:
+            os.close(pipe[0])
+            os.close(pipe[1])
+
+
+class _Direction:
+    """Bytes on their way from one socket to the other."""
+
+    __slots__ = ("has_ended", "is_done", "pipe", "sink", "source", "waiting")
+
+    def __init__(self, source: socket.socket, sink: socket.socket) -> None:
+        self.source = source
+        self.sink = sink
+        self.pipe: tuple[int, int] | None = None
+        self.waiting = 0  # bytes in the pipe
+        self.has_ended = False  # the source has said all
+        self.is_done = False  # and the sink has got it
+
+    def move(self, pipes: Pipes) -> bool:
+        """Move what there is and what there is room for; whether anything was.
+
+        Raises:
+            OSError: one of the sides has broken off.
+        """
+        moved = False
+        if not self.waiting and not self.has_ended:
+            moved = self._take(pipes)
+        if self.waiting:
+            moved = self._give(pipes) or moved
+        if self.has_ended and not self.waiting and not self.is_done:
+            self.is_done = True
+            self.sink.shutdown(socket.SHUT_WR)
+        return moved
+
+    def _take(self, pipes: Pipes) -> bool:
+        pipe = pipes.borrow()
+        try:
+            count = os.splice(self.source.fileno(), pipe[1], _PIPE_SIZE, flags=_FLAGS)
+        except BlockingIOError:
+            pipes.give_back(pipe, is_empty=True)
+            return False
+        except OSError:
+            pipes.give_back(pipe, is_empty=True)
+            raise
+        if count == 0:
+            self.has_ended = True
+            pipes.give_back(pipe, is_empty=True)
+            return False
+        self.pipe = pipe
+        self.waiting = count
+        return True
+
+    def _give(self, pipes: Pipes) -> bool:
+        if self.pipe is None:
+            return False
+        try:
+            count = os.splice(self.pipe[0], self.sink.fileno(), self.waiting, flags=_FLAGS)
+        except BlockingIOError:
+            return False
+        self.waiting -= count
+        if not self.waiting:
+            pipes.give_back(self.pipe, is_empty=True)
+            self.pipe = None
+        return True
+
+    def drop(self, pipes: Pipes) -> None:
+        """Forget what waits."""
+        if self.pipe is not None:
+            pipes.give_back(self.pipe, is_empty=False)
+            self.pipe = None
+
+
+class Stream:
+    """One connection of a client, and the one to the container that belongs to it. ``ended`` is called once it is over.
+
+    Raises:
+        OSError: the container cannot be reached; the client's connection is the caller's to close then.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        pipes: Pipes,
+        client: socket.socket,
+        target: tuple[str, int],
+        ended: Callable[[Stream], None],
+    ) -> None:
+        self._loop = loop
+        self._pipes = pipes
+        self._ended = ended
+        self._client = client
+        self._server = socket.socket(
+            socket.AF_INET6 if ":" in target[0] else socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK
+        )
+        try:
+            self._client.setblocking(False)
+            for each in (self._client, self._server):
+                each.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+                each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            problem = self._server.connect_ex(target)
+            if problem not in (0, errno.EINPROGRESS):
+                raise OSError(problem, os.strerror(problem))
+        except OSError:
+            self._server.close()
+            raise
+        self._up = _Direction(self._client, self._server)
+        self._down = _Direction(self._server, self._client)
+        #: What the loop waits for, at each of them.
+        self._wanted = [0, select.EPOLLOUT]
+        loop.add(self._client.fileno(), 0, self._client_is_gone)
+        loop.add(self._server.fileno(), select.EPOLLOUT, self._connected)
+
+    def _client_is_gone(self, _events: int) -> None:
+        """Before the container was reached."""
+        self.close(abruptly=True)
+
+    def _connected(self, events: int) -> None:
+        if self._server.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            self.close(abruptly=True)  # nobody is at the port in the container
+            return
+        for each in (self._client, self._server):
+            self._loop.remove(each.fileno())
+            self._loop.add(each.fileno(), 0, self._go_on)
+        self._wanted = [0, 0]
+        self._go_on(events & ~select.EPOLLHUP)
+
+    def _wait(self) -> None:
+        """Have the loop tell when something can go on."""
+        for place, (each, read, write) in enumerate(
+            ((self._client, self._up, self._down), (self._server, self._down, self._up))
+        ):
+            wanted = 0
+            if not read.waiting and not read.has_ended:
+                wanted = select.EPOLLIN
+            if write.waiting:
+                wanted |= select.EPOLLOUT
+            if wanted != self._wanted[place]:
+                self._wanted[place] = wanted
+                self._loop.change(each.fileno(), wanted)
+
+    def _go_on(self, events: int) -> None:
+        try:
+            moved = self._up.move(self._pipes)
+            moved = self._down.move(self._pipes) or moved
+        except OSError:
+            self.close(abruptly=True)
+            return
+        if self._up.is_done and self._down.is_done:
+            self.close()
+        elif events & (select.EPOLLHUP | select.EPOLLERR) and not moved:
+            self.close(abruptly=True)  # nobody is there any more to whom the rest could go
+        else:
+            self._wait()
+
+    def close(self, *, abruptly: bool = False) -> None:
+        """End both connections; ``abruptly`` tells both sides that something may be missing."""
+        for each in (self._client, self._server):
+            self._loop.remove(each.fileno())
+            if abruptly:
+                each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABRUPT)
+            each.close()
+        self._up.drop(self._pipes)
+        self._down.drop(self._pipes)
+        self._ended(self)
+
+
+def refuse(client: socket.socket) -> None:
+    """Break a connection off, as if nobody had been there."""
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABRUPT)
+    client.close()
