@@ -113,27 +113,29 @@ def json_of(value: object) -> str:
     text = _json(value) if _is_special(value) else json_text.dumps(value)
     if text.isascii():
         return text
-    return "".join(f"\\u{ord(each):04x}" if each in "\u2028\u2029" else _decoded(each) for each in text)
+    return "".join(f"\\u{ord(each):04x}" if each in "\u2028\u2029" else each for each in text)
 
 
-def _decoded(character: str) -> str:
-    """The character, unless it stands for a byte that is not text (PEP 383)."""
-    return "\\ufffd" if "\ud800" <= character <= "\udfff" else character
+def _is_byte(character: str) -> bool:
+    """Whether a character stands for a byte that is not text (PEP 383)."""
+    return "\ud800" <= character <= "\udfff"
 
 
 def _is_special(value: object) -> bool:
     """Whether a value has something in it that `json_text` writes in another way than Go, or not at all."""
     if isinstance(value, dict):
-        return any(map(_is_special, value.values()))
+        return any(map(_is_special, (*value, *value.values())))
     if isinstance(value, (list, tuple)):
         return any(map(_is_special, value))
+    if isinstance(value, str):
+        return not value.isascii() and any(map(_is_byte, value))
     return isinstance(value, (float, Method))
 
 
 def _json(value: object) -> str:
     if isinstance(value, dict):
         members = ((key, member) for key, member in value.items() if not isinstance(member, Method))
-        return "{" + ",".join(f"{json_text.dumps(key)}:{_json(member)}" for key, member in members) + "}"
+        return "{" + ",".join(f"{_json(key)}:{_json(member)}" for key, member in members) + "}"
     if isinstance(value, (list, tuple)):
         return "[" + ",".join(map(_json, value)) + "]"
     if isinstance(value, float):
@@ -141,4 +143,6 @@ def _json(value: object) -> str:
         if text.lstrip("+-").isalpha():
             raise Unfit(f"{text} is not a JSON value")
         return text.replace("e-0", "e-")
+    if isinstance(value, str):
+        return '"' + "".join("\\ufffd" if _is_byte(each) else json_text.dumps(each)[1:-1] for each in value) + '"'
     return json_text.dumps(value)
