@@ -12,6 +12,7 @@ import os
 from orlop.errors import Conflict, NotFound, OrlopError
 from orlop.images import progress as words
 from orlop.images.progress import Progress
+from orlop.storage import ingest
 from orlop.storage.layers import apply
 from orlop.storage.named_lock import NamedLock
 
@@ -56,6 +57,21 @@ def layers_of(manifest: Manifest, config: ImageConfig) -> list[Layer]:
         layers.append(Layer(descriptor, diff_id, chain_id, parent))
         parent = chain_id
     return layers
+
+
+def commit(storage: Storage, name: str, key: str, applied: Applied | None, parent: str | None = None) -> None:
+    """Make a layer that was unpacked a snapshot, a provisional one.
+
+    Raises:
+        Conflict: there is one of that name.
+        InsufficientSpace: the disk is full.
+        OSError: the file system fails.
+    """
+    usage = applied.usage if applied is not None else None
+    try:
+        storage.snapshots.commit(name, key, parent, provisional=True, usage=usage)
+    except OSError as error:
+        raise ingest.failure(error, storage.directory) from error
 
 
 def locks(storage: Storage) -> str:
@@ -252,7 +268,7 @@ class _Unpacking:
         else:
             parent = None
         try:
-            self._snapshots.commit(layer.chain_id, unpacked.key, parent, provisional=True)
+            commit(self._storage, layer.chain_id, unpacked.key, unpacked.applied, parent)
         except Conflict:
             self.discard(unpacked)  # somebody without our lock was quicker, which does no harm
             return False

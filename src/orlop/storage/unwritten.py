@@ -16,6 +16,7 @@ import fcntl
 import os
 
 from orlop.linux import disk
+from orlop.storage import ingest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,18 +29,18 @@ def note(storage: Storage, names: Iterable[str]) -> None:
     """Remind of provisional snapshots that are to be written to the disk and confirmed.
 
     Raises:
+        InsufficientSpace: the disk is full.
         OSError: that cannot be written down.
     """
     directory = _directory(storage)
-    lock = _lock(directory)
     try:
-        file = os.open(f"{directory}/{os.urandom(8).hex()}", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        lock = _lock(directory)
         try:
-            os.write(file, "".join(f"{name}\n" for name in names).encode())
+            _write(f"{directory}/{os.urandom(8).hex()}", "".join(f"{name}\n" for name in names).encode())
         finally:
-            os.close(file)
-    finally:
-        os.close(lock)
+            os.close(lock)
+    except OSError as error:
+        raise ingest.failure(error, directory) from error
 
 
 def is_waiting(storage: Storage) -> bool:
@@ -78,6 +79,18 @@ def settle(storage: Storage) -> None:
     finally:
         for file in notes.values():
             os.close(file)
+
+
+def _write(path: str, data: bytes) -> None:
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        while data:
+            data = data[os.write(file, data) :]
+    except OSError:
+        os.unlink(path)
+        raise
+    finally:
+        os.close(file)
 
 
 def _forget(notes: Iterable[str]) -> None:

@@ -6,7 +6,7 @@ import os
 
 from orlop import clock
 from orlop.errors import Conflict, InvalidArchive
-from orlop.images import changes, config, install, manifest, media_types, platform
+from orlop.images import changes, config, install, manifest, media_types, platform, unpack
 from orlop.images.archive import contents
 from orlop.storage.layers import apply, compress, decompress
 from orlop.storage.layers.limits import DEFAULT
@@ -92,7 +92,7 @@ def _unpack(storage: Storage, lease: Lease, layer: manifest.Descriptor, name: st
         except InvalidArchive as error:
             raise contents.about(error, name) from None
         lease.hold_snapshot(applied.diff_id)
-        storage.snapshots.commit(applied.diff_id, key, provisional=True)
+        unpack.commit(storage, applied.diff_id, key, applied)
     except Conflict:
         storage.snapshots.remove(key)  # it is there already
         return applied.diff_id, False

@@ -18,9 +18,10 @@ import os
 from orlop import json_text
 from orlop.errors import DigestMismatch, InsufficientSpace, InvalidArchive, OrlopError, Unsupported
 from orlop.linux import path
-from orlop.storage import digest
+from orlop.storage import digest, usage
 from orlop.storage.layers import confinement, decompress, limits, merge, removal, tar_reader, unpack
 from orlop.storage.layers.stream import Stream
+from orlop.storage.snapshots.interface import Usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,10 +50,16 @@ _ERRORS: dict[str, type[OrlopError]] = {
 class Applied:
     """What came of unpacking a layer."""
 
-    __slots__ = ("diff_id", "entries", "implicit_directories", "size", "warnings")
+    __slots__ = ("diff_id", "entries", "implicit_directories", "size", "usage", "warnings")
 
     def __init__(
-        self, diff_id: str, size: int, entries: int, implicit_directories: list[bytes], warnings: list[str]
+        self,
+        diff_id: str,
+        size: int,
+        entries: int,
+        implicit_directories: list[bytes],
+        warnings: list[str],
+        usage: Usage | None,
     ) -> None:
         #: The digest of the uncompressed archive.
         self.diff_id = diff_id
@@ -66,6 +73,8 @@ class Applied:
         self.implicit_directories = implicit_directories
         #: What was left out, a sentence each; not more than a few.
         self.warnings = warnings
+        #: What the layer takes on the disk; in the merged form that is not known.
+        self.usage = usage
 
 
 def apply(
@@ -115,7 +124,8 @@ def apply(
     finally:
         os.close(directory)
     implicit = [os.fsencode(name) for name in said["implicit"]]
-    return Applied(said["diff_id"], said["size"], said["entries"], implicit, said["warnings"])
+    used = Usage(*said["usage"]) if said["usage"] else None
+    return Applied(said["diff_id"], said["size"], said["entries"], implicit, said["warnings"], used)
 
 
 def _work(
@@ -183,8 +193,10 @@ def extract(
         raise Unsupported(
             "the layer's root directory is opaque, which overlayfs does not know: use another storage driver, such as vfs"
         )
+    used = usage.of_directory(directory) if overlay else None
     return {
         "diff_id": digest.result(hasher),
+        "usage": [used.bytes, used.inodes] if used is not None else None,
         "size": size,
         "entries": unpacker.entries,
         "implicit": [os.fsdecode(name) for name in unpacker.tree.implicit],

@@ -24,8 +24,8 @@ import os
 import time
 
 from orlop.errors import Conflict, InvalidArgument, NotFound, OrlopError
-from orlop.storage import digest
-from orlop.storage.snapshots import interface
+from orlop.storage import digest, directory_lock
+from orlop.storage.snapshots import interface, names
 from orlop.storage.snapshots import record as records
 from orlop.storage.snapshots.interface import DiffBase, Info, Snapshots, Usage
 
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 NEW = ".new-"
 GONE = ".gone-"
 
-_LONGEST_NAME = 200
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 #: Threads that remove a committed snapshot: they wait for the disk more than they compute.
 _THREADS = 4
@@ -115,17 +113,17 @@ class SnapshotDirectory(Snapshots):
     def duplicate(self, key: str, source: str) -> list[Mount]:
         """See `Snapshots.duplicate`."""
         record = self._read(source)
-        if _kind(source, record) == interface.VIEW:
+        if records.kind(source, record) == interface.VIEW:
             raise InvalidArgument(f"snapshot {source} cannot be duplicated: it is a view")
         return self._begin(key, record["parent"], interface.ACTIVE, source=source)
 
     def mounts(self, name: str) -> list[Mount]:
         """See `Snapshots.mounts`."""
         record = self._read(name)
-        return self._tree_mounts(name, record, writable=_kind(name, record) == interface.ACTIVE)
+        return self._tree_mounts(name, record, writable=records.kind(name, record) == interface.ACTIVE)
 
     def _begin(self, key: str, parent: str, kind: str, *, source: str = "") -> list[Mount]:
-        _check_name(key)
+        names.check(key)
         if digest.is_digest(key):
             raise InvalidArgument(f"{key} cannot be the key of a snapshot: digests are names of committed ones")
         record: dict[str, Any] = {"kind": kind, "parent": parent, "created": time.time(), "layers": []}
@@ -138,10 +136,8 @@ class SnapshotDirectory(Snapshots):
                 if parent:
                     record["layers"] = self._layers_on(parent)
                 if self.has(key):
-                    raise _taken(key)
-                os.mkdir(aside, 0o700)
-                lock = os.open(aside, _DIRECTORY)
-                fcntl.flock(lock, fcntl.LOCK_EX)
+                    raise names.taken(key)
+                lock = directory_lock.make(aside)
                 records.write(f"{aside}/{records.RECORD_FILE}", record)
             finally:
                 os.close(everybody)
@@ -151,7 +147,7 @@ class SnapshotDirectory(Snapshots):
                 self._tree_made(aside, record)
             published = self._rename(aside, key)
             if not published:
-                raise _taken(key)
+                raise names.taken(key)
         finally:
             if lock >= 0:
                 if not published:
@@ -159,25 +155,35 @@ class SnapshotDirectory(Snapshots):
                 os.close(lock)
         return self._tree_mounts(key, record, writable=kind == interface.ACTIVE)
 
-    def commit(self, name: str, key: str, parent: str | None = None, *, provisional: bool = False) -> None:
+    def commit(
+        self,
+        name: str,
+        key: str,
+        parent: str | None = None,
+        *,
+        provisional: bool = False,
+        usage: Usage | None = None,
+    ) -> None:
         """See `Snapshots.commit`."""
         if not digest.is_digest(name):
             raise InvalidArgument(f'"{name}" cannot be the name of a committed snapshot: it is no digest')
         record = self._read(key)
-        if _kind(key, record) != interface.ACTIVE:
+        if records.kind(key, record) != interface.ACTIVE:
             raise InvalidArgument(f"snapshot {key} cannot be committed: it is not an active one")
         if provisional:
             records.make_provisional(record)
         try:
+            if usage is not None:
+                self._note_usage(key, usage)
             if parent is not None and parent != record["parent"]:
                 self._adopt(key, record, parent)
             elif provisional:
                 records.write(f"{self.directory}/{key}/{records.RECORD_FILE}", record)
             published = self._rename(f"{self.directory}/{key}", name) or self._replace(name, key, record)
         except FileNotFoundError:
-            raise _not_found(key) from None
+            raise names.not_found(key) from None
         if not published:
-            raise _taken(name)
+            raise names.taken(name)
         self._settle(name)
 
     def _replace(self, name: str, key: str, record: dict[str, Any]) -> bool:
@@ -264,7 +270,7 @@ class SnapshotDirectory(Snapshots):
 
     def remove(self, name: str) -> None:
         """See `Snapshots.remove`."""
-        _check_name(name)
+        names.check(name)
         gone = self._hidden_name()
         if not digest.is_digest(name):
             self._hide(name, gone)
@@ -305,7 +311,7 @@ class SnapshotDirectory(Snapshots):
 
     def has(self, name: str) -> bool:
         """See `Snapshots.has`."""
-        _check_name(name)
+        names.check(name)
         if not digest.is_digest(name):
             return os.path.lexists(f"{self.directory}/{name}")
         try:
@@ -317,29 +323,32 @@ class SnapshotDirectory(Snapshots):
     def info(self, name: str) -> Info:
         """See `Snapshots.info`."""
         record = self._read_any(name)
-        return Info(name, _kind(name, record), record["parent"], record["created"])
+        return Info(name, records.kind(name, record), record["parent"], record["created"])
 
     def usage(self, name: str) -> Usage:
         """See `Snapshots.usage`."""
         record = self._read(name)
-        kind = _kind(name, record)
+        kind = records.kind(name, record)
         if kind == interface.VIEW:
             return Usage(0, 0)
-        noted = f"{self.directory}/{name}/{records.USAGE_FILE}"
         if kind == interface.COMMITTED:
-            known = records.read_usage(noted)
+            known = records.read_usage(f"{self.directory}/{name}/{records.USAGE_FILE}")
             if known is not None:
                 return known
         try:
             counted = self._tree_usage(name, record)
             if kind == interface.COMMITTED:
-                records.write(noted, {"bytes": counted.bytes, "inodes": counted.inodes})
+                self._note_usage(name, counted)
         except FileNotFoundError:
-            raise _not_found(name) from None
+            raise names.not_found(name) from None
         except OSError as error:
             if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EROFS}:
                 raise  # else it is counted again the next time: who asks may be about to make room
         return counted
+
+    def _note_usage(self, name: str, usage: Usage) -> None:
+        value = {"bytes": usage.bytes, "inodes": usage.inodes}
+        records.write(f"{self.directory}/{name}/{records.USAGE_FILE}", value)
 
     def walk(self) -> Iterator[Info]:
         """See `Snapshots.walk`."""
@@ -355,12 +364,12 @@ class SnapshotDirectory(Snapshots):
 
     def children(self, name: str) -> list[str]:
         """See `Snapshots.children`."""
-        _check_name(name)
+        names.check(name)
         return [child for child, parent in self._parents().items() if parent == name]
 
     def unpack_target(self, key: str) -> Target:
         """See `Snapshots.unpack_target`."""
-        if _kind(key, self._read(key)) != interface.ACTIVE:
+        if records.kind(key, self._read(key)) != interface.ACTIVE:
             raise InvalidArgument(f"nothing can be unpacked into snapshot {key}: it is not an active one")
         return self._tree_target(key)
 
@@ -370,7 +379,7 @@ class SnapshotDirectory(Snapshots):
         parent = record["parent"] if since is None else since
         below = self._tree_mounts(parent, self._read(parent), writable=False) if parent else []
         seen = self._tree_mounts(name, record, writable=False)
-        is_own = _kind(name, record) != interface.VIEW and parent == record["parent"]
+        is_own = records.kind(name, record) != interface.VIEW and parent == record["parent"]
         upper = self._tree_upper(name) if is_own else None
         return DiffBase(upper, seen, below, rootless=self.rootless)
 
@@ -378,7 +387,7 @@ class SnapshotDirectory(Snapshots):
         """See `Snapshots.cleanup`."""
         for entry in os.listdir(self.directory):
             if entry.startswith((NEW, GONE)):
-                lock = self._lock_abandoned(entry)
+                lock = directory_lock.lock_abandoned(self.directory, f"{self.directory}/{entry}")
                 if lock is not None:
                     try:
                         self._clear(f"{self.directory}/{entry}", threads=_THREADS)
@@ -405,48 +414,15 @@ class SnapshotDirectory(Snapshots):
         return found
 
     def _is_being_prepared(self, entry: str) -> bool:
-        try:
-            descriptor = os.open(f"{self.directory}/{entry}", _DIRECTORY)
-        except FileNotFoundError:
-            return True  # it got its name just now
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return False
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(descriptor)
-
-    def _lock_abandoned(self, entry: str) -> int | None:
-        """flock a directory that is out of sight; None if it is gone, or somebody is at it."""
-        try:
-            everybody = self._lock(fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return None  # somebody is just beginning; the next time it is seen whether it was with this one
-        try:
-            descriptor = os.open(f"{self.directory}/{entry}", _DIRECTORY)
-        except FileNotFoundError:
-            return None
-        finally:
-            os.close(everybody)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.path.lexists(f"{self.directory}/{entry}"):
-                return descriptor
-        except BlockingIOError:
-            pass  # it is being prepared or removed
-        os.close(descriptor)
-        return None
+        lock = directory_lock.lock(f"{self.directory}/{entry}", wait=False)
+        if lock is None:
+            return True  # by somebody who holds it, or it got its name just now
+        os.close(lock)
+        return False
 
     def _lock(self, how: int) -> int:
         """flock the driver's directory until the descriptor is closed."""
-        descriptor = os.open(self.directory, _DIRECTORY)
-        try:
-            fcntl.flock(descriptor, how)
-        except OSError:
-            os.close(descriptor)
-            raise
-        return descriptor
+        return directory_lock.hold(self.directory, how)
 
     def _hidden_name(self) -> str:
         return f"{self.directory}/{GONE}{os.urandom(12).hex()}"
@@ -455,7 +431,7 @@ class SnapshotDirectory(Snapshots):
         try:
             os.rename(f"{self.directory}/{name}", gone)
         except FileNotFoundError:
-            raise _not_found(name) from None
+            raise names.not_found(name) from None
 
     def _rename(self, source: str, name: str) -> bool:
         """Publish a directory; False if the name is taken."""
@@ -471,30 +447,13 @@ class SnapshotDirectory(Snapshots):
         """The record of a snapshot that can be relied upon."""
         record = self._read_any(name)
         if records.is_lost(record):
-            raise _not_found(name)
+            raise names.not_found(name)
         return record
 
     def _read_any(self, name: str) -> dict[str, Any]:
         """The record of a snapshot, be it lost or not."""
-        _check_name(name)
+        names.check(name)
         record = records.read(f"{self.directory}/{name}")
         if record is None:
-            raise _not_found(name)
+            raise names.not_found(name)
         return record
-
-
-def _taken(name: str) -> Conflict:
-    return Conflict(f"a snapshot {name} exists already")
-
-
-def _not_found(name: str) -> NotFound:
-    return NotFound(f"no such snapshot: {name}")
-
-
-def _kind(name: str, record: dict[str, Any]) -> str:
-    return interface.COMMITTED if digest.is_digest(name) else record["kind"]
-
-
-def _check_name(name: str) -> None:
-    if not name or name[0] == "." or "/" in name or "\0" in name or len(os.fsencode(name)) > _LONGEST_NAME:
-        raise InvalidArgument(f'"{name[:_LONGEST_NAME]}" cannot be the name of a snapshot')

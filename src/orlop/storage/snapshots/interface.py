@@ -199,11 +199,20 @@ class Snapshots:
         """
         raise NotImplementedError
 
-    def commit(self, name: str, key: str, parent: str | None = None, *, provisional: bool = False) -> None:
+    def commit(
+        self,
+        name: str,
+        key: str,
+        parent: str | None = None,
+        *,
+        provisional: bool = False,
+        usage: Usage | None = None,
+    ) -> None:
         """Make active snapshot ``key`` the committed snapshot ``name``; it must not be mounted writable any more.
 
         ``parent`` puts a snapshot that was prepared without a parent on top of another, if `independent_layers`.
-        ``provisional`` has it count only until the machine goes down, or until it is confirmed.
+        ``provisional`` has it count only until the machine goes down, or until it is confirmed. ``usage`` is what it takes,
+        where that was counted already.
 
         Raises:
             Conflict: the name exists; the active snapshot is as it was (but may have got its ``parent``).

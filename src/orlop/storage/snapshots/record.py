@@ -29,6 +29,11 @@ _CONFIRMED = "confirmed"
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
+def kind(name: str, record: dict[str, Any]) -> str:
+    """What a snapshot is now: committed if its name is a digest."""
+    return interface.COMMITTED if digest.is_digest(name) else record["kind"]
+
+
 def boot_id() -> str:
     """What the running kernel calls the time since it was started (random(4)).
 
