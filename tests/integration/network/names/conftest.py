@@ -51,10 +51,13 @@ class Box:
         self.summons = name_keeper.Keeper(json_text.dumps(told).encode(), self.ends)
 
     def serve(self) -> None:
-        """What a monitor does when something is asked: have the resolver come."""
-        ready = select.poll()
-        due = self.summons.register(ready)
-        self.summons.look({each for each, _ in ready.poll(0 if due is None else due)})
+        """What a monitor does when something was asked: have the resolver come, if it is not there."""
+        while self.summons._summons._line is None:
+            poll = select.poll()
+            due = self.summons.register(poll)
+            ready = {each for each, _ in poll.poll(PATIENCE * 1000 if due is None else due)}
+            assert ready or due, "nothing was asked"
+            self.summons.look(ready)
 
     def connect(
         self, kind: socket.SocketKind = socket.SOCK_DGRAM, to: tuple[str, int] = ("127.0.0.11", 53)

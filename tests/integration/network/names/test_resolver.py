@@ -15,6 +15,8 @@ import dns.rcode
 import dns.reversename
 import pytest
 
+from tests.integration.network.names import processes
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -224,7 +226,7 @@ def test_a_killed_resolver_is_replaced_with_the_next_question(networks: Networks
     for _ in range(3):
         for each in askers:
             assert each.texts("asker0") == ["10.1.0.2"]
-        os.kill(_resolver_of(networks), signal.SIGKILL)
+        os.kill(processes.resolver_of(networks.location.run_root), signal.SIGKILL)
 
 
 def test_the_resolver_goes_with_its_last_container(networks: Networks, box: Callable[..., Box]) -> None:
@@ -233,7 +235,7 @@ def test_the_resolver_goes_with_its_last_container(networks: Networks, box: Call
     for number, each in enumerate(askers):
         networks.connect(net, each.id, f"asker{number}", f"10.1.0.{number + 2}/24")
         assert each.texts("asker0") == ["10.1.0.2"]
-    process = os.pidfd_open(_resolver_of(networks))
+    process = os.pidfd_open(processes.resolver_of(networks.location.run_root))
     askers[0].let_go()
     assert askers[1].texts("asker0") == ["10.1.0.2"]
     askers[1].let_go()
@@ -256,7 +258,7 @@ def test_a_container_whose_namespace_is_held_by_the_resolver_alone_is_let_go(
     networks.connect(net, asker.id, "asker", "10.1.0.2/24")
     networks.connect(net, other.id, "other", "10.1.0.3/24")
     assert asker.texts("other") == other.texts("other") == ["10.1.0.3"]
-    resolver = _resolver_of(networks)
+    resolver = processes.resolver_of(networks.location.run_root)
     namespace = os.stat(f"/proc/{asker.process.pid}/ns/net").st_ino
     assert namespace in _namespaces_held(resolver)
     asker.let_go()
@@ -267,26 +269,6 @@ def test_a_container_whose_namespace_is_held_by_the_resolver_alone_is_let_go(
 def _namespaces_held(pid: int) -> set[int]:
     places = [f"/proc/{pid}/fd/{each}" for each in os.listdir(f"/proc/{pid}/fd")]
     return {os.stat(each).st_ino for each in places if os.readlink(each).startswith("net:")}
-
-
-def _resolver_of(networks: Networks) -> int:
-    node = os.stat(f"{networks.location.run_root}/names.lock").st_ino
-    for process in Path("/proc").glob("[1-9]*"):
-        try:
-            if (process / "comm").read_text() == "orlop-names\n":
-                held = os.listdir(process / "fd")
-                if any(_is(f"{process}/fd/{each}", node) for each in held):
-                    return int(process.name)
-        except OSError:
-            continue  # it has just ended
-    raise AssertionError("there is no resolver")
-
-
-def _is(path: str, node: int) -> bool:
-    try:
-        return os.stat(path).st_ino == node
-    except OSError:
-        return False
 
 
 def _ends(process: int) -> bool:
