@@ -171,7 +171,7 @@ def _by_tcp(asker: Box, names: list[str]) -> list[str]:
             wire = dns.message.make_query(name, "A").to_wire()
             asking.sendall(struct.pack(">H", len(wire)) + wire)
         asker.wait(asking)
-        found = []
+        found: list[str] = []
         data = b""
         while len(found) < len(names):
             more = asking.recv(65535)

@@ -7,7 +7,6 @@ import select
 import signal
 import socket
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dns.message
@@ -19,6 +18,7 @@ from tests.integration.network.names import processes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.integration.network.names.conftest import Box, Networks, Server
 
