@@ -25,6 +25,7 @@ _FILTER = 25
 _FILTER_ORIGINAL = 1
 _FILTER_REPLY = 2
 _FILTER_SOURCE = 1
+_FILTER_PORT = 1 << 3 | 1 << 5  # the protocol and the destination's port
 _TUPLE_IP = 1
 _TUPLE_PROTOCOL = 2
 _IPV4_SOURCE = 1
@@ -69,23 +70,37 @@ class Connection:
         netlink.request("forget a connection", _DELETE, body, 0, (_ENOENT,))
 
 
-def connections(netlink: Netlink, family: int, *, answered_by: str = "") -> list[Connection]:
-    """The connections of a family, AF_INET or AF_INET6, or only those in which an address answers."""
+def connections(
+    netlink: Netlink, family: int, *, answered_by: str = "", protocol: int = 0, destination_port: int = 0
+) -> list[Connection]:
+    """The connections of a family, AF_INET or AF_INET6: those in which an address answers, or that were opened to a port.
+
+    ``protocol`` and ``destination_port`` go together.
+    """
     request = bytes((family, 0, 0, 0))
+    # Linux 5.9 chooses by itself; an older one tells all.
     if answered_by:
-        # Linux 5.9 chooses by itself; an older one tells all.
         kind = _IPV6_SOURCE if family == _socket.AF_INET6 else _IPV4_SOURCE
         address = attribute(kind, _socket.inet_pton(family, answered_by))
         request += nest(_TUPLE_REPLY, nest(_TUPLE_IP, address))
-        request += nest(_FILTER, u32(_FILTER_ORIGINAL, 0), u32(_FILTER_REPLY, _FILTER_SOURCE))
+    if destination_port:
+        port = attribute(_PROTOCOL_DESTINATION_PORT, destination_port.to_bytes(2, "big"))
+        number = attribute(_PROTOCOL_NUMBER, bytes((protocol,)))
+        request += nest(_TUPLE_ORIGINAL, nest(_TUPLE_PROTOCOL, number, port))
+    original_filter = u32(_FILTER_ORIGINAL, _FILTER_PORT if destination_port else 0)
+    request += nest(_FILTER, original_filter, u32(_FILTER_REPLY, _FILTER_SOURCE if answered_by else 0))
     found = []
     for body in netlink.dump("list connections", _GET, request):
         details = dict(attributes(body[_HEAD:]))
-        if _TUPLE_ORIGINAL in details and _TUPLE_REPLY in details:
-            original = details[_TUPLE_ORIGINAL]
-            reply = _end(family, details[_TUPLE_REPLY])
-            if not answered_by or reply.source == answered_by:
-                found.append(Connection(family, _end(family, original), reply, original, details.get(_ID, b"")))
+        if _TUPLE_ORIGINAL not in details or _TUPLE_REPLY not in details:
+            continue
+        encoded = details[_TUPLE_ORIGINAL]
+        original, reply = _end(family, encoded), _end(family, details[_TUPLE_REPLY])
+        if answered_by not in {"", reply.source}:
+            continue
+        if destination_port and (original.protocol, original.destination_port) != (protocol, destination_port):
+            continue
+        found.append(Connection(family, original, reply, encoded, details.get(_ID, b"")))
     return found
 
 

@@ -16,6 +16,7 @@ from orlop.linux import namespace as namespaces
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
     from typing import TypeAlias
 
@@ -152,7 +153,7 @@ class Netlink:
 
     def run(
         self,
-        steps: list[tuple[str, int, int, bytes, tuple[int, ...]]],
+        steps: Sequence[tuple[str, int, int, bytes, tuple[int, ...]]],
         opening: tuple[int, bytes] | None = None,
         closing: tuple[int, bytes] | None = None,
     ) -> list[bytes]:

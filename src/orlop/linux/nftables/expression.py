@@ -63,6 +63,7 @@ _DNAT = 1
 _REJECT_ICMPX = 2
 _REJECT_RESET = 1
 _LOOKUP_INVERTED = 1
+_DYNSET_UPDATE = 1
 _OBJECT_COUNTER = 1
 _CHECKSUM_INTERNET = 1
 
@@ -175,9 +176,9 @@ def lookup_verdict(map_name: str, register: int = 0) -> bytes:
     return _expression("lookup", text(1, map_name) + _register(2, register) + be32(3, 0))
 
 
-def remember(set_name: str, register: int = 0, *, refresh: bool = True) -> bytes:
-    """Add what the registers have to a dynamic set, for the set's own time; ``refresh`` starts that anew."""
-    return _expression("dynset", text(1, set_name) + be32(3, 1 if refresh else 0) + _register(4, register))
+def remember(set_name: str, register: int = 0) -> bytes:
+    """Add what the registers have to a dynamic set, for the set's own time, which starts anew if it is there already."""
+    return _expression("dynset", text(1, set_name) + be32(3, _DYNSET_UPDATE) + _register(4, register))
 
 
 def dnat(family: int, address_register: int, port_register: int = -1) -> bytes:

@@ -5,12 +5,13 @@ Source: linux/netfilter/nf_tables.h.
 
 from __future__ import annotations
 
-from orlop.linux.netlink import attributes, text
+from orlop.linux.netlink import attributes, nest, text
 from orlop.linux.nftables import message
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from orlop.linux.netlink import Netlink
+    from orlop.linux.nftables.transaction import Element
 
 _HEAD = 4  # struct nfgenmsg
 _ENOENT = 2
@@ -68,8 +69,13 @@ def chains(netlink: Netlink, family: int, table_name: str) -> dict[str, int]:
     for body in netlink.dump(what, message.kind(message.GETCHAIN), message.head(family)):
         details = dict(attributes(body[_HEAD:]))
         if _text(details[1]) == table_name:
-            found[_text(details[3])] = int.from_bytes(details[6], "big")
+            found[_text(details[3])] = rules_in_chain(body)
     return found
+
+
+def rules_in_chain(body: bytes) -> int:
+    """How many rules and elements are in a chain or lead to it, from the kernel's answer to GETCHAIN."""
+    return int.from_bytes(dict(attributes(body[_HEAD:]))[6], "big")
 
 
 def rules(netlink: Netlink, family: int, table_name: str) -> dict[str, list[bytes]]:
@@ -97,6 +103,23 @@ def elements(netlink: Netlink, family: int, table_name: str, set_name: str) -> l
             if kind == 3:
                 found += [_element(each) for _, each in attributes(value)]
     return found
+
+
+def element(netlink: Netlink, family: int, table_name: str, set_name: str, wanted: Element) -> bytes | None:
+    """The value of one element of a map, b"" of a set or a map of verdicts; None if it is not there."""
+    what = f"nftables: look into set {set_name} (table {table_name})"
+    request = message.head(family) + text(1, table_name) + text(2, set_name)
+    request += nest(3, wanted.encoded(with_value=False))
+    try:
+        [body] = netlink.request(what, message.kind(message.GETSETELEM), request)
+    except OSError as error:
+        if error.errno == _ENOENT:
+            return None
+        raise
+    for kind, value in attributes(body[_HEAD:]):
+        if kind == 3:
+            return _element(attributes(value)[0][1])[1]
+    return None
 
 
 def counter(netlink: Netlink, family: int, table_name: str, name: str) -> int:

@@ -84,7 +84,7 @@ def interval(first: bytes, last: bytes, value: bytes | Verdict | None = None) ->
 
 
 class Transaction:
-    """Changes of one table, which `commit` makes."""
+    """Changes of one table, which `commit` makes, or of several (`beside`)."""
 
     __slots__ = ("_family", "_netlink", "_set_number", "_steps", "_table")
 
@@ -94,6 +94,16 @@ class Transaction:
         self._table = table
         self._steps: list[tuple[str, int, int, bytes, tuple[int, ...]]] = []
         self._set_number = 0
+
+    def beside(self, family: int) -> Transaction:
+        """The same transaction, for what is to be changed in the table of that name in another family."""
+        made = Transaction(self._netlink, family, self._table)
+        made._steps = self._steps
+        return made
+
+    def repeat(self, other: Transaction) -> None:
+        """Take all the changes that another transaction has."""
+        self._steps += other._steps
 
     def add_table(self, note: bytes = b"") -> None:
         """Make the table, if it is not there; ``note`` is kept with it, for whoever made it."""
@@ -227,7 +237,8 @@ class Transaction:
         Raises:
             OSError: the kernel refused one, ERESTART because the rule set is another; the text starts with what it was.
         """
-        steps, self._steps = self._steps, []
+        steps = self._steps.copy()
+        self._steps.clear()
         self._netlink.run(steps, message.opening(generation), message.closing())
 
     def _step(self, what: str, number: int, body: bytes, flags: int = 0) -> None:

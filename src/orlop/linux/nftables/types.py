@@ -29,6 +29,7 @@ IPV6_ADDRESS = Type(8, 16)
 PROTOCOL = Type(12, 1)  # IPPROTO_*
 SERVICE = Type(13, 2)  # a port
 MARK = Type(19, 4, is_network_order=False)
+INTERFACE = Type(20, 4, is_network_order=False)  # a network device's index
 INTERFACE_NAME = Type(41, 16, is_network_order=False)
 
 _BITS_OF_A_NUMBER = 6

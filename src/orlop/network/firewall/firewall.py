@@ -1,0 +1,348 @@
+"""The rules of one engine: made, changed, looked at and removed.
+
+They are in three tables of one name, of families inet (what may pass, `filtering`), ip and ip6 (which addresses become
+which, `translation`). The kernel is the only one that remembers them. Every change is one transaction, so that no packet
+meets half of it, and leaves the same however often it is made; whoever finds the tables gone has them made anew from
+the engine's records. No rule of anybody else's is read or changed.
+"""
+
+from __future__ import annotations
+
+import _socket
+import os
+
+from orlop.errors import NotFound
+from orlop.linux import conntrack, network_device
+from orlop.linux import namespace as namespaces
+from orlop.linux.netlink import NETLINK_NETFILTER, Netlink, text
+from orlop.linux.nftables import listing, message
+from orlop.linux.nftables.message import INET, IPV4, IPV6
+from orlop.linux.nftables.transaction import Transaction
+from orlop.network.firewall import filtering, forwarding, respect, translation
+from orlop.network.firewall.port import PROTOCOLS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import TypeAlias, TypeVar
+
+    from orlop.linux.nftables.transaction import Element
+    from orlop.network.firewall.link import Link
+    from orlop.network.firewall.port import Port
+    from orlop.network.firewall.zone import Zone
+
+    #: Of which family's table, which set, and what in it.
+    Place: TypeAlias = tuple[int, str, Element]
+    Result = TypeVar("Result")
+
+_ENOENT = 2
+_ERESTART = 85
+_BUSY = (16, 17)  # EBUSY, EEXIST: a map has another value for the key
+_ATTEMPTS = 50
+
+
+class FirewallGone(Exception):
+    """The engine's tables are not there: somebody flushed the rule set. `Firewall.rebuild` makes them anew."""
+
+
+class Firewall:
+    """The rules of an engine, in the caller's network namespace or that which ``namespace`` is open on.
+
+    Attributes:
+        table: the tables' name.
+        respect: whether others use published ports only if the host's rules let them in (`respect`).
+    """
+
+    __slots__ = ("_namespace", "_netlink", "respect", "table")
+
+    def __init__(self, table: str, *, respect: bool = False, namespace: int = -1) -> None:
+        self.table = table
+        self.respect = respect
+        self._namespace = namespace
+        self._netlink = Netlink(namespace, NETLINK_NETFILTER)
+
+    def close(self) -> None:
+        """End the conversation with the kernel; the rules stay."""
+        self._netlink.close()
+
+    def open_zone(self, zone: Zone) -> None:
+        """Have the rules know a network, which may be there already; makes the tables if it is the engine's first.
+
+        Raises:
+            InvalidArgument: one of its networks or addresses cannot be right.
+            OSError: the kernel refused.
+        """
+        self._inside(forwarding.switch_on, zone)
+        self.prepare(zone)
+        change = self._transaction()
+        self._lay(change)
+        self._open(change, zone)
+        change.commit()
+
+    def prepare(self, zone: Zone) -> None:
+        """Set what a network's bridge needs, once it is there."""
+        self._inside(forwarding.prepare, zone)
+
+    def close_zone(self, zone: Zone) -> None:
+        """Have the rules forget a network, which may be forgotten already; the last one's goes with the tables."""
+        for _ in range(_ATTEMPTS):
+            generation = listing.generation(self._netlink)
+            try:
+                names = {key.rstrip(b"\0").decode() for key, _ in self._elements("to")}
+            except FileNotFoundError:
+                names = set()
+            if not names - {zone.bridge}:
+                if self._clear(generation):
+                    return
+                continue
+            change = self._transaction()
+            filtering.close_zone(change, zone)
+            for family in _families():
+                translation.close_zone(change.beside(family), family, zone)
+            try:
+                change.commit()
+            except FileNotFoundError:
+                continue  # somebody else removed the tables meanwhile
+            return
+        raise OSError(_ERESTART, f"nftables: table {self.table} kept changing while {zone.bridge} was removed from it")
+
+    def publish(self, ports: list[Port]) -> None:
+        """Have ports lead to containers. What they led to before is forgotten.
+
+        Raises:
+            FirewallGone: the tables are not there.
+            InvalidArgument: an address cannot be right.
+            NotFound: the host has no such network device.
+            OSError: the kernel refused.
+        """
+        change = self._transaction()
+        places = [self._place(port) for port in ports]
+        self._add(change, places)
+        try:
+            change.commit()
+        except FileNotFoundError:
+            raise FirewallGone(self.table) from None
+        except OSError as error:
+            if error.errno not in _BUSY:
+                raise
+            self._delete(change, [each for each in places if self._has(each)])
+            self._add(change, places)
+            change.commit()
+        for bridge in {port.bridge for port in ports if port.bridge and port.is_on_loopback and not port.direct}:
+            self._inside(forwarding.open_loopback, bridge)
+
+    def settle(self, ports: list[Port]) -> None:
+        """Have what was sent to ports already before they were published go to the containers from now on.
+
+        A sender of datagrams that did not wait would otherwise go on sending them to the host. The kernel takes
+        some 15 ms for each such port, because it looks through all connections: there is time after `publish`.
+        """
+        for port in ports:
+            if port.protocol != "tcp" and not port.direct:
+                self._forget(port, to_host=True)
+
+    def unpublish(self, ports: list[Port]) -> None:
+        """Have ports lead nowhere any more, wherever they led, and end the connections by them.
+
+        Raises:
+            OSError: the kernel refused.
+        """
+        change = self._transaction()
+        places = [self._place(port) for port in ports]
+        self._delete(change, places)
+        for _ in range(_ATTEMPTS):
+            try:
+                change.commit()
+                break
+            except FileNotFoundError:
+                places = [each for each in places if self._has(each)]
+                self._delete(change, places)
+        for port in ports:
+            if not port.direct:
+                self._forget(port, to_host=False)
+
+    def permit(self, links: list[Link]) -> None:
+        """Let containers use ports of others on networks whose containers otherwise do not reach each other.
+
+        Raises:
+            FirewallGone: the tables are not there.
+        """
+        change = self._transaction()
+        self._add(change, [_link(link) for link in links])
+        try:
+            change.commit()
+        except FileNotFoundError:
+            raise FirewallGone(self.table) from None
+
+    def forbid(self, links: list[Link]) -> None:
+        """Undo `permit`."""
+        change = self._transaction()
+        self._delete(change, [place for place in map(_link, links) if self._has(place)])
+        change.commit()
+
+    def is_whole(self) -> bool:
+        """Whether the tables are there, with all rules that every packet comes by."""
+        wanted = list(self._expected())
+        steps = [
+            (
+                f"nftables: look at chain {chain}",
+                message.kind(message.GETCHAIN),
+                0,
+                message.head(family) + text(1, self.table) + text(3, chain),
+                (_ENOENT,),
+            )
+            for family, chain, _ in wanted
+        ]
+        found = [listing.rules_in_chain(body) for body in self._netlink.run(steps)]
+        return found == [rules for _, _, rules in wanted]
+
+    def rebuild(self, zones: list[Zone], ports: list[Port], links: tuple[Link, ...] = ()) -> None:
+        """Make everything anew, as the engine's records have it.
+
+        Raises:
+            InvalidArgument: an address cannot be right.
+            OSError: the kernel refused.
+        """
+        change = self._transaction()
+        for family in (INET, *_families()):
+            change.beside(family).add_table()
+            change.beside(family).delete_table()
+        if zones:
+            self._lay(change)
+        for zone in zones:
+            self._inside(forwarding.switch_on, zone)
+            self.prepare(zone)
+            self._open(change, zone)
+        if zones:
+            self._add(change, [self._place(port) for port in ports] + [_link(link) for link in links])
+        change.commit()
+        for bridge in {port.bridge for port in ports if port.bridge and port.is_on_loopback and not port.direct}:
+            self._inside(forwarding.open_loopback, bridge)
+
+    def clear(self) -> None:
+        """Remove everything of the engine's from the rule set, if there is anything."""
+        for _ in range(_ATTEMPTS):
+            if self._clear(0):
+                return
+        raise OSError(_ERESTART, f"nftables: table {self.table} kept changing while it was removed")
+
+    def lost(self) -> tuple[int, int]:
+        """How many packets that open connections were let pass here, and how many of them by everybody else's rules too.
+
+        Both are 0 without the tables.
+        """
+        try:
+            accepted = listing.counter(self._netlink, INET, self.table, "accepted")
+            return accepted, min(accepted, listing.counter(self._netlink, INET, self.table, "passed"))
+        except FileNotFoundError:
+            return 0, 0
+
+    def _transaction(self) -> Transaction:
+        return Transaction(self._netlink, INET, self.table)
+
+    def _add(self, change: Transaction, places: list[Place]) -> None:
+        for (family, set_name), elements in _grouped(places).items():
+            change.beside(family).add_elements(set_name, elements)
+
+    def _delete(self, change: Transaction, places: list[Place]) -> None:
+        for (family, set_name), elements in _grouped(places).items():
+            change.beside(family).delete_elements(set_name, elements)
+
+    def _lay(self, change: Transaction) -> None:
+        loop = 0
+        if self.respect:
+            with Netlink(self._namespace) as devices:
+                loop = self._inside(respect.make_loop, devices, self.table)
+        filtering.lay(change)
+        for family in _families():
+            table = change.beside(family)
+            translation.lay(table, family, respectful=self.respect)
+            if self.respect:
+                respect.lay(table, family, self.table, loop)
+
+    def _open(self, change: Transaction, zone: Zone) -> None:
+        filtering.open_zone(change, zone)
+        for family in _families():
+            translation.open_zone(change.beside(family), family, zone)
+
+    def _clear(self, generation: int) -> bool:
+        """Remove the tables, unless the rule set has changed since ``generation``; whether it is done."""
+        change = self._transaction()
+        for family in (INET, *_families()):
+            if listing.table(self._netlink, family, self.table):
+                change.beside(family).delete_table()
+        try:
+            change.commit(generation)
+        except OSError as error:
+            if error.errno in {_ERESTART, _ENOENT}:
+                return False
+            raise
+        with Netlink(self._namespace) as devices:
+            respect.remove_loop(devices, self.table)
+        return True
+
+    def _expected(self) -> Iterator[tuple[int, str, int]]:
+        """Every base chain and how many rules are in it."""
+        for chain, rules in filtering.BASE_CHAINS.items():
+            yield INET, chain, rules
+        further = respect.FURTHER if self.respect else {}
+        for family in _families():
+            base = translation.BASE_CHAINS[family]
+            for chain in {**base, **further}:
+                yield family, chain, base.get(chain, 0) + further.get(chain, 0)
+
+    def _elements(self, set_name: str) -> list[tuple[bytes, bytes]]:
+        return listing.elements(self._netlink, INET, self.table, set_name)
+
+    def _place(self, port: Port) -> Place:
+        if port.direct:
+            return INET, f"open{6 if port.family == IPV6 else 4}", port.opening()
+        return port.family, *port.element(self._index(port.interface) if port.interface else 0)
+
+    def _index(self, interface: str) -> int:
+        with Netlink(self._namespace) as devices:
+            index = network_device.find(devices, interface)
+        if index is None:
+            raise NotFound(f"network device {interface}: the host has none of this name")
+        return index
+
+    def _has(self, place: Place) -> bool:
+        family, set_name, element = place
+        return listing.element(self._netlink, family, self.table, set_name, element) is not None
+
+    def _forget(self, port: Port, *, to_host: bool) -> None:
+        family = _socket.AF_INET6 if port.family == IPV6 else _socket.AF_INET
+        number = PROTOCOLS[port.protocol]
+        for each in conntrack.connections(self._netlink, family, protocol=number, destination_port=port.host_port):
+            answers = (each.reply.source, each.reply.source_port) == (port.address, port.port)
+            if answers != to_host:
+                each.forget(self._netlink)
+
+    def _inside(self, function: Callable[..., Result], *arguments: object) -> Result:
+        """Call a function in the network namespace that the rules are in, for what /proc/sys shows there."""
+        if self._namespace < 0:
+            return function(*arguments)
+        own = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            namespaces.join(self._namespace, namespaces.CLONE_NEWNET)
+            try:
+                return function(*arguments)
+            finally:
+                namespaces.join(own, namespaces.CLONE_NEWNET)
+        finally:
+            os.close(own)
+
+
+def _families() -> tuple[int, ...]:
+    return (IPV4, IPV6) if os.path.isdir("/proc/sys/net/ipv6") else (IPV4,)
+
+
+def _link(link: Link) -> Place:
+    return INET, f"links{6 if link.family == IPV6 else 4}", link.element()
+
+
+def _grouped(places: list[Place]) -> dict[tuple[int, str], list[Element]]:
+    found: dict[tuple[int, str], list[Element]] = {}
+    for family, set_name, element in places:
+        found.setdefault((family, set_name), []).append(element)
+    return found

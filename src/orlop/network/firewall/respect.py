@@ -1,0 +1,120 @@
+"""``firewall = "respect"``: who is not of this machine uses a published port only if the host's own rules let it in.
+
+Nobody's rules are read for it. The first packet of a connection is left as it is, so that it comes by all rules for
+what is meant for the host itself. Behind the last of them it is remembered, dropped, and a copy of it comes in a second
+time by a pair of devices that leads nowhere else. As it is remembered where it is meant to go, it is translated now, and all
+that follows it. If the copy is lost (``rp_filter`` of "all" is 1, or the host's rules for output do not let it through)
+the client's next attempt, a second later, is what is translated.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from orlop.errors import Unsupported
+from orlop.linux import neighbour, network_device, route, veth
+from orlop.linux.nftables import expression as e
+from orlop.linux.nftables import transaction, types
+from orlop.linux.nftables.message import IPV4, IPV6
+from orlop.network.firewall.port import packed
+from orlop.network.firewall.translation import TO_THIS_MACHINE, by_device, size, targets
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from orlop.linux.netlink import Netlink
+    from orlop.linux.nftables.transaction import Transaction
+
+#: Base chains → how many rules they have more than without.
+FURTHER = {"prerouting": 1, "input": 3}
+
+_AFTER_ALL = 2147483646
+_REMEMBERED = 5000  # milliseconds: longer than a client waits before it tries again
+_MOST = 1 << 18
+#: The neighbour at the other end, which is asked for by its address: one for each family that is nobody's.
+_OTHER_END = {IPV4: "192.0.0.8", IPV6: "fe80::1"}
+_EEXIST = 17
+_IS_NEW = (e.ct(e.CT_STATE), e.mask(e.STATE_NEW), e.compare(bytes(4), e.NOT_EQUAL))
+
+
+def names(table: str) -> tuple[str, str]:
+    """The pair of devices of an engine: by which packets go out, and by which they come in again."""
+    short = table.replace("orlop", "orl", 1)
+    return f"{short}-o", f"{short}-i"
+
+
+def make_loop(netlink: Netlink, table: str) -> int:
+    """Make the pair of devices in the caller's network namespace if it is not there; returns the first one's index."""
+    out, back = names(table)
+    try:
+        veth.create(netlink, out, back)
+    except OSError as error:
+        if error.errno != _EEXIST:
+            raise
+    there = network_device.get(netlink, out)
+    other = network_device.get(netlink, back)
+    if there is None or other is None:
+        raise Unsupported(f"network devices {out} and {back}: somebody removed them while they were made")
+    if there.is_up:
+        return there.index
+    with netlink.batch() as batch:
+        for index in (other.index, there.index):
+            network_device.change(batch, index, up=True, link_local=False)
+        neighbour.add(batch, there.index, _OTHER_END[IPV4], other.mac)
+        if os.path.isdir("/proc/sys/net/ipv6"):
+            route.add(batch, f"{_OTHER_END[IPV6]}/128", device=there.index, replace=True)
+            neighbour.add(batch, there.index, _OTHER_END[IPV6], other.mac)
+    # What comes in by it has the addresses of clients that the routes lead to elsewhere.
+    descriptor = os.open(f"/proc/sys/net/ipv4/conf/{back}/rp_filter", os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, b"0")
+    finally:
+        os.close(descriptor)
+    return there.index
+
+
+def remove_loop(netlink: Netlink, table: str) -> None:
+    """Remove the pair of devices, if it is there."""
+    network_device.delete(netlink, names(table)[0])
+
+
+def lay(change: Transaction, family: int, table: str, loop: int) -> None:
+    """The rules of one family, upon those of `translation.lay`, with ``prerouting`` still to be filled."""
+    address = types.IPV6_ADDRESS if family == IPV6 else types.IPV4_ADDRESS
+    wide = size(family)
+    key = (types.PROTOCOL, address, types.SERVICE, address, types.SERVICE)
+    change.add_set("admitted", *key, timeout=_REMEMBERED, dynamic=True, size=_MOST)
+    change.add_base_chain("input", "filter", transaction.INPUT, _AFTER_ALL)
+    change.add_chain("ask")
+    for chain in ("input", "ask"):
+        change.flush_chain(chain)
+    source, destination = (e.ipv6_source, e.ipv6_destination) if family == IPV6 else (e.ipv4_source, e.ipv4_destination)
+    packet = (
+        e.meta(e.META_PROTOCOL, 0),
+        source(1),
+        e.source_port(1 + wide),
+        destination(2 + wide),
+        e.destination_port(2 + 2 * wide),
+    )
+    change.add_rule(
+        "prerouting", e.meta(e.META_INPUT_NAME), e.lookup("bridges"), *TO_THIS_MACHINE, e.verdict(e.JUMP, "ports")
+    )
+    change.add_rule("prerouting", *packet, e.lookup("admitted"), e.verdict(e.JUMP, "ports"))
+    # By which device the copy's original came is what its mark says.
+    again = (e.meta(e.META_INPUT_NAME), e.compare(types.interface_name(names(table)[1])))
+    change.add_rule("ports", *again, *by_device(family, e.META_MARK), e.dnat(family, 0, wide))
+    change.add_rule("input", e.meta(e.META_INPUT_NAME), e.compare(types.interface_name("lo")), e.verdict(e.RETURN))
+    change.add_rule("input", e.meta(e.META_INPUT_NAME), e.lookup("bridges"), e.verdict(e.RETURN))
+    change.add_rule("input", *_IS_NEW, e.verdict(e.JUMP, "ask"))
+    admit = (
+        *packet,
+        e.remember("admitted"),
+        e.immediate(packed(family, _OTHER_END[family])),
+        e.immediate(loop.to_bytes(4, sys.byteorder), wide),
+        e.duplicate(0, wide),
+        e.verdict(e.DROP),
+    )
+    first, *others = targets(family)
+    change.add_rule("ask", *first, e.meta(e.META_INPUT_INDEX), e.set_mark(), *admit)
+    for find in others:
+        change.add_rule("ask", *find, *admit)
