@@ -21,12 +21,18 @@ and its volumes.
 
 from __future__ import annotations
 
-import fcntl
 import os
 
 from orlop import clock, json_text
 from orlop.engine import monitor_lock
 from orlop.errors import NotFound, OrlopError
+from orlop.storage.directory_lock import begin, lock, lock_abandoned
+
+__all__ = [
+    "begin",
+    "lock",
+    "lock_abandoned",
+]  # beside what is defined here: a container's right is the lock on its directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -197,60 +203,6 @@ def write_all(descriptor: int, data: bytes) -> None:
     """Write everything, however many calls it takes."""
     while data:
         data = data[os.write(descriptor, data) :]
-
-
-def begin(containers: str, aside: str) -> int:
-    """Make the directory in which a container is prepared; returns the flock on it.
-
-    Between its making and its locking it looks like one that a crash left. So both happen under a shared lock on
-    the directory of all containers, and `lock_abandoned` looks under an exclusive one.
-    """
-    everybody = os.open(containers, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(everybody, fcntl.LOCK_SH)
-        os.mkdir(aside, 0o700)
-        descriptor = os.open(aside, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-    finally:
-        os.close(everybody)
-    return descriptor
-
-
-def lock_abandoned(containers: str, aside: str) -> int | None:
-    """flock a directory that somebody prepared and left; None if it is gone, or being prepared."""
-    everybody = os.open(containers, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(everybody, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return lock(aside, wait=False)
-    except BlockingIOError:
-        return None  # somebody is just beginning; the next command looks again
-    finally:
-        os.close(everybody)
-
-
-def lock(directory: str, *, wait: bool = True) -> int | None:
-    """flock a container's directory; None if it is gone, or held by another and ``wait`` is false.
-
-    The right ends when the descriptor is closed.
-    """
-    while True:
-        try:
-            descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return None
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            return None
-        try:
-            there = os.stat(directory)
-        except FileNotFoundError:
-            os.close(descriptor)
-            return None
-        if there.st_ino == os.fstat(descriptor).st_ino:
-            return descriptor
-        os.close(descriptor)  # renamed, and another made in its place, while we waited
 
 
 def every_id(location: Location) -> list[str]:
