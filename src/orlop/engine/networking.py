@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from orlop.engine import events, monitor_lock, network_files
+from orlop.engine import events, monitor_lock, network_files, network_mode
 from orlop.errors import InvalidArgument, NotFound, OrlopError, Unsupported
 from orlop.linux import procfs
 from orlop.network import activation, connecting, endpoint, record, store
@@ -25,31 +25,8 @@ if TYPE_CHECKING:
     from orlop.network.endpoint import Endpoint
     from orlop.network.record import Network
 
-#: Modes of networking in which a container has no network of this engine's; so has one that joins another container.
-WITHOUT = (record.NONE, record.HOST)
 #: What of Docker's ``EndpointSettings`` a user asks for; the rest tells what is so.
 ASKED = frozenset(("IPAMConfig", "Links", "Aliases", "MacAddress", "DriverOpts", "GwPriority"))
-#: The mode of a container that says nothing about its network.
-DEFAULT = "default"
-_JOINED = "container:"
-
-
-def is_connected(mode: str) -> bool:
-    """Whether a container with this ``HostConfig.NetworkMode`` is on networks of its own."""
-    return mode not in WITHOUT and not mode.startswith(_JOINED)
-
-
-def wanted(container_record: Mapping[str, Any], *, everything: bool = False) -> dict[str, dict[str, Any]]:
-    """The networks that a container is to be on, by the names that the user said, that of its mode first.
-
-    What is asked for on each is Docker's ``EndpointSettings``. With ``everything`` the networks ``host`` and ``none``
-    are among them.
-    """
-    mode = container_record["HostConfig"]["NetworkMode"]
-    found = (container_record.get("NetworkSettings") or {}).get("Networks")
-    if found is None:
-        found = {} if mode.startswith(_JOINED) else {mode: {}}
-    return {name: said for name, said in found.items() if everything or name not in WITHOUT}
 
 
 def check(location: Location, settings: Settings) -> None:
@@ -60,9 +37,9 @@ def check(location: Location, settings: Settings) -> None:
         InvalidArgument: a network cannot give what is asked of it.
         Unsupported: an ordinary user asks for one.
     """
-    if settings.network == DEFAULT and not settings.networks:
+    if settings.network == network_mode.DEFAULT and not settings.networks:
         settings.network = record.NONE if location.rootless else record.BRIDGE
-    if not is_connected(settings.network):
+    if not network_mode.is_connected(settings.network):
         return
     if location.rootless:
         raise Unsupported(f"--network {settings.network}: an ordinary user's containers have none or the host's")
@@ -109,7 +86,7 @@ class Connection:
         target = self._target
         place = target.location.networks
         networks = []
-        for name, settings in wanted(target.record).items():
+        for name, settings in network_mode.wanted(target.record).items():
             try:
                 networks.append((store.find(place, name), settings))
             except NotFound as error:
@@ -160,6 +137,10 @@ def refresh(target: Container, endpoints: Sequence[Endpoint]) -> None:
 def release(location: Location, container_id: str) -> None:
     """Take a container that has ended off its networks, and tell of it. Nothing happens if it is on none."""
     place = location.networks
+    if os.path.exists(place.ports(container_id)):
+        from orlop.network.ports import publishing
+
+        publishing.withdraw(place, container_id)
     for gone in connecting.leave(place, container_id):
         network = store.read(place, gone.network)
         if network is not None:

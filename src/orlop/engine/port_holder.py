@@ -10,7 +10,7 @@ import os
 
 from orlop.engine import container, monitor_lock
 from orlop.engine.location import Location
-from orlop.errors import OrlopError
+from orlop.errors import Conflict, OrlopError
 from orlop.network.ports import published
 from orlop.network.ports.claims import Taken
 from orlop.network.ports.specification import SCTP, TCP
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 _LISTENS = "0A"  # TCP_LISTEN, in include/net/tcp_states.h
 
 
-def explain(location: Location, taken: Taken) -> Taken:
+def explain(location: Location, taken: Taken) -> Conflict:
     """The error that names who has the port."""
     wanted = taken.wanted
     if taken.holder:
-        return taken
+        return Conflict(str(taken))
     holder = (
         _own(location, wanted)
         or _of_another_engine(location, wanted)
         or _program(wanted)
         or "another program of the host"
     )
-    return Taken(wanted, holder)
+    return Conflict(str(Taken(wanted, holder)))
 
 
 def _own(location: Location, wanted: Published) -> str:

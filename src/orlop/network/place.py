@@ -9,6 +9,7 @@
 
     <id>/addresses/<address> a symbolic link to the id of the container that has the address
     <id>/endpoints/<id>      one container on the network (`orlop.network.endpoint`)
+    .ports/<id>              what of a container is published (`orlop.network.ports.published`)
 
 Everything of a network in the run directory is there only while containers are on it.
 """
@@ -47,3 +48,7 @@ class Place:
     def endpoints(self, network_id: str) -> str:
         """One file per container that is on the network, with the container's id for its name."""
         return f"{self.run_directory}/{network_id}/endpoints"
+
+    def ports(self, container_id: str) -> str:
+        """What of a container is published (`orlop.network.ports.published`)."""
+        return f"{self.run_directory}/.ports/{container_id}"

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from orlop.network.place import Place
 
-_DIRECTORY = ".ports"
 #: What Docker's API calls every address of a family.
 ANY = {_socket.AF_INET: "0.0.0.0", _socket.AF_INET6: "::"}  # noqa: S104 - that is what is asked for
 
@@ -131,7 +130,8 @@ class InForce:
         Raises:
             OSError: there is no space.
         """
-        directory = f"{place.run_directory}/{_DIRECTORY}"
+        path = place.ports(container_id)
+        directory = os.path.dirname(path)
         aside = f"{directory}/.{container_id}.{os.getpid()}"
         targets = [[family, each.address, each.bridge, each.is_routed] for family, each in self.targets.items()]
         told = {"targets": targets, "ports": [each.fields() for each in self.ports]}
@@ -143,7 +143,7 @@ class InForce:
                     data = data[os.write(descriptor, data) :]
             finally:
                 os.close(descriptor)
-            os.rename(aside, f"{directory}/{container_id}")
+            os.rename(aside, path)
         except OSError:
             os.unlink(aside)
             raise
@@ -152,7 +152,7 @@ class InForce:
 def read(place: Place, container_id: str) -> InForce | None:
     """What of a container is published; None if nothing is."""
     try:
-        with open(f"{place.run_directory}/{_DIRECTORY}/{container_id}", "rb", buffering=0) as file:
+        with open(place.ports(container_id), "rb", buffering=0) as file:
             text = file.read()
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -170,11 +170,11 @@ def read(place: Place, container_id: str) -> InForce | None:
 def forget(place: Place, container_id: str) -> None:
     """Write down that nothing of a container is published."""
     try:
-        os.unlink(f"{place.run_directory}/{_DIRECTORY}/{container_id}")
+        os.unlink(place.ports(container_id))
     except OSError:
         return  # nothing was
     try:
-        os.rmdir(f"{place.run_directory}/{_DIRECTORY}")
+        os.rmdir(os.path.dirname(place.ports(container_id)))
     except OSError:
         return  # other containers have something
 
@@ -182,7 +182,7 @@ def forget(place: Place, container_id: str) -> None:
 def containers(place: Place) -> list[str]:
     """The ids of the containers that have something published, or had until a crash."""
     try:
-        names = os.listdir(f"{place.run_directory}/{_DIRECTORY}")
+        names = os.listdir(os.path.dirname(place.ports("")))
     except FileNotFoundError:
         return []
     return [name for name in names if name[0] != "."]
