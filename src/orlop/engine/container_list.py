@@ -42,9 +42,9 @@ class Listed:
 
     def networks(self) -> list[str]:
         """The names of the networks that it is on, or would be if it ran; or whose network it has."""
-        from orlop.engine import networking
+        from orlop.engine import network_mode
 
-        found = list(networking.wanted(self.record, everything=True))
+        found = list(network_mode.wanted(self.record, everything=True))
         return found or [self.record["HostConfig"]["NetworkMode"]]
 
     def ports(self) -> Ports:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from orlop import clock
-from orlop.engine import bundle, container, events, names, network_files, networking, users, volumes
+from orlop.engine import bundle, container, events, names, network_files, network_mode, users, volumes
 from orlop.engine.settings import DEFAULT_LOG_DRIVER, HOST_IMAGE
 from orlop.errors import Conflict, InvalidArgument, NotFound
 
@@ -94,7 +94,9 @@ class _Creation:
             self._use_image()
         if settings.entrypoint == [""]:
             settings.entrypoint = []
-        if settings.network not in networking.WITHOUT:
+        if settings.network not in network_mode.WITHOUT:
+            from orlop.engine import networking
+
             networking.check(location, settings)
         self.id = os.urandom(32).hex()
         if not settings.is_ordinary:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from orlop import clock, json_text
-from orlop.engine import container, control_socket, events, frames, monitor_lock, names, networking, oom, starter
+from orlop.engine import container, control_socket, events, frames, monitor_lock, names, oom, starter
 from orlop.engine.location import Location
 
 TYPE_CHECKING = False
@@ -40,6 +40,8 @@ def finish(born: Born, lock: int, clients: Clients, filters: Cache, code: int | 
     monitor_lock.drop(target.location, target.id, lock)
     clients.finish(frames.EXITED + bytes((code or 0,)))
     if os.path.isdir(f"{target.location.run_root}/networks"):
+        from orlop.engine import networking
+
         networking.linger(target.location)
 
 

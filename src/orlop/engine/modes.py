@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orlop.engine import container, networking
+from orlop.engine import container, network_mode
 from orlop.errors import InvalidArgument, Unsupported
 
 TYPE_CHECKING = False
@@ -45,7 +45,7 @@ def resolve(location: Location, settings: Settings) -> None:
     """
     for attribute, _, title, known in _MODES:
         mode = getattr(settings, attribute)
-        if attribute == "network" and networking.is_connected(mode):
+        if attribute == "network" and network_mode.is_connected(mode):
             continue
         donor = donor_of(mode)
         if mode == CONTAINER or (mode not in known and not (donor and CONTAINER in known)):
@@ -69,7 +69,7 @@ def resolve(location: Location, settings: Settings) -> None:
 
 
 def _check_network(settings: Settings) -> None:
-    if settings.networks and not networking.is_connected(settings.network):
+    if settings.networks and not network_mode.is_connected(settings.network):
         raise InvalidArgument("conflicting options: cannot attach both user-defined and non-user-defined network-modes")
     if not donor_of(settings.network):
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from orlop.engine import container, networking, repair
+from orlop.engine import container, network_mode, networking, repair
 from orlop.errors import Conflict, InvalidArgument, NotFound, OrlopError
 from orlop.network import connecting, endpoint, record, store
 
@@ -88,7 +88,7 @@ class _Change:
         self._target = container.Container(target.location, target.id)
         self._record = dict(self._target.record)
         self.mode: str = self._record["HostConfig"]["NetworkMode"]
-        self.wanted = networking.wanted(self._record, everything=True)
+        self.wanted = network_mode.wanted(self._record, everything=True)
         self.is_running = self._target.state()["Status"] == "running"
 
     def __enter__(self) -> _Change:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orlop.engine import networking, ports
+from orlop.engine import network_mode, ports
 from orlop.errors import OrlopError
 from orlop.network import endpoint, inside, record, store
 from orlop.network.endpoint import Endpoint
@@ -23,7 +23,7 @@ def describe(target: Container, state: Mapping[str, Any]) -> dict[str, Any]:
         NotFound: it was removed meanwhile.
     """
     place = target.location.networks
-    wanted = networking.wanted(target.record, everything=True)
+    wanted = network_mode.wanted(target.record, everything=True)
     found = {each.network: each for each in endpoint.of_container(place, target.id)} if state["Running"] else {}
     networks = {name: _network(place, name, said, found) for name, said in wanted.items()}
     first = networks.get(record.BRIDGE) or _settings({}, "", None)

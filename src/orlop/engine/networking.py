@@ -16,8 +16,7 @@ from orlop.network.names import sockets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from typing import Any
+    from collections.abc import Callable, Sequence
 
     from orlop.engine.container import Container
     from orlop.engine.location import Location

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orlop.engine import container, events, monitor_lock, network_membership, networking
+from orlop.engine import container, events, monitor_lock, network_membership, network_mode, networking
 from orlop.errors import Conflict, InvalidArgument, NotFound, OrlopError
 from orlop.network import creation, endpoint, record, store
 
@@ -114,7 +114,7 @@ def _sharing(location: Location, network: Network) -> dict[str, dict[str, str]]:
     for container_id in monitor_lock.every_id(location):
         try:
             target = container.Container(location, container_id)
-            if network.name in networking.wanted(target.record, everything=True):
+            if network.name in network_mode.wanted(target.record, everything=True):
                 nothing = dict.fromkeys(("EndpointID", "MacAddress", "IPv4Address", "IPv6Address"), "")
                 found[container_id] = {"Name": target.name, **nothing}
         except NotFound:

@@ -18,7 +18,7 @@ from orlop.engine import (
     frames,
     log_file,
     monitor_lock,
-    networking,
+    network_mode,
     removal,
     start,
 )
@@ -148,9 +148,12 @@ class _Start:
             filters=filters,
             root_mounts=record.get("RootMounts") or (),
         )
-        connection = networking.Connection(self._container) if networking.wanted(record) else None
+        connection = None
         publication = None
-        if connection is not None:
+        if network_mode.wanted(record):
+            from orlop.engine import networking
+
+            connection = networking.Connection(self._container)
             wanted.connect = connection.make
             publication = self._claim_ports(record)
         created: runtime.Created | Elsewhere

@@ -48,7 +48,9 @@ class Held:
         self._lock = _hold(place, network.id)
         try:
             self.base = _read(place, network.id)
-            if not self.base:
+            if self.base:
+                choice.find(network.driver).check_up(place)
+            else:
                 self._bring_up(self.base)
         except BaseException:
             os.close(self._lock)

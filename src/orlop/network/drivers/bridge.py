@@ -9,7 +9,7 @@ import os
 
 from orlop.errors import Conflict, InvalidArgument
 from orlop.linux import bridge, network_address, network_device, veth
-from orlop.network import record
+from orlop.network import protection, record
 from orlop.network.drivers import interface
 from orlop.network.drivers.interface import Driver
 
@@ -59,10 +59,16 @@ class Bridge(Driver):
             for pool in network.pools:
                 if pool.gateway and network.options.get(record.INHIBIT_IPV4) != "true":
                     network_address.add(batch, there.index, pool.gateway, pool.parsed().prefix)
+        protection.enclose(place, network)
         return there.index
+
+    def check_up(self, place: Place) -> None:
+        """See `Driver.check_up`."""
+        protection.check(place)
 
     def down(self, netlink: Netlink, place: Place, network: Network) -> None:
         """See `Driver.down`."""
+        protection.release(place, network)
         if not os.path.lexists(f"{place.running(network.id)}/{_FOREIGN}"):
             network_device.delete(netlink, network.bridge)
 

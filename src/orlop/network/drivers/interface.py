@@ -54,6 +54,15 @@ class Driver:
         """
         raise NotImplementedError
 
+    def check_up(self, place: Place) -> None:
+        """Put back what somebody else has removed of the host's part of networks that are up, its devices apart.
+
+        Each container's start does this.
+
+        Raises:
+            OSError: the kernel refused.
+        """
+
     def down(self, netlink: Netlink, place: Place, network: Network) -> None:
         """Remove the host's part of a network.
 

@@ -1,0 +1,168 @@
+"""The networks of one engine as its firewall sees them: which of them are enclosed by rules.
+
+The firewall has no state but the kernel's. Whoever makes rules for a network notes that beside what else of it is up, so
+that everything can be made anew from the records if somebody has flushed the rules: the networks, and the ports that are
+published (`orlop.network.ports`).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+
+from orlop.network import endpoint, record, store
+from orlop.network.firewall.firewall import Firewall, FirewallGone
+from orlop.network.firewall.zone import Zone
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from orlop.network.firewall.port import Port
+    from orlop.network.place import Place
+    from orlop.network.record import Network
+
+_MACHINES_OWN = "/var/lib/orlop/networks"
+_LOCK = ".firewall"
+_ENCLOSED = "enclosed"
+
+
+def table(place: Place) -> str:
+    """The name of the engine's tables: ``orlop`` for the machine's own, another for each other one."""
+    if place.directory == _MACHINES_OWN:
+        return "orlop"
+    import _blake2
+
+    return f"orlop-{_blake2.blake2s(place.directory.encode(), digest_size=4).hexdigest()}"
+
+
+def zone(network: Network) -> Zone:
+    """What the firewall must know of a bridge network."""
+    options = network.options
+    return Zone(
+        network.bridge,
+        [pool.subnet for pool in network.pools],
+        internal=network.internal,
+        icc=network.connects_containers,
+        masquerade=network.masquerades,
+        source4=options.get(record.HOST_IPV4, ""),
+        source6=options.get(record.HOST_IPV6, ""),
+        mode4=options.get(record.GATEWAY_MODE_IPV4, "nat"),
+        mode6=options.get(record.GATEWAY_MODE_IPV6, "nat"),
+        trusted=tuple(each for each in options.get(record.TRUSTED_INTERFACES, "").split(":") if each),
+    )
+
+
+def enclose(place: Place, network: Network) -> None:
+    """Have rules for a network whose bridge has just been made.
+
+    Raises:
+        OSError: the kernel refused.
+    """
+    with _Rules(place) as rules:
+        os.close(os.open(f"{place.running(network.id)}/{_ENCLOSED}", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        if rules.firewall.is_whole():
+            rules.firewall.open_zone(zone(network))
+        else:
+            rules.restore()
+
+
+def release(place: Place, network: Network) -> None:
+    """Have no rules for a network any more.
+
+    Raises:
+        OSError: the kernel refused.
+    """
+    with _Rules(place) as rules:
+        try:
+            os.unlink(f"{place.running(network.id)}/{_ENCLOSED}")
+        except FileNotFoundError:
+            pass  # its making was broken off before
+        rules.firewall.close_zone(zone(network))
+
+
+def check(place: Place) -> None:
+    """Put everything back if somebody has removed it.
+
+    Raises:
+        OSError: the kernel refused.
+    """
+    firewall = Firewall(table(place))
+    try:
+        if firewall.is_whole():
+            return
+    finally:
+        firewall.close()
+    restore(place)
+
+
+def restore(place: Place) -> None:
+    """Make all rules anew, for every network that is up and every port that is published.
+
+    Raises:
+        OSError: the kernel refused.
+    """
+    with _Rules(place) as rules:
+        rules.restore()
+
+
+def publish(place: Place, ports: Sequence[Port]) -> None:
+    """Have ports of the host lead to containers; they are written down already.
+
+    Raises:
+        OSError: the kernel refused.
+    """
+    if not ports:
+        return
+    firewall = Firewall(table(place))
+    try:
+        firewall.publish(list(ports))
+    except FirewallGone:
+        restore(place)
+    finally:
+        firewall.close()
+
+
+def unpublish(place: Place, ports: Sequence[Port]) -> None:
+    """Have ports of the host lead nowhere any more.
+
+    Raises:
+        OSError: the kernel refused.
+    """
+    if not ports:
+        return
+    firewall = Firewall(table(place))
+    try:
+        firewall.unpublish(list(ports))
+    finally:
+        firewall.close()
+
+
+class _Rules:
+    """The engine's rules, while nobody else changes which networks they are for; for ``with``."""
+
+    __slots__ = ("_lock", "_place", "firewall")
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._lock = os.open(f"{place.run_directory}/{_LOCK}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self.firewall = Firewall(table(place))
+
+    def __enter__(self) -> _Rules:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.firewall.close()
+        os.close(self._lock)
+
+    def restore(self) -> None:
+        from orlop.network.ports import publishing
+
+        place = self._place
+        zones = []
+        for network_id in endpoint.networks(place):
+            network = store.read(place, network_id)
+            if network is not None and os.path.lexists(f"{place.running(network_id)}/{_ENCLOSED}"):
+                zones.append(zone(network))
+        self.firewall.rebuild(zones, publishing.every(place))
