@@ -16,7 +16,7 @@ PROBE = """
 import sys
 sys.path.append(sys.argv[1])
 from orlop import bytecode
-collection = bytecode.use()
+collection = bytecode.use("probe")
 import orlop.errors, orlop.runtime.spec.process
 print(type(orlop.errors.__spec__.loader).__name__, orlop.errors.__file__, hasattr(orlop.errors, "NEW"))
 collection.keep()
@@ -43,6 +43,40 @@ def test_what_one_command_imported_the_next_one_finds(package: Path) -> None:
     assert probe(package) == ["Collection", str(package / "orlop/errors.py"), "False"]
 
 
+AHEAD = PROBE.replace("import orlop.errors", "import orlop.runtime.create, orlop.errors").replace(
+    "collection.keep()", "collection.keep(); print(*sys.modules)"
+)
+
+
+def test_what_a_module_imports_is_loaded_before_it_and_the_same_as_ever(package: Path) -> None:
+    ordinary, *others = (
+        subprocess.run(
+            [sys.executable, "-IS", "-c", AHEAD, str(package)], check=True, capture_output=True, text=True
+        ).stdout.split()[3:]
+        for _ in range(3)
+    )
+    assert [sorted(each) for each in others] == [sorted(ordinary)] * 2
+    assert others[1].index("orlop.runtime.create") > others[1].index("orlop.runtime.creation")
+
+
+def test_a_module_that_imports_something_else_by_now_gets_that(package: Path) -> None:
+    for _ in range(3):
+        probe(package)
+    with open(package / "orlop/runtime/spec/process.py", "a") as file:
+        file.write("from orlop import clock\nNEW = clock.now()\n")
+    for _ in range(3):
+        assert probe(package)[0] == "Collection"
+
+
+def test_a_file_that_is_replaced_under_a_command_is_not_read_by_the_old_table(package: Path) -> None:
+    probe(package)
+    replaced = PROBE.replace(
+        "import orlop.errors", "open(sys.argv[2], 'r+b').write(b'x' * 100000)\nimport orlop.errors"
+    )
+    command = [sys.executable, "-IS", "-c", replaced, str(package), str(collection(package))]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[0] == "SourceFileLoader"
+
+
 def test_a_changed_source_is_read_again_and_kept(package: Path) -> None:
     probe(package)
     with open(package / "orlop/errors.py", "a") as file:
@@ -61,6 +95,7 @@ def test_a_source_that_is_gone_is_not_imported(package: Path) -> None:
 
 @pytest.mark.parametrize("length", [0, 5, 100, -1])
 def test_a_file_that_is_cut_off_is_written_anew(package: Path, length: int) -> None:
+    probe(package)
     probe(package)
     whole = collection(package).read_bytes()
     collection(package).write_bytes(whole[:length])
