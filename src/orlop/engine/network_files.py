@@ -35,11 +35,11 @@ def write(directory: str, settings: Settings) -> None:
     Raises:
         InvalidArgument: what is to be added to them cannot be.
     """
-    from orlop.engine import networking
+    from orlop.engine import network_mode
 
     hostname = settings.hostname
     on_host = settings.network == "host"
-    is_connected = networking.is_connected(settings.network)
+    is_connected = network_mode.is_connected(settings.network)
     hosts = (_read("/etc/hosts") if on_host else None) or hosts_file.LOCAL.encode()
     resolvers = (_read("/etc/resolv.conf") if on_host else None) or b""
     if is_connected or not settings.is_ordinary:
