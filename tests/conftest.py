@@ -10,6 +10,9 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+#: Containers of tests that name no network have none, so that the machine's own devices and rules stay as they are.
+os.environ["ORLOP_NETWORK"] = "none"
+
 #: Directories and files of the host that a container or a test could change by mistake, or by an attack that works.
 _OF_THE_HOST = (
     "/",

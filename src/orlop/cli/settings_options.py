@@ -103,7 +103,8 @@ def read(said: Parsed) -> Settings:
     settings.security_opt = said["security-opt"]
     settings.privileged = said["privileged"]
     networks = said["network"]
-    settings.network = networks[0] if networks else "none"
+    if networks:
+        settings.network = networks[0]
     if len(networks) > 1 or "=" in settings.network or said.has_further:
         from orlop.cli import network_option
 

@@ -94,7 +94,8 @@ class _Creation:
             self._use_image()
         if settings.entrypoint == [""]:
             settings.entrypoint = []
-        if settings.network not in network_mode.WITHOUT:
+        settings.network = network_mode.chosen(settings.network, rootless=location.rootless)
+        if network_mode.is_connected(settings.network):
             from orlop.engine import networking
 
             networking.check(location, settings)

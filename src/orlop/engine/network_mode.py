@@ -12,10 +12,19 @@ if TYPE_CHECKING:
 
 #: Modes in which a container is on no network of this engine's; nor is one that has another container's.
 WITHOUT = ("none", "host")
-#: The mode of a container that says nothing about its network, until it is made.
+#: The mode of a container that says nothing about its network, until it is made: see `chosen`.
 DEFAULT = "default"
+#: The environment variable that says which network containers have that name none.
+VARIABLE = "ORLOP_NETWORK"
 
 _JOINED = "container:"
+
+
+def chosen(mode: str, *, rootless: bool) -> str:
+    """The mode that is meant: who says nothing gets the network ``bridge``, and an ordinary user none."""
+    if mode != DEFAULT:
+        return mode
+    return "none" if rootless else "bridge"
 
 
 def is_connected(mode: str) -> bool:

@@ -29,17 +29,13 @@ ASKED = frozenset(("IPAMConfig", "Links", "Aliases", "MacAddress", "DriverOpts",
 
 
 def check(location: Location, settings: Settings) -> None:
-    """Decide which network a container gets that names none, and check those that are named, before it is made.
+    """Check the networks that a container is to be on, before it is made, and call them by their names.
 
     Raises:
         NotFound: there is no such network.
         InvalidArgument: a network cannot give what is asked of it.
         Unsupported: an ordinary user asks for one.
     """
-    if settings.network == network_mode.DEFAULT and not settings.networks:
-        settings.network = record.NONE if location.rootless else record.BRIDGE
-    if not network_mode.is_connected(settings.network):
-        return
     if location.rootless:
         raise Unsupported(f"--network {settings.network}: an ordinary user's containers have none or the host's")
     if settings.network == record.BRIDGE and not settings.networks:
@@ -47,7 +43,7 @@ def check(location: Location, settings: Settings) -> None:
     place = location.networks
     networks = {}
     for name, said in (settings.networks or {settings.network: {}}).items():
-        network = store.find(place, name)
+        network = store.find(place, network_mode.chosen(name, rootless=False))
         if not network.has_endpoints or network.config_only:
             raise InvalidArgument(f"container cannot be connected to network {network.name} together with others")
         connecting.check(network, said)
@@ -99,7 +95,16 @@ class Connection:
             self.endpoints = connecting.connect(place, networks, joining, runs(target.location))
             self.name_ends = sockets.open_in(joining.namespace)
             known = [network for network, _ in networks]
-            network_files.at_start(target.directory, target.record, known, self.endpoints)
+            linked: Sequence[str] = ()
+            if target.record["HostConfig"].get("Links"):
+                from orlop.engine import links
+
+                linked = links.lines(target)
+            network_files.at_start(target.directory, target.record, known, self.endpoints, linked)
+            if os.path.exists(place.links):
+                from orlop.engine import links
+
+                links.tell(target)
         except OSError as error:
             raise OrlopError(f"cannot connect container {target.name} to its networks: {error.strerror}") from None
         finally:
@@ -140,6 +145,10 @@ def release(location: Location, container_id: str) -> None:
         from orlop.network.ports import publishing
 
         publishing.withdraw(place, container_id)
+    if os.path.exists(place.links):
+        from orlop.engine import links
+
+        links.forget(place, container_id)
     for gone in connecting.leave(place, container_id):
         network = store.read(place, gone.network)
         if network is not None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
+from orlop.engine import network_mode
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,6 +62,7 @@ class Settings:
     group_add: Sequence[str] = ()
     init = False
     ipc = ""
+    links: Sequence[str] = ()
     memory_reservation = 0
     memory_swap = 0
     memory_swappiness: int | None = None
@@ -106,7 +111,7 @@ class Settings:
         self.cap_drop: list[str] = []
         self.security_opt: list[str] = []
         self.privileged = False
-        self.network = "none"
+        self.network = os.environ.get(network_mode.VARIABLE) or network_mode.DEFAULT
         self.auto_remove = False
         self.labels: dict[str, str] = {}
         self.stop_signal = ""
