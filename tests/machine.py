@@ -8,13 +8,45 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
-from typing import TYPE_CHECKING, Any
+import sys
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from orlop.linux import namespace as namespaces
 from orlop.linux.netlink import NETLINK_NETFILTER, Netlink
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
+
+Result = TypeVar("Result")
+
+_SERVER = """
+import select, socket, sys
+name, port = sys.argv[1].encode(), int(sys.argv[2])
+sockets = {}
+for family in (socket.AF_INET, socket.AF_INET6):
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        made = socket.socket(family, kind)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        made.bind(("::" if family == socket.AF_INET6 else "", port))
+        if kind == socket.SOCK_STREAM:
+            made.listen(100)
+        sockets[made] = kind
+print("there", flush=True)
+while True:
+    for ready in select.select(list(sockets), [], [])[0]:
+        if sockets[ready] == socket.SOCK_DGRAM:
+            _, client = ready.recvfrom(1000)
+            ready.sendto(name + b" " + client[0].encode(), client)
+        else:
+            connection, client = ready.accept()
+            connection.sendall(name + b" " + client[0].encode())
+            connection.close()
+"""
 
 #: Nothing that a test waits for takes this many seconds.
 LONG = 60
@@ -68,6 +100,41 @@ class Machine:
         started = subprocess.Popen(self.command(*words), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self._started.append(started)
         return started
+
+    def inside(self, function: Callable[[], Result]) -> Result:
+        """Call a function while the calling thread is on this machine; sockets that it makes stay there."""
+        own = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            namespaces.join(self.namespace, namespaces.CLONE_NEWNET)
+            try:
+                return function()
+            finally:
+                namespaces.join(own, namespaces.CLONE_NEWNET)
+        finally:
+            os.close(own)
+
+    def ask(self, address: str, port: int, *, protocol: str = "tcp", patience: float = 15) -> str:
+        """What a `serve`d port answers to a client on this machine; "" if nobody does."""
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        kind = socket.SOCK_DGRAM if protocol == "udp" else socket.SOCK_STREAM
+        with self.inside(lambda: socket.socket(family, kind)) as client:
+            client.settimeout(patience)
+            try:
+                client.connect((address, port))
+                client.send(b"?")
+                return client.recv(1000).decode()
+            except OSError:
+                return ""
+
+    def reaches(self, address: str, port: int, *, protocol: str = "tcp") -> bool:
+        """Whether a client on this machine gets an answer within what is long for a machine next to it."""
+        return bool(self.ask(address, port, protocol=protocol, patience=0.7))
+
+    def serve(self, name: str, port: int) -> None:
+        """Answer at a port, by TCP and UDP of both families, with ``name``, a space and the client's address."""
+        server = self.start(sys.executable, "-I", "-S", "-c", _SERVER, name, str(port))
+        assert server.stdout
+        assert server.stdout.readline() == b"there\n"
 
     def ip(self, *words: str) -> Any:
         """What ip(8) says, in detail."""

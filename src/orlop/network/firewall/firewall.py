@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     Place: TypeAlias = tuple[int, str, Element]
     Result = TypeVar("Result")
 
+_SOCKET_FAMILY = {IPV4: _socket.AF_INET, IPV6: _socket.AF_INET6}
 _ENOENT = 2
 _ERESTART = 85
 _BUSY = (16, 17)  # EBUSY, EEXIST: a map has another value for the key
@@ -137,9 +138,15 @@ class Firewall:
         A sender of datagrams that did not wait would otherwise go on sending them to the host. The kernel takes
         some 15 ms for each such port, because it looks through all connections: there is time after `publish`.
         """
-        for port in ports:
-            if port.protocol != "tcp" and not port.direct:
-                self._forget(port, to_host=True)
+        waiting = {(PROTOCOLS[port.protocol], port.host_port, port.family): port for port in ports if not port.direct}
+        for (protocol, host_port, family), port in waiting.items():
+            if port.protocol == "tcp":
+                continue
+            for each in conntrack.connections(
+                self._netlink, _SOCKET_FAMILY[family], protocol=protocol, destination_port=host_port
+            ):
+                if (each.reply.source, each.reply.source_port) != (port.address, port.port):
+                    each.forget(self._netlink)
 
     def unpublish(self, ports: list[Port]) -> None:
         """Have ports lead nowhere any more, wherever they led, and end the connections by them.
@@ -157,9 +164,15 @@ class Firewall:
             except FileNotFoundError:
                 places = [each for each in places if self._has(each)]
                 self._delete(change, places)
+        by_address: dict[tuple[int, str], set[tuple[int, int, int]]] = {}
         for port in ports:
             if not port.direct:
-                self._forget(port, to_host=False)
+                ends = by_address.setdefault((_SOCKET_FAMILY[port.family], port.address), set())
+                ends.add((PROTOCOLS[port.protocol], port.host_port, port.port))
+        for (family, address), ends in by_address.items():
+            for each in conntrack.connections(self._netlink, family, answered_by=address):
+                if (each.original.protocol, each.original.destination_port, each.reply.source_port) in ends:
+                    each.forget(self._netlink)
 
     def permit(self, links: list[Link]) -> None:
         """Let containers use ports of others on networks whose containers otherwise do not reach each other.
@@ -309,14 +322,6 @@ class Firewall:
     def _has(self, place: Place) -> bool:
         family, set_name, element = place
         return listing.element(self._netlink, family, self.table, set_name, element) is not None
-
-    def _forget(self, port: Port, *, to_host: bool) -> None:
-        family = _socket.AF_INET6 if port.family == IPV6 else _socket.AF_INET
-        number = PROTOCOLS[port.protocol]
-        for each in conntrack.connections(self._netlink, family, protocol=number, destination_port=port.host_port):
-            answers = (each.reply.source, each.reply.source_port) == (port.address, port.port)
-            if answers != to_host:
-                each.forget(self._netlink)
 
     def _inside(self, function: Callable[..., Result], *arguments: object) -> Result:
         """Call a function in the network namespace that the rules are in, for what /proc/sys shows there."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _IPV4 = "/proc/sys/net/ipv4"
 _IPV6 = "/proc/sys/net/ipv6/conf"
+_BRIDGES_CALL = ("/proc/sys/net/bridge/bridge-nf-call-iptables", "/proc/sys/net/bridge/bridge-nf-call-ip6tables")
 _EVEN_IF_FORWARDING = "2"
 
 
@@ -45,6 +46,21 @@ def prepare(zone: Zone) -> None:
         _write(f"{_IPV4}/conf/{zone.bridge}/send_redirects", "0")
     if zone.has_ipv6 and os.path.isdir(f"{_IPV6}/{zone.bridge}"):
         _write(f"{_IPV6}/{zone.bridge}/accept_ra", "0")
+
+
+def bridges_call_rules() -> bool:
+    """Whether the kernel has rules for IP packets see what bridges pass on (br_netfilter).
+
+    Then the host's address leads a container back to itself only if its port of the bridge is in hairpin mode, since
+    translation keeps the packet in the bridge.
+    """
+    for path in _BRIDGES_CALL:
+        try:
+            if _read(path) == "1":
+                return True
+        except FileNotFoundError:
+            pass  # this kernel does not, or not yet
+    return False
 
 
 def open_loopback(bridge: str) -> None:
