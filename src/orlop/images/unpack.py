@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 
 from orlop.errors import Conflict, NotFound, OrlopError
+from orlop.images import layer_limits
 from orlop.images import progress as words
 from orlop.images.progress import Progress
 from orlop.storage import ingest
@@ -187,7 +188,17 @@ def _let_go(unpacking: _Unpacking, future: Future[_Unpacked | None]) -> None:
 class _Unpacking:
     """The steps of `unpack` for one layer."""
 
-    __slots__ = ("_extracting", "_fetch", "_fetching", "_lease", "_progress", "_snapshots", "_storage", "at_once")
+    __slots__ = (
+        "_extracting",
+        "_fetch",
+        "_fetching",
+        "_lease",
+        "_limits",
+        "_progress",
+        "_snapshots",
+        "_storage",
+        "at_once",
+    )
 
     def __init__(
         self,
@@ -201,6 +212,7 @@ class _Unpacking:
         self._storage = storage
         self._snapshots = storage.snapshots
         self._lease = lease
+        self._limits = layer_limits.configured()
         self._fetch = fetch
         self._progress = _Stoppable(progress)
         self._fetching = threading.BoundedSemaphore(FETCHES)
@@ -253,6 +265,7 @@ class _Unpacking:
                     self._snapshots.unpack_target(key),
                     media_type=layer.descriptor.media_type,
                     diff_id=layer.diff_id,
+                    limits=self._limits,
                 )
         finally:
             os.close(source)

@@ -6,10 +6,9 @@ import os
 
 from orlop import clock
 from orlop.errors import Conflict, InvalidArchive
-from orlop.images import changes, config, install, manifest, media_types, platform, unpack
+from orlop.images import changes, config, install, layer_limits, manifest, media_types, platform, unpack
 from orlop.images.archive import contents
 from orlop.storage.layers import apply, compress, decompress
-from orlop.storage.layers.limits import DEFAULT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,7 +87,7 @@ def _unpack(storage: Storage, lease: Lease, layer: manifest.Descriptor, name: st
     source = storage.blobs.open(layer.digest)
     try:
         try:
-            applied = apply.apply(source, storage.snapshots.unpack_target(key))
+            applied = apply.apply(source, storage.snapshots.unpack_target(key), limits=layer_limits.configured())
         except InvalidArchive as error:
             raise contents.about(error, name) from None
         lease.hold_snapshot(applied.diff_id)
@@ -123,7 +122,9 @@ def _layer(
         else:
             free = os.statvfs(blobs.directory)
             try:
-                for piece in decompress.chunks(head, source, codec, DEFAULT, free.f_bavail * free.f_frsize):
+                for piece in decompress.chunks(
+                    head, source, codec, layer_limits.configured(), free.f_bavail * free.f_frsize
+                ):
                     writer.write(piece)
             except InvalidArchive as error:
                 raise contents.about(error, name) from None

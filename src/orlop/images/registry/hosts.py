@@ -1,7 +1,6 @@
 """Where a registry is and how it is reached: its servers, its mirrors, and whether it may do without TLS.
 
-The registries' part of orlop's configuration, ``/etc/orlop/config.toml`` and then the user's own
-``$XDG_CONFIG_HOME/orlop/config.toml``, of which the second counts where both speak of a registry::
+The registries' part of orlop's configuration (`orlop.images.configuration`), by their domains::
 
     [registry."docker.io"]
     mirrors = ["https://mirror.example.com", "cache.example.com:5000/hub"]
@@ -19,6 +18,7 @@ import os
 from urllib.parse import urlsplit
 
 from orlop.errors import InvalidArgument
+from orlop.images import configuration
 from orlop.images.registry.proxies import is_loopback
 
 TYPE_CHECKING = False
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from orlop.images.registry.credentials import Credential
-
-SYSTEM_CONFIGURATION = "/etc/orlop/config.toml"
 
 #: The server that has what is called docker.io.
 _HUB = "registry-1.docker.io"
@@ -167,47 +165,23 @@ def _domain_of(authority: str) -> str:
 
 def _certificate_directories(environment: Mapping[str, str]) -> tuple[str, ...]:
     """Where certificates are, the most important place first."""
-    configuration = _user_directory(environment)
-    own = (f"{configuration}/containers/certs.d", f"{configuration}/docker/certs.d") if configuration else ()
+    directory = configuration.user_directory(environment)
+    own = (f"{directory}/containers/certs.d", f"{directory}/docker/certs.d") if directory else ()
     return (*own, "/etc/containers/certs.d", "/etc/docker/certs.d")
 
 
-def _user_directory(environment: Mapping[str, str]) -> str:
-    directory = environment.get("XDG_CONFIG_HOME", "")
-    home = environment.get("HOME", "")
-    return directory or (f"{home}/.config" if home else "")
-
-
-def registries_of(environment: Mapping[str, str], system: str = SYSTEM_CONFIGURATION) -> dict[str, dict[str, Any]]:
+def registries_of(environment: Mapping[str, str], system: str = configuration.SYSTEM) -> dict[str, dict[str, Any]]:
     """The registries' part of the configuration files, by domain.
 
     Raises:
         InvalidArgument: a file is not TOML, or says something of a registry that means nothing.
     """
-    directory = _user_directory(environment)
     found: dict[str, dict[str, Any]] = {}
-    for path in (system, *([f"{directory}/orlop/config.toml"] if directory else [])):
-        for domain, settings in _read(path).items():
+    for path, registries in configuration.tables(environment, "registry", system):
+        for domain, settings in registries.items():
+            _check(settings, f'registry."{domain}" in {path}')
             found[domain] = found.get(domain, {}) | settings
     return found
-
-
-def _read(path: str) -> dict[str, dict[str, Any]]:
-    import tomllib
-
-    try:
-        with open(path, "rb") as file:
-            document = tomllib.load(file)
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
-    except (OSError, ValueError) as error:
-        raise InvalidArgument(f"the configuration {path} cannot be read: {error}") from None
-    registries = document.get("registry", {})
-    if not isinstance(registries, dict):
-        raise InvalidArgument(f'registry in {path} must be a table such as [registry."docker.io"]')
-    for domain, settings in registries.items():
-        _check(settings, f'registry."{domain}" in {path}')
-    return registries
 
 
 def _check(settings: object, where: str) -> None:

@@ -208,12 +208,21 @@ def chunks(head: bytes, source: int, codec: Codec | None, limits: Limits, free: 
     ``head`` was read from ``source`` already; ``free`` is how many bytes the target's file system has.
 
     Raises:
-        InvalidArchive: it is damaged, ends early, or comes to much more than its size.
+        InvalidArchive: it is damaged, ends early, or comes to much more than its size, or than it may.
         OSError: the source cannot be read.
     """
-    if codec is None:
-        return _plain(head, source)
-    return _collected(_decompressed(head, source, codec, limits, free))
+    pieces = _plain(head, source) if codec is None else _collected(_decompressed(head, source, codec, limits, free))
+    return _limited(pieces, limits.size) if limits.size else pieces
+
+
+def _limited(pieces: Iterator[bytes], most: int) -> Iterator[bytes]:
+    """The same data, as long as that is not more than ``most`` bytes."""
+    size = 0
+    for piece in pieces:
+        size += len(piece)
+        if size > most:
+            raise InvalidArchive(f"the layer comes to more than the {most} bytes that max_size allows it to have")
+        yield piece
 
 
 def _plain(head: bytes, source: int) -> Iterator[bytes]:

@@ -3,6 +3,8 @@
 Space
     A file that says that it is larger than what is free on the target's file system is refused before a byte of it is
     written. The kernel's own refusal (ENOSPC, EDQUOT) is an error of the same kind.
+Size
+    With `Limits.size` the uncompressed archive has at most so many bytes; 0 is no limit but the disk.
 Compression
     What has come out may be `Limits.ratio` times what went in. Below `Limits.always` bytes, or a quarter of what was free
     where that is less, it may be any multiple: many small honest layers are almost only zeros. deflate can reach 1,032
@@ -19,10 +21,11 @@ from __future__ import annotations
 class Limits:
     """What one layer may be; see the module's text."""
 
-    __slots__ = ("always", "entries", "ratio")
+    __slots__ = ("always", "entries", "ratio", "size")
 
-    def __init__(self, *, entries: int = 4_000_000, ratio: int = 200, always: int = 4 << 30) -> None:
+    def __init__(self, *, entries: int = 4_000_000, size: int = 0, ratio: int = 200, always: int = 4 << 30) -> None:
         self.entries = entries
+        self.size = size
         self.ratio = ratio
         self.always = always
 

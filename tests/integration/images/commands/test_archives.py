@@ -18,7 +18,7 @@ import pytest
 
 from orlop import third_party
 from orlop.images import platform
-from tests.integration.engine.image_maker import GROUP, PASSWD, base
+from tests.integration.engine.image_maker import GROUP, PASSWD, base, file, layer
 from tests.integration.images.commands.archives import (
     config,
     digest,
@@ -337,3 +337,18 @@ def test_what_podman_saves_is_loaded_and_what_is_saved_podman_loads(
     assert other.images() == ["app:1"]
     assert other.image("app:1")["RootFS"]["Layers"] == [digest(each) for each in [*LAYERS, LAYERS[0]]]
     other.is_sound()
+
+
+@pytest.mark.parametrize(
+    ("said", "what"),
+    [("max_entries = 3", "more than 3 entries"), ('max_size = "4k"', "more than the 4096 bytes that max_size allows")],
+)
+def test_how_much_a_layer_may_be_is_for_the_user_to_say(engine: ImageEngine, said: str, what: str) -> None:
+    archive = docker_archive("app:1", [layer(*(file(str(number), "text") for number in range(6)))])
+    directory = engine.home / ".config/orlop"
+    directory.mkdir(parents=True)
+    (directory / "config.toml").write_text(f"[layers]\n{said}\n")
+    assert what in engine.fails("load", given=archive)
+    assert engine.leftovers() == []
+    (directory / "config.toml").unlink()
+    assert engine.load(archive) == "Loaded image: app:1"
