@@ -28,12 +28,24 @@ def parse(data: bytes, what: str, limit: int) -> dict[str, Any]:
     try:
         document = json_text.loads(data, unique_keys=True)
         if b"\\u" in data:
-            json_text.dumps(document).encode()  # half of a surrogate pair is a character that nothing can store
+            _check_characters(document)
     except ValueError as error:
         raise InvalidImage(f"{what} is not JSON that can be trusted: {_first_line(error)}") from None
     if type(document) is not dict:
         raise InvalidImage(f"{what} is not a JSON object")
     return document
+
+
+def _check_characters(document: Any) -> None:
+    """Raise ValueError for half of a surrogate pair, a character that nothing can store."""
+    values = [document]
+    for value in values:  # which grows
+        if isinstance(value, str):
+            value.encode()
+        elif isinstance(value, dict):
+            values += [*value.keys(), *value.values()]
+        elif isinstance(value, list):
+            values += value
 
 
 def _first_line(error: ValueError) -> str:
