@@ -128,7 +128,6 @@ def _refused(name: str, why: str) -> Callable[[str], str]:
     return read
 
 
-_NO_NETWORK = "needs a network, and containers have none yet but that of the host or of another container"
 _RATE = "list"
 
 OPTIONS = (
@@ -177,7 +176,7 @@ OPTIONS = (
     Option("--kernel-memory", "Kernel memory limit", value="bytes", hidden=True,
            read=_refused("--kernel-memory", "is no more: kernels since 5.4 do not limit it")),
     Option("--label-file", "Read in a line delimited file of labels", value="list", many=True),
-    Option("--link", "Add link to another container", value="list", many=True, read=_refused("--link", _NO_NETWORK)),
+    Option("--link", "Add link to another container", value="list", many=True),
     Option("--link-local-ip", "Container IPv4/IPv6 link-local addresses", value="list", many=True,
            read=network_option.address),
     Option("--log-driver", "Logging driver for the container", value="string", default=""),

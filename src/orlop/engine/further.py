@@ -29,6 +29,10 @@ def check(location: Location, settings: Settings) -> list[str]:
     """
     modes.resolve(location, settings)
     settings.hostname = settings.hostname or modes.hostname_of_donor(location, settings)
+    if settings.links:
+        from orlop.engine import links
+
+        links.resolve(location, settings)
     if settings.runtime:
         from orlop.engine import runtimes
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 #: Fields of ``HostConfig`` that are settings as they are.
-_FIELDS = {
+FIELDS = {
     "Annotations": "annotations",
     "CgroupParent": "cgroup_parent",
     "CgroupnsMode": "cgroup_namespace",
@@ -30,6 +30,7 @@ _FIELDS = {
     "GroupAdd": "group_add",
     "Init": "init",
     "IpcMode": "ipc",
+    "Links": "links",
     "MemoryReservation": "memory_reservation",
     "MemorySwap": "memory_swap",
     "MemorySwappiness": "memory_swappiness",
@@ -78,7 +79,7 @@ def complete(record: dict[str, Any], settings: Settings) -> None:
     """Add to a container's record what its settings have beyond those that every container has."""
     said = settings.fields()
     host = record["HostConfig"]
-    for name, attribute in _FIELDS.items():
+    for name, attribute in FIELDS.items():
         if attribute in said:
             host[name] = said[attribute]
     host.update(settings.block_io or {})
@@ -89,7 +90,7 @@ def complete(record: dict[str, Any], settings: Settings) -> None:
 def described(host: dict[str, Any]) -> dict[str, Any]:
     """A record's ``HostConfig`` with all fields that Docker shows."""
     defaults: dict[str, Any] = {}
-    for name, attribute in _FIELDS.items():
+    for name, attribute in FIELDS.items():
         default = getattr(Settings, attribute)
         defaults[name] = list(default) if isinstance(default, tuple) else default
     return {**defaults, **_SHOWN, **host}

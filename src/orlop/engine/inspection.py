@@ -42,7 +42,7 @@ def describe(target: container.Container) -> dict[str, Any]:
         "Driver": _driver(record),
         "Platform": "linux",
         "Rootfs": (config.get("root") or {}).get("path", ""),
-        "HostConfig": {**host_config.described(record["HostConfig"]), **_paths(config)},
+        "HostConfig": {**host_config.described(record["HostConfig"]), **_paths(config), **_links(target)},
         "GraphDriver": {"Name": _driver(record), "Data": _layers(record, target.directory)},
         "Mounts": record.get("Mounts") or [],
         "Config": {"Domainname": "", **record["Config"]},
@@ -55,6 +55,14 @@ def describe(target: container.Container) -> dict[str, Any]:
 def _paths(config: dict[str, Any]) -> dict[str, Any]:
     linux = config.get("linux") or {}
     return {"MaskedPaths": linux.get("maskedPaths"), "ReadonlyPaths": linux.get("readonlyPaths")}
+
+
+def _links(target: container.Container) -> dict[str, Any]:
+    if not target.record["HostConfig"].get("Links"):
+        return {}
+    from orlop.engine import links
+
+    return {"Links": links.described(target)}
 
 
 def _driver(record: dict[str, Any]) -> str:

@@ -1,8 +1,9 @@
 """The parts of a container's OCI configuration that are known only when it starts, each time anew.
 
-They are: namespaces of another container, which must be running by then; volumes with a file system of their own; parts of
-images; shared memory that others share; devices that CDI's files describe; parts of volumes for another runtime than
-ours. For a container that has any of these the record has ``Late``, and the configuration without them lies in ``template.json``.
+They are: namespaces of another container, which must be running by then; variables that tell of containers it is linked
+to; volumes with a file system of their own; parts of images; shared memory that others share; devices that CDI's files
+describe; parts of volumes for another runtime than ours. For a container that has any of these the record has ``Late``,
+and the configuration without them lies in ``template.json``.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 
 from orlop.engine import container, modes, network_files, volume_store
 from orlop.engine.host_config import OWN_RUNTIME
-from orlop.errors import Conflict, NotFound
+from orlop.errors import Conflict, NotFound, Unsupported
 from orlop.runtime import create as runtime
 
 TYPE_CHECKING = False
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from orlop.runtime.request import Request
 
 TEMPLATE_FILE = "template.json"
-_FILES = {"network": "net", "pid": "pid", "ipc": "ipc", "uts": "uts"}
+_FILES = {"network": "net", "pid": "pid", "ipc": "ipc", "uts": "uts", "user": "user"}
 _SHARED_MEMORY = "/dev/shm"  # in the container
 
 
@@ -36,7 +37,7 @@ def is_needed(settings: Settings) -> bool:
         any(modes.donor_of(mode) for mode in modes_said)
         or settings.ipc == modes.SHAREABLE
         or settings.runtime not in ("", OWN_RUNTIME)
-        or bool(settings.device_requests)
+        or bool(settings.device_requests or settings.links)
     )
 
 
@@ -99,13 +100,19 @@ def complete(target: Container) -> Completed:
         _mount_volumes(target, config)
         if target.record["HostConfig"].get("Runtime", OWN_RUNTIME) != OWN_RUNTIME:
             _mount_parts(target, config)
-        if target.record["HostConfig"].get("IpcMode") == modes.SHAREABLE:
+        if target.record["HostConfig"].get("IpcMode") == modes.SHAREABLE and not target.location.rootless:
             _share_memory(target, config)
         requests = target.record["HostConfig"].get("DeviceRequests")
         if requests:
             from orlop.engine import cdi
 
             cdi.apply(config, requests, target.location.root, rootless=target.location.rootless)
+        if target.record["HostConfig"].get("Links"):
+            from orlop.engine import links
+
+            process = config["process"]
+            said = {each.partition("=")[0] for each in process["env"]}
+            process["env"] += [each for each in links.environment(target) if each.partition("=")[0] not in said]
         container.write(f"{target.directory}/config.json", config)
     except BaseException:
         made.close()
@@ -119,20 +126,42 @@ def _join(made: Completed, target: Container, config: dict[str, Any]) -> None:
         donor = container.Container(target.location, donor_id)
         path = made.path(_open_namespace(donor, kind))
         next(each for each in namespaces if each["type"] == kind)["path"] = path
+        if target.location.rootless:
+            _join_users(made, config, donor)
         if kind == "network":
             for each in config["mounts"]:
                 for name in network_files.FILES:
                     if each["source"] == f"{target.directory}/{name}":
                         each["source"] = f"{donor.directory}/{name}"
         if kind == "ipc":
-            _bind_shared_memory(config, target.location, donor_id)
+            _bind_shared_memory(config, _shared_memory(made, donor))
+
+
+def _join_users(made: Completed, config: dict[str, Any], donor: Container) -> None:
+    """Be in the donor's user namespace, which its others belong to: an ordinary user's container has no right to them else.
+
+    Raises:
+        Unsupported: another donor has another one.
+    """
+    descriptor = _open_namespace(donor, "user")
+    linux = config["linux"]
+    entry = next(each for each in linux["namespaces"] if each["type"] == "user")
+    if "path" in entry and not os.path.samestat(os.stat(entry["path"]), os.fstat(descriptor)):
+        os.close(descriptor)
+        raise Unsupported(
+            f"cannot join namespaces of container {donor.id[:12]} and of another one: an ordinary user's containers have "
+            "user namespaces of their own, and only one can be joined"
+        )
+    entry["path"] = made.path(descriptor)
+    linux.pop("uidMappings", None)
+    linux.pop("gidMappings", None)
 
 
 def _open_namespace(donor: Container, kind: str) -> int:
     """Open a running container's namespace: of its own init, and not of who has got its number since."""
     from orlop.runtime.container import Container as RuntimeContainer
 
-    words = {"network": "network", "pid": "PID", "ipc": "IPC", "uts": "UTS"}
+    words = {"network": "network", "pid": "PID", "ipc": "IPC", "uts": "UTS", "user": "user"}
     if not os.path.isdir(donor.directory):
         raise NotFound(f"no such container: {donor.id[:12]}")
     try:
@@ -152,21 +181,33 @@ def _share_memory(target: Container, config: dict[str, Any]) -> None:
     mounted = next(each for each in config["mounts"] if each["destination"] == _SHARED_MEMORY)
     size = next(each for each in mounted["options"] if each.startswith("size=")).removeprefix("size=")
     host_mounts.mount_shared_memory(target.location, target.id, _bytes(size))
-    _bind_shared_memory(config, target.location, target.id)
+    _bind_shared_memory(config, host_mounts.shared_memory(target.location, target.id))
+
+
+def _shared_memory(made: Completed, donor: Container) -> str:
+    """Where another container's shared memory is: an ordinary user's is in that container only, which has to be asked."""
+    if not donor.location.rootless:
+        from orlop.engine import host_mounts
+
+        return host_mounts.shared_memory(donor.location, donor.id)
+    from orlop.engine import container_tree
+
+    tree = container_tree.open_mount(donor, _SHARED_MEMORY)
+    if tree < 0:
+        raise Conflict(f"cannot join IPC of a non running container: {donor.id}")
+    return made.path(tree)
 
 
 def _bytes(text: str) -> int:
     return int(text.removesuffix("k")) << 10 if text.endswith("k") else int(text)
 
 
-def _bind_shared_memory(config: dict[str, Any], location: Location, owner: str) -> None:
-    from orlop.engine import host_mounts
-
+def _bind_shared_memory(config: dict[str, Any], source: str) -> None:
     for each in config["mounts"]:
         if each["destination"] == _SHARED_MEMORY and each["type"] == "tmpfs":
             each.update(
                 type="bind",
-                source=host_mounts.shared_memory(location, owner),
+                source=source,
                 options=["bind", "rprivate", "nosuid", "noexec", "nodev"],
             )
 

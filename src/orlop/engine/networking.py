@@ -138,6 +138,15 @@ def refresh(target: Container, endpoints: Sequence[Endpoint]) -> None:
     network_files.renew_hosts(target.directory, network_files.names_of(target.record), addresses)
 
 
+def rename(location: Location, container_id: str, old: str, new: str) -> None:
+    """Have the others on a container's networks find it by its new name."""
+    place = location.networks
+    for each in endpoint.of_container(place, container_id):
+        each.container_name = new
+        each.names = [new if name == old else name for name in each.names]
+        each.write(place)
+
+
 def release(location: Location, container_id: str) -> None:
     """Take a container that has ended off its networks, and tell of it. Nothing happens if it is on none."""
     place = location.networks

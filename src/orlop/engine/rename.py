@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from orlop.engine import container, events, names
+from orlop.engine import container, events, names, networking
 from orlop.errors import InvalidArgument, NotFound
 
 TYPE_CHECKING = False
@@ -44,6 +44,7 @@ def rename(target: container.Container, name: str) -> None:
             names.release(target.location.names, name, target.id)
             raise
         names.release(target.location.names, old, target.id)
+        networking.rename(target.location, target.id, old, name)
     finally:
         os.close(lock)
     about = {**events.attributes(record), "oldName": f"/{old}"}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from orlop.network.names.service import Service
 
 #: Seconds that it stays when nobody is left: the next container of a script asks soon.
-_REST = 2.0
+_REST = 1.0
 
 
 def live(listener: _socket.socket, run_root: str) -> None:

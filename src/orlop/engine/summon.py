@@ -76,6 +76,11 @@ class Summons:
         elif self._is_due or not descriptors.isdisjoint(self._watched):
             self._summon()
 
+    def call(self) -> None:
+        """Have the process come although there is no work yet."""
+        if self._line is None:
+            self._summon()
+
     def replace(self, watched: Sequence[int], passed: Sequence[int]) -> None:
         """Have other sockets from now on; a process that is at work already is told."""
         self._watched = tuple(watched)

@@ -29,6 +29,11 @@ class Place:
         self.rootless = rootless
 
     @property
+    def links(self) -> str:
+        """One directory per container that others are linked to (`orlop.engine.links`); there if any is."""
+        return f"{self.run_directory}/.links"
+
+    @property
     def names(self) -> str:
         """One symbolic link per network's name, to the id that has it."""
         return f"{self.directory}/names"
