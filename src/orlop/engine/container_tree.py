@@ -122,11 +122,38 @@ def _visit_running(
 
 
 def _running(target: container.Container, process: int, action: Callable[[int], dict[str, Any]]) -> dict[str, Any]:
-    from orlop.engine import child, own_namespace
+    from orlop.engine import own_namespace
+
+    tree = _tree(target, process)
+    if target.location.rootless:
+        own_namespace.enter()
+    return action(tree)
+
+
+def open_mount(target: container.Container, path: str) -> int:
+    """A detached copy of what a running container has mounted at a path; -1 if it has just ended.
+
+    Raises:
+        OrlopError: there is nothing there, or the kernel refuses.
+    """
+    process = process_of(target)
+    if process < 0:
+        return -1
+    try:
+        return _tree(target, process, path)
+    except _Ended:
+        return -1
+    finally:
+        os.close(process)
+
+
+def _tree(target: container.Container, process: int, path: str = "/") -> int:
+    """A detached copy of a running container's mounts."""
+    from orlop.engine import child
 
     ours, theirs = channel.pair()
     try:
-        child.run(lambda: _send_tree(process, theirs, own_users=target.location.rootless))
+        child.run(lambda: _send_tree(process, theirs, path, own_users=target.location.rootless))
         ours.socket.setblocking(False)
         answer = ours.receive()
     except (OrlopError, BlockingIOError):
@@ -138,9 +165,7 @@ def _running(target: container.Container, process: int, action: Callable[[int], 
         theirs.close()
     if answer is None:
         raise _Ended
-    if target.location.rootless:
-        own_namespace.enter()
-    return action(answer[1][0])
+    return answer[1][0]
 
 
 def _has_ended(process: int) -> bool:
@@ -151,7 +176,7 @@ def _has_ended(process: int) -> bool:
     return bool(poll.poll(0))
 
 
-def _send_tree(process: int, to: Channel, *, own_users: bool) -> None:
+def _send_tree(process: int, to: Channel, path: str, *, own_users: bool) -> None:
     """In a child: enter the container's mount namespace, and hand a copy of its mounts out.
 
     Nothing more is done there: all paths, that of /proc too, are the container's to make up.
@@ -161,7 +186,7 @@ def _send_tree(process: int, to: Channel, *, own_users: bool) -> None:
     prctl.set_dumpable(False)  # nothing of the container is to look into us
     forbid_imports()
     namespace.join(process, namespace.CLONE_NEWNS | (namespace.CLONE_NEWUSER if own_users else 0))
-    to.send("tree", descriptors=(mount.clone(mount.AT_FDCWD, "/", recursive=True),))
+    to.send("tree", descriptors=(mount.clone(mount.AT_FDCWD, path, recursive=True),))
 
 
 def _visit_stopped(target: container.Container, action: Callable[[int], dict[str, Any]]) -> dict[str, Any] | None:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from orlop.engine.container import Container
-    from orlop.engine.location import Location
     from orlop.engine.runtimes import Elsewhere
     from orlop.engine.settings import Settings
     from orlop.runtime.request import Request
@@ -51,6 +50,7 @@ def create(target: Container, request: Request) -> runtime.Created | Elsewhere:
     try:
         name = target.record["HostConfig"].get("Runtime") or OWN_RUNTIME
         if name == OWN_RUNTIME:
+            request.trees = made.trees
             return runtime.create(request)
         from orlop.engine import runtimes
 
@@ -60,12 +60,16 @@ def create(target: Container, request: Request) -> runtime.Created | Elsewhere:
 
 
 class Completed:
-    """What `complete` opened and the container's start still needs: `close` it afterwards."""
+    """What `complete` opened and the container's start still needs: `close` it afterwards.
 
-    __slots__ = ("_descriptors",)
+    ``trees`` are detached mounts by their destinations, as `orlop.runtime.request.Request` takes them.
+    """
+
+    __slots__ = ("_descriptors", "trees")
 
     def __init__(self) -> None:
         self._descriptors: list[int] = []
+        self.trees: dict[str, int] = {}
 
     def path(self, descriptor: int) -> str:
         """A path for what a descriptor is open on, until it is closed.
@@ -78,9 +82,10 @@ class Completed:
 
     def close(self) -> None:
         """Close everything."""
-        for each in self._descriptors:
+        for each in (*self._descriptors, *self.trees.values()):
             os.close(each)
         self._descriptors = []
+        self.trees = {}
 
 
 def complete(target: Container) -> Completed:
@@ -195,7 +200,8 @@ def _shared_memory(made: Completed, donor: Container) -> str:
     tree = container_tree.open_mount(donor, _SHARED_MEMORY)
     if tree < 0:
         raise Conflict(f"cannot join IPC of a non running container: {donor.id}")
-    return made.path(tree)
+    made.trees[_SHARED_MEMORY] = tree
+    return _SHARED_MEMORY
 
 
 def _bytes(text: str) -> int:

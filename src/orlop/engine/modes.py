@@ -51,8 +51,6 @@ def resolve(location: Location, settings: Settings) -> None:
         if mode == CONTAINER or (mode not in known and not (donor and CONTAINER in known)):
             raise InvalidArgument(f"invalid {title} mode: {mode}")
         if donor:
-            if location.rootless:
-                raise Unsupported(f"{title} mode {mode}: only root's containers can join another one's namespaces")
             other = container.find(location, donor)
             if attribute == "ipc" and other.record["HostConfig"].get("IpcMode") != SHAREABLE:
                 raise InvalidArgument(

@@ -181,11 +181,14 @@ class Creation:
             if "mount" not in setup.plan.kinds:
                 raise InvalidConfig("a root file system of mounts needs a mount namespace: add one to linux.namespaces")
         # An ordinary user may make and copy mounts only in a mount namespace of his own: init does it then.
-        setup.clones_inside = os.geteuid() != 0 and setup.plan.is_new("user")
+        has_users = setup.plan.is_new("user") or any(kind == "user" for kind, _, _ in setup.plan.joins)
+        setup.clones_inside = os.geteuid() != 0 and has_users
         if "mount" in setup.plan.kinds and not setup.clones_inside:
             setup.root_tree = self._own(rootfs.open_tree(self._rootfs, setup.root_mounts))
         for each, entry in zip(self._mounts, spec.get("mounts") or [], strict=True):
-            if each.options.bind and not setup.clones_inside:
+            if request.trees and each.destination in request.trees:
+                each.tree = os.dup(request.trees[each.destination])
+            elif each.options.bind and not setup.clones_inside:
                 mounts.clone_source(each)
             mounts.map_ids(each, entry, linux)
         process.import_ahead(spec["process"], linux)

@@ -220,7 +220,7 @@ def _build_root(setup: Setup, linux: dict[str, Any], process_spec: dict[str, Any
     if setup.clones_inside and "mount" in setup.plan.kinds:
         setup.root_tree = rootfs.open_tree(setup.root_path, setup.root_mounts)
         for each in setup.mounts:
-            if each.options.bind:
+            if each.options.bind and each.tree < 0:
                 mounts.clone_source(each)
     if setup.root_tree >= 0:
         rootfs.isolate(setup.propagation)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from orlop.linux.seccomp.cache import Cache
@@ -27,6 +27,8 @@ class Request:
         root_mounts: what the root file system is made of, as `orlop.storage.mounts.Mount.as_json` writes it, where it
             is not simply the directory that the configuration names. That directory is then only the place where the
             mount is attached, in the container's mount namespace: nobody else sees it, and it ends with the container.
+        trees: detached mounts by the destinations of the bind mounts whose sources they are, where no path leads to these;
+            they stay the caller's.
         connect: called with the pid of the container's first process as soon as that has its namespaces, while it makes
             its mounts; what it does to the network namespace is done when the program starts. If it raises, there is no
             container.
@@ -49,6 +51,7 @@ class Request:
         "rootless",
         "stdio",
         "systemd_cgroup",
+        "trees",
     )
 
     def __init__(
@@ -70,6 +73,7 @@ class Request:
         filters: Cache | None = None,
         root_mounts: Sequence[dict[str, Any]] = (),
         connect: Callable[[int], None] | None = None,
+        trees: Mapping[str, int] | None = None,
     ) -> None:
         self.root = root
         self.id = id
@@ -87,3 +91,4 @@ class Request:
         self.filters = filters
         self.root_mounts = root_mounts
         self.connect = connect
+        self.trees = trees

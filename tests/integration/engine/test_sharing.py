@@ -106,13 +106,49 @@ def test_shared_memory_is_gone_from_the_host_with_its_container(engine: Engine) 
     assert not (engine.run_root / "extras" / made).exists()
 
 
-def test_an_ordinary_user_s_containers_cannot_join_others(owner: Engine) -> None:
+@pytest.fixture(scope="module")
+def users(owner: Engine) -> Iterator[Engine]:
+    """An ordinary user's engine with a container ``giver`` that shares what it has."""
     if not owner.prefix:
         pytest.skip("this is about an ordinary user's engine")
-    owner.ok("run", "-d", "--name", "there", "plain", "sleep", "60")
-    result = owner("run", "--rm", "--network", "container:there", "plain", "true")
-    assert (result.code, "only root" in result.err) == (125, True)
-    owner.ok("rm", "-f", "there")
+    owner.ok("run", "-d", "--name", "giver", "-h", "giver", "--ipc", "shareable", "plain", "sleep", "600")
+    yield owner
+    owner.ok("rm", "-f", *owner.ok("ps", "-aq").split())
+
+
+@pytest.mark.parametrize(("option", "file"), [("network", "net"), ("pid", "pid"), ("ipc", "ipc"), ("uts", "uts")])
+def test_an_ordinary_user_s_container_joins_another_by_its_user_namespace(
+    users: Engine, option: str, file: str
+) -> None:
+    both = f"readlink /proc/self/ns/{file}; readlink /proc/self/ns/user; touch /made"
+    theirs = users.ok("exec", "giver", "sh", "-c", both)
+    assert users.ok("run", "--rm", f"--{option}", "container:giver", "plain", "sh", "-c", both) == theirs
+    assert users.ok("run", "--rm", "plain", "sh", "-c", both) != theirs
+
+
+def test_an_ordinary_user_s_containers_share_memory_with_its_files(users: Engine) -> None:
+    words = ("run", "--rm", "--ipc", "container:giver", "plain", "sh", "-c", "echo shared > /dev/shm/x")
+    users.ok(*words)
+    assert users.ok("exec", "giver", "cat", "/dev/shm/x") == "shared\n"
+    assert users("run", "--rm", "--ipc", "container:giver", "--pid", "container:giver", "plain", "true").code == 0
+
+
+def test_an_ordinary_user_s_container_that_joined_is_used_like_any_other(users: Engine) -> None:
+    users.ok("run", "-d", "--name", "joined", "--network", "container:giver", "plain", "sleep", "600")
+    net = ("readlink", "/proc/self/ns/net")
+    assert users.ok("exec", "joined", *net) == users.ok("exec", "giver", *net)
+    users.ok("restart", "-t", "0", "giver")
+    users.ok("restart", "-t", "0", "joined")
+    assert users.ok("exec", "joined", *net) == users.ok("exec", "giver", *net)
+    users.ok("cp", "/etc/passwd", "joined:/copied")
+    assert "root:" in users.ok("exec", "joined", "cat", "/copied")
+
+
+def test_an_ordinary_user_s_container_joins_those_of_one_user_namespace_only(users: Engine) -> None:
+    users.ok("run", "-d", "--name", "stranger", "plain", "sleep", "600")
+    result = users("run", "--rm", "--network", "container:giver", "--uts", "container:stranger", "plain", "true")
+    assert (result.code, result.err.count("\n")) == (125, 1)
+    assert "only one can be joined" in result.err
 
 
 def test_what_is_found_at_the_start_is_found_again_by_a_restart_policy(engine: Engine) -> None:
