@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import _socket
 import os
+import sys
 
 from orlop.linux import namespace as namespaces
 from orlop.linux.netlink import NETLINK_NETFILTER, Netlink
@@ -25,6 +26,7 @@ PORT = 53
 _DEVICE = b"lo"
 _IP_FREEBIND = 15  # linux/in.h
 _BACKLOG = 64
+_LOOPBACK = (1).to_bytes(4, sys.byteorder)  # the index of lo, which every namespace is born with
 _TABLE = "orlop"
 _CHAIN = "names"
 _RAW = -300  # before anybody tracks connections
@@ -79,6 +81,11 @@ def _redirect(udp: int, tcp: int) -> None:
         rules = Transaction(netlink, _socket.AF_INET, _TABLE)
         rules.add_table()
         rules.add_base_chain(_CHAIN, "filter", OUTPUT, _RAW)
+        # What leaves the container is through with us after one look.
+        leaves = expression.compare(_LOOPBACK, expression.NOT_EQUAL)
+        rules.add_rule(
+            _CHAIN, expression.meta(expression.META_OUTPUT_INDEX), leaves, expression.verdict(expression.ACCEPT)
+        )
         there, back = expression.ipv4_destination(), expression.ipv4_source()
         for protocol, port in ((_socket.IPPROTO_UDP, udp), (_socket.IPPROTO_TCP, tcp)):
             rules.add_rule(_CHAIN, *_rewrite(protocol, there, _DESTINATION_PORT, PORT, port))

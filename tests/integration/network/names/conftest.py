@@ -56,7 +56,7 @@ class Box:
             poll = select.poll()
             due = self.summons.register(poll)
             ready = {each for each, _ in poll.poll(PATIENCE * 1000 if due is None else due)}
-            assert ready or due, "nothing was asked"
+            assert ready or due is not None, "nothing was asked"
             self.summons.look(ready)
 
     def connect(
@@ -95,7 +95,7 @@ class Box:
             poll.register(asking, select.POLLIN)
             due = self.summons.register(poll)
             ready = {each for each, _ in poll.poll(PATIENCE * 1000 if due is None else due)}
-            assert ready or due, "there is no answer"
+            assert ready or due is not None, "there is no answer"
             self.summons.look(ready)
             if asking.fileno() in ready:
                 return
