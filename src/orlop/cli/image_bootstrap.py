@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from orlop.cli import transfer_options
 from orlop.options import Option, Parser
 
 TYPE_CHECKING = False
@@ -18,7 +19,7 @@ PARSER = Parser(
     (
         Option("--include", "Packages to install beside the base system", value="list", many=True),
         Option("--mirror", "Where packages come from: a URL, or a line of a sources.list", value="string", many=True),
-        Option("--platform", "Make the image of this platform (format: <os>[/<arch>[/<variant>]])", value="string"),
+        transfer_options.platform("Make the image of this platform"),
         Option("-t, --tag", "Name the image like this", value="string"),
         Option("--variant", "What the base system is: essential, apt, minbase, …", value="string", default="minbase"),
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from orlop.cli import transfer_options
 from orlop.options import Option, Parser
 
 TYPE_CHECKING = False
@@ -19,7 +20,7 @@ PARSER = Parser(
     (
         Option("-c, --change", "Apply Dockerfile instruction to the created image", value="list", many=True),
         Option("-m, --message", "Set commit message for imported image", value="string", default=""),
-        Option("--platform", "Set the platform of the image (format: <os>[/<arch>[/<variant>]])", value="string"),
+        transfer_options.platform("Set the platform of the image"),
     ),
     at_least=1,
     at_most=2,

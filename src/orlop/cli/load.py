@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
-from orlop.options import Option, Parser, one_of
+from orlop.cli import transfer_options
+from orlop.options import Option, Parser
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,15 +19,9 @@ PARSER = Parser(
     "Load images from an archive of docker, podman, skopeo or orlop, or from an OCI layout's directory",
     (
         Option("-i, --input", "Read from a tar archive or a directory, instead of STDIN", value="string"),
-        Option("--platform", "Load the image of this platform (format: <os>[/<arch>[/<variant>]])", value="string"),
-        Option(
-            "--progress",
-            "How to tell what is done: auto, plain or json",
-            value="string",
-            default="auto",
-            read=one_of("auto", "plain", "json"),
-        ),
-        Option("-q, --quiet", "Suppress the load output"),
+        transfer_options.platform("Load the image of this platform"),
+        transfer_options.PROGRESS,
+        transfer_options.quiet("Suppress the load output"),
     ),
     at_most=0,
 )
@@ -44,7 +39,7 @@ def run(location: Location, said: Parsed) -> int:
     path = said["input"]
     if not path and os.isatty(0):
         raise InvalidArgument("requested load from stdin, but stdin is empty: use -i or redirect an archive")
-    how = "quiet" if said["quiet"] else said["progress"]
+    how = transfer_options.shown_as(said)
     if how == "auto" and not sys.stdout.isatty():
         how = "quiet"  # scripts read the names from what is printed
     with progress.choose(sys.stdout, how) as shown:

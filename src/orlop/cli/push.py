@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from orlop.options import Option, Parser, one_of
+from orlop.cli import transfer_options
+from orlop.options import Option, Parser
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,14 +18,8 @@ PARSER = Parser(
     "Upload an image to a registry",
     (
         Option("-a, --all-tags", "Push all tags of an image to the repository"),
-        Option(
-            "--progress",
-            "How to tell what is done: auto, plain or json",
-            value="string",
-            default="auto",
-            read=one_of("auto", "plain", "json"),
-        ),
-        Option("-q, --quiet", "Suppress verbose output"),
+        transfer_options.PROGRESS,
+        transfer_options.quiet(),
     ),
     at_least=1,
     at_most=1,
@@ -38,7 +33,7 @@ def run(location: Location, said: Parsed) -> int:
     from orlop.cli import progress
     from orlop.engine import image_transfer
 
-    how = "quiet" if said["quiet"] else said["progress"]
+    how = transfer_options.shown_as(said)
     with progress.choose(sys.stdout, how) as shown:
         names = image_transfer.push(location, said.arguments[0], shown, every_tag=said["all-tags"])
     if said["quiet"]:
