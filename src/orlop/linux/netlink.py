@@ -160,19 +160,17 @@ class Netlink:
         """Send many requests at once: (what, kind, flags, body, tolerated errnos); returns the answers' bodies.
 
         ``opening`` and ``closing`` are messages (kind, body) around them, for protocols that have transactions;
-        without, the kernel does every step that it can, whatever became of the others.
+        without, the kernel does every step that it can, whatever became of the others. Without steps nothing is heard.
 
         Raises:
             OSError: the kernel refused a step; of the first such.
         """
-        if not steps:
-            return []
         messages = []
         words: list[tuple[str, tuple[int, ...]]] = []
         first = self._sequence + 1
         if opening:
             messages.append(self._message(opening[0], 0, opening[1]))
-            words.append((steps[0][0], ()))
+            words.append((steps[0][0] if steps else "", ()))
         last = len(steps) - 1
         for at, (what, kind, flags, body, tolerated) in enumerate(steps):
             messages.append(self._message(kind, flags | _NLM_F_ACK if at == last else flags, body))
@@ -180,9 +178,11 @@ class Netlink:
         end = self._sequence
         if closing:
             messages.append(self._message(closing[0], 0, closing[1]))
-        self._socket.send(b"".join(messages))
+        if messages:
+            self._socket.send(b"".join(messages))
         bodies: list[bytes] = []
-        self._hear(words, first, bodies, end, opened=opening is not None)
+        if steps:
+            self._hear(words, first, bodies, end, opened=opening is not None)
         return bodies
 
     def close(self) -> None:

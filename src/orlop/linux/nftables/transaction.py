@@ -252,3 +252,11 @@ class Transaction:
         for at in range(0, len(elements), _AT_ONCE):
             encoded = [element.encoded(with_value=with_values) for element in elements[at : at + _AT_ONCE]]
             self._step(f"{what} {set_name}", number, head + nest(3, *encoded), flags)
+
+
+def wait_for_others(netlink: Netlink) -> None:
+    """Return when no transaction that has been begun is still being made: the kernel makes one after the other.
+
+    Meanwhile the kernel tells numbers that are half the old and half the new.
+    """
+    netlink.run([], message.opening(0), message.closing())

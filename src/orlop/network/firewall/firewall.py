@@ -15,7 +15,7 @@ from orlop.errors import NotFound
 from orlop.linux import conntrack, network_device
 from orlop.linux import namespace as namespaces
 from orlop.linux.netlink import NETLINK_NETFILTER, Netlink, text
-from orlop.linux.nftables import listing, message
+from orlop.linux.nftables import listing, message, transaction
 from orlop.linux.nftables.message import INET, IPV4, IPV6
 from orlop.linux.nftables.transaction import Transaction
 from orlop.network.firewall import filtering, forwarding, respect, translation
@@ -75,10 +75,17 @@ class Firewall:
         """
         self._inside(forwarding.switch_on, zone)
         self.prepare(zone)
-        change = self._transaction()
-        self._lay(change)
-        self._open(change, zone)
-        change.commit()
+        for _ in range(_ATTEMPTS):
+            change = self._transaction()
+            if not self.is_whole():
+                self._lay(change)
+            self._open(change, zone)
+            try:
+                change.commit()
+            except FileNotFoundError:
+                continue  # somebody removed the tables meanwhile
+            return
+        raise self._restless(f"{zone.bridge} was put into it")
 
     def prepare(self, zone: Zone) -> None:
         """Set what a network's bridge needs, once it is there."""
@@ -105,7 +112,7 @@ class Firewall:
             except FileNotFoundError:
                 continue  # somebody else removed the tables meanwhile
             return
-        raise OSError(_ERESTART, f"nftables: table {self.table} kept changing while {zone.bridge} was removed from it")
+        raise self._restless(f"{zone.bridge} was removed from it")
 
     def publish(self, ports: list[Port]) -> None:
         """Have ports lead to containers. What they led to before is forgotten.
@@ -154,16 +161,7 @@ class Firewall:
         Raises:
             OSError: the kernel refused.
         """
-        change = self._transaction()
-        places = [self._place(port) for port in ports]
-        self._delete(change, places)
-        for _ in range(_ATTEMPTS):
-            try:
-                change.commit()
-                break
-            except FileNotFoundError:
-                places = [each for each in places if self._has(each)]
-                self._delete(change, places)
+        self._take_out([self._place(port) for port in ports])
         by_address: dict[tuple[int, str], set[tuple[int, int, int]]] = {}
         for port in ports:
             if not port.direct:
@@ -189,25 +187,17 @@ class Firewall:
 
     def forbid(self, links: list[Link]) -> None:
         """Undo `permit`."""
-        change = self._transaction()
-        self._delete(change, [place for place in map(_link, links) if self._has(place)])
-        change.commit()
+        self._take_out([_link(link) for link in links])
 
     def is_whole(self) -> bool:
         """Whether the tables are there, with all rules that every packet comes by."""
         wanted = list(self._expected())
-        steps = [
-            (
-                f"nftables: look at chain {chain}",
-                message.kind(message.GETCHAIN),
-                0,
-                message.head(family) + text(1, self.table) + text(3, chain),
-                (_ENOENT,),
-            )
-            for family, chain, _ in wanted
-        ]
-        found = [listing.rules_in_chain(body) for body in self._netlink.run(steps)]
-        return found == [rules for _, _, rules in wanted]
+        if self._count_rules(wanted):
+            return True
+        if not listing.table(self._netlink, INET, self.table):
+            return False
+        transaction.wait_for_others(self._netlink)
+        return self._count_rules(wanted)
 
     def rebuild(self, zones: list[Zone], ports: list[Port], links: tuple[Link, ...] = ()) -> None:
         """Make everything anew, as the engine's records have it.
@@ -237,7 +227,7 @@ class Firewall:
         for _ in range(_ATTEMPTS):
             if self._clear(0):
                 return
-        raise OSError(_ERESTART, f"nftables: table {self.table} kept changing while it was removed")
+        raise self._restless("it was removed")
 
     def lost(self) -> tuple[int, int]:
         """How many packets that open connections were let pass here, and how many of them by everybody else's rules too.
@@ -252,6 +242,25 @@ class Firewall:
 
     def _transaction(self) -> Transaction:
         return Transaction(self._netlink, INET, self.table)
+
+    def _take_out(self, places: list[Place]) -> None:
+        """Delete those elements that are there."""
+        change = self._transaction()
+        left = list(
+            {(family, name, each.key, each.last): (family, name, each) for family, name, each in places}.values()
+        )
+        for _ in range(_ATTEMPTS):
+            self._delete(change, left)
+            try:
+                change.commit()
+            except FileNotFoundError:
+                left = [each for each in left if self._has(each)]
+                continue
+            return
+        raise self._restless("ports were taken out of it")
+
+    def _restless(self, meanwhile: str) -> OSError:
+        return OSError(_ERESTART, f"nftables: table {self.table} kept changing while {meanwhile}")
 
     def _add(self, change: Transaction, places: list[Place]) -> None:
         for (family, set_name), elements in _grouped(places).items():
@@ -293,6 +302,20 @@ class Firewall:
         with Netlink(self._namespace) as devices:
             respect.remove_loop(devices, self.table)
         return True
+
+    def _count_rules(self, wanted: list[tuple[int, str, int]]) -> bool:
+        steps = [
+            (
+                f"nftables: look at chain {chain}",
+                message.kind(message.GETCHAIN),
+                0,
+                message.head(family) + text(1, self.table) + text(3, chain),
+                (_ENOENT,),
+            )
+            for family, chain, _ in wanted
+        ]
+        found = [listing.rules_in_chain(body) for body in self._netlink.run(steps)]
+        return found == [rules for _, _, rules in wanted]
 
     def _expected(self) -> Iterator[tuple[int, str, int]]:
         """Every base chain and how many rules are in it."""

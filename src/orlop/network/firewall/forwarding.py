@@ -44,6 +44,7 @@ def prepare(zone: Zone) -> None:
     if not zone.icc and os.path.isdir(f"{_IPV4}/conf/{zone.bridge}"):
         _write(f"{_IPV4}/conf/{zone.bridge}/proxy_arp_pvlan", "1")
         _write(f"{_IPV4}/conf/{zone.bridge}/send_redirects", "0")
+        _write(f"{_IPV4}/neigh/{zone.bridge}/proxy_delay", "0")
     if zone.has_ipv6 and os.path.isdir(f"{_IPV6}/{zone.bridge}"):
         _write(f"{_IPV6}/{zone.bridge}/accept_ra", "0")
 
