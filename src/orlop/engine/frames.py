@@ -15,7 +15,8 @@ to the control socket of its monitor (see `control`). They hear of its end, and 
 `TO_STDOUT`, `TO_STDERR`, `TO_STDIN`). `HALT` says that a user wants it to stop, so that it is not started again,
 `POLICY` what is to be done when it ends (a JSON object, Docker's ``RestartPolicy``); both come back as they were
 when they are in force. `PORTS` is answered with the descriptors that hold the claims on the container's ports, if there
-are any; one that comes with such descriptors has these be held in their place (`orlop.engine.port_keeper`).
+are any; one that comes with such descriptors has these be held in their place (`orlop.engine.port_keeper`). `NAMES` asks
+whether the container has sockets to ask for names at, or brings them (`orlop.engine.name_keeper`).
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ ATTACH = b"a"
 HALT = b"h"
 POLICY = b"p"
 PORTS = b"P"
+NAMES = b"n"
 
 CREATED = b"c"
 STARTED = b"+"

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import _socket
 import os
+import sys
 import time
 
 from orlop import json_text
-from orlop.engine import birth
+from orlop.engine import birth, frames
 from orlop.engine.summon import Summons
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import select
     from collections.abc import Sequence
+
+    from orlop.engine.client_line import Line
+    from orlop.engine.container import Container
+    from orlop.engine.pump import Pump
 
 #: The name of the process that answers.
 RESOLVER = "names"
@@ -68,3 +74,50 @@ class Keeper:
         self._summons.close()
         for each in self._ends:
             os.close(each)
+
+
+def answer(pump: Pump, line: Line) -> None:
+    """Do what a client wants that has sent `frames.NAMES`."""
+    is_there = any(isinstance(each, Keeper) for each in pump.errands)
+    if len(line.passed) == 2 and not is_there and pump.born is not None:
+        ends, line.passed = line.passed, ()
+        pump.errands.append(Keeper(pump.born.data, ends))
+        is_there = True
+    line.send(frames.NAMES, b"1" if is_there else b"")
+
+
+def provide(target: Container, namespace: int) -> None:
+    """Give a running container sockets to ask for names at, in its network namespace, if it has none yet.
+
+    That is one that came to its first network while it runs.
+
+    Raises:
+        OSError: they cannot be opened.
+    """
+    from orlop.engine import control_socket
+    from orlop.network.names import sockets
+
+    client = control_socket.connect(target.location, target.id)
+    if client is None:
+        return  # it has just ended
+    ends: tuple[int, ...] = ()
+    try:
+        client.send(frames.NAMES, _socket.MSG_NOSIGNAL)
+        if _hear(client) != frames.NAMES:
+            return  # it has them, or has just ended
+        ends = sockets.open_in(namespace)
+        packed = b"".join(each.to_bytes(4, sys.byteorder) for each in ends)
+        client.sendmsg([frames.NAMES], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, packed)], _socket.MSG_NOSIGNAL)
+        _hear(client)
+    except ConnectionError:
+        return  # it has just ended
+    finally:
+        client.close()
+        for each in ends:
+            os.close(each)
+
+
+def _hear(client: _socket.socket) -> bytes:
+    while (frame := client.recv(frames.LARGEST + 1)) and frame[:1] != frames.NAMES:
+        pass  # it heard of an end first
+    return frame

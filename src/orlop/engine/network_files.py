@@ -91,6 +91,12 @@ def at_start(
     names = names_of(record)
     lines += [hosts_file.line(address, names) for each in endpoints for address in each.addresses]
     _replace(f"{directory}/hosts", "".join(lines).encode())
+    renew_resolver(directory, record)
+
+
+def renew_resolver(directory: str, record: Mapping[str, Any]) -> None:
+    """Have a container on networks ask their resolver, and search where its host does now, unless it said otherwise."""
+    host = record["HostConfig"]
     before = _read(f"{directory}/resolv.conf")
     if before is not None and (not before or _is_ours(before)):
         now = _noted(_own_resolver(host.get("DnsSearch") or (), host.get("DnsOptions") or ()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from orlop.engine import container, network_mode, networking, repair
+from orlop.engine import container, name_keeper, network_mode, networking, repair
 from orlop.errors import Conflict, InvalidArgument, NotFound, OrlopError
 from orlop.network import connecting, endpoint, record, store
 
@@ -123,6 +123,7 @@ class _Change:
         try:
             endpoint.remove(place, network.id, self._target.id)  # what a connection that was broken off has left
             made = connecting.connect(place, [(network, settings)], joiner, networking.runs(self._target.location))
+            name_keeper.provide(self._target, joiner.namespace)
             networking.refresh(self._target, made)
         except OSError as error:
             raise OrlopError(

@@ -136,6 +136,8 @@ def refresh(target: Container, endpoints: Sequence[Endpoint]) -> None:
     """Have a running container's files and ports follow a change of its networks."""
     addresses = [address for each in endpoints for address in each.addresses]
     network_files.renew_hosts(target.directory, network_files.names_of(target.record), addresses)
+    if endpoints:
+        network_files.renew_resolver(target.directory, target.record)
 
 
 def rename(location: Location, container_id: str, old: str, new: str) -> None:

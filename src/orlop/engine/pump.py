@@ -247,6 +247,10 @@ class Pump:
             from orlop.engine import port_keeper
 
             port_keeper.answer(self, line)
+        elif kind == frames.NAMES:
+            from orlop.engine import name_keeper
+
+            name_keeper.answer(self, line)
         elif kind == frames.SIZE and self._console >= 0:
             from orlop.linux import terminal
 

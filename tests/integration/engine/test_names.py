@@ -246,3 +246,24 @@ def test_links_on_a_user_s_network_are_names_for_one_container(engine: Networked
     assert finds(engine, "web", "base") == [engine.address("db", "net")]
     assert finds(engine, "other", "base") == []
     assert "BASE_NAME" not in engine.ok("exec", "web", "cat", "/proc/1/environ")
+
+
+def test_a_container_that_comes_to_its_first_network_while_it_runs_asks_there(engine: NetworkedEngine) -> None:
+    sleeper(engine, "db")
+    sleeper(engine, "web", network="none")
+    engine.ok("network", "disconnect", "none", "web")
+    engine.ok("network", "connect", "net", "web")
+    assert finds(engine, "web", "db") == [engine.address("db", "net")]
+    for _ in range(2):
+        engine.ok("network", "disconnect", "net", "web")
+        engine.ok("network", "connect", "net", "web")
+    assert finds(engine, "web", "db") == [engine.address("db", "net")]
+    engine.ok("restart", "-t", "0", "web")
+    assert finds(engine, "web", "db") == [engine.address("db", "net")]
+
+
+def test_who_shares_a_container_s_network_asks_as_that_one(engine: NetworkedEngine) -> None:
+    sleeper(engine, "db")
+    sleeper(engine, "web")
+    sleeper(engine, "side", network="container:web")
+    assert finds(engine, "side", "db") == [engine.address("db", "net")]
