@@ -46,6 +46,7 @@ COMMANDS = (
     ("restore", "Have a container's files be as a snapshot has them"),
     ("fork", "Create a container with the settings and files of another one"),
     ("explain", "Say what isolates a container, and what weakens that"),
+    ("build", "Build an image from a Dockerfile"),
     ("commit", "Create a new image from a container's changes"),
     ("export", "Export a container's filesystem as a tar archive"),
     ("pull", "Download an image from a registry"),
@@ -105,6 +106,7 @@ GROUPS: Mapping[str, tuple[str, tuple[tuple[str, str, str], ...]]] = {
         "Manage images",
         (
             ("bootstrap", "image_bootstrap", "Make a base image from a distribution's packages"),
+            ("build", "build", "Build an image from a Dockerfile"),
             ("history", "history", "Show the history of an image"),
             ("import", "import_image", "Create an image from a file system's archive"),
             ("inspect", "image_inspect", "Display detailed information on images"),
@@ -128,6 +130,14 @@ GROUPS: Mapping[str, tuple[str, tuple[tuple[str, str, str], ...]]] = {
             ("ls", "network_ls", "List networks"),
             ("prune", "network_prune", "Remove all unused networks"),
             ("rm", "network_rm", "Remove one or more networks"),
+        ),
+    ),
+    "builder": (
+        "Manage builds",
+        (
+            ("build", "build", "Build an image from a Dockerfile"),
+            ("du", "builder_du", "Show what the build cache takes on the disk"),
+            ("prune", "builder_prune", "Remove build cache"),
         ),
     ),
     "snapshot": (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from orlop.engine import image_use
 from orlop.errors import DigestMismatch, InsufficientSpace, InvalidArchive, InvalidImage, OrlopError, Unsupported
 from orlop.images import index, reachable, unpack
@@ -140,9 +142,15 @@ def _sweep_abandoned(location: Location, images: ImageStore) -> None:
 
 
 def marked(location: Location, images: ImageStore) -> Marked:
-    """What must stay: what images and containers need. The containers are asked first: one that is being made holds a lease until it can be seen."""
+    """What must stay: what images, containers and the cache of builds need. The containers are asked first: one that is being made holds a lease until it can be seen."""
     used = image_use.in_use(location)
     entries = index.read(images.storage.blobs.directory)
     manifests = used.manifests | {entry.digest for entry in entries}
     snapshots = used.snapshots | {entry.top for entry in entries if entry.top}
-    return collect.Marked(reachable.blobs_of(images.storage.blobs, manifests), snapshots)
+    blobs = reachable.blobs_of(images.storage.blobs, manifests)
+    if os.path.isdir(f"{location.root}/build"):
+        from orlop.engine.building import store
+
+        kept = store.marked(location.root)
+        return collect.Marked(blobs | kept[0], snapshots | kept[1])
+    return collect.Marked(blobs, snapshots)

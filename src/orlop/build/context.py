@@ -1,0 +1,85 @@
+"""Where a build's own files come from: a directory, and what of it the build is not to see."""
+
+from __future__ import annotations
+
+import os
+from hashlib import sha256
+
+from orlop.build import ignore, selection, tree_digest
+from orlop.errors import InvalidArgument, NotFound
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Context:
+    """A directory that is open, so that it stays the same one. ``name`` is what errors call it."""
+
+    __slots__ = ("descriptor", "files", "ignored", "name", "path")
+
+    def __init__(
+        self, path: str, patterns: Sequence[str] = (), *, name: str = "the build context", known: str = ""
+    ) -> None:
+        self.path = os.path.realpath(path)
+        self.name = name
+        self.ignored = ignore.Ignored(patterns)
+        try:
+            self.descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise NotFound(f"{name} {path} does not exist") from None
+        except NotADirectoryError:
+            raise InvalidArgument(f"{name} {path} is no directory") from None
+        place = f"{known}/{sha256(os.fsencode(self.path)).hexdigest()}.json" if known else ""
+        if known:
+            os.makedirs(known, 0o700, exist_ok=True)
+        #: What is known of the files' contents from before.
+        self.files = tree_digest.KnownFiles(place)
+
+    @property
+    def root(self) -> selection.Root:
+        """The tree to copy from."""
+        return selection.Root(self.descriptor, self.ignored, self.name, is_context=True)
+
+    def digest(self, sources: Sequence[str], exclude: Sequence[str] = (), *, parents: bool = False) -> str:
+        """The digest of what sources mean.
+
+        Raises:
+            NotFound: one is not there.
+            OrlopError: one cannot be read.
+        """
+        made = tree_digest.TreeDigest(self.files, owners=False)
+        return digest_of(selection.choose(self.root, sources, exclude, parents=parents), made)
+
+    def close(self) -> None:
+        """Keep what is known of the files, and let go of the directory."""
+        self.files.save()
+        os.close(self.descriptor)
+
+
+def digest_of(chosen: Sequence[selection.Chosen], made: tree_digest.TreeDigest) -> str:
+    """The digest of files that were chosen, which are let go of."""
+    try:
+        for each in chosen:
+            each.count_in(made)
+    finally:
+        for each in chosen:
+            each.close()
+    return made.result()
+
+
+def patterns_for(directory: str, dockerfile: str) -> list[str]:
+    """The patterns that count for a Dockerfile: those of its own ``NAME.dockerignore``, or of the context's.
+
+    ``.dockerignore`` and the Dockerfile may be named in them, since neither has to be copied to be read.
+
+    Raises:
+        OSError: the file is there and cannot be read.
+    """
+    for path in ((f"{dockerfile}{ignore.FILE}",) if dockerfile else ()) + (f"{directory}/{ignore.FILE}",):
+        try:
+            with open(path, "rb") as file:
+                return ignore.read(file.read(ignore.LARGEST + 1), path)
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            continue
+    return []

@@ -1,0 +1,318 @@
+"""``orlop build``."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from orlop.errors import InvalidArgument, InvalidDockerfile, NotFound
+from orlop.options import Option, Parser, natural, one_of, size
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from contextlib import AbstractContextManager
+    from typing import Any
+
+    from orlop.build.progress import Progress
+    from orlop.build.scheduler import BuildFailed
+    from orlop.cli.build_progress import Remembering
+    from orlop.engine.building.build import Built
+    from orlop.engine.building.request import BuildRequest, Output
+    from orlop.engine.location import Location
+    from orlop.options import Parsed
+
+PARSER = Parser(
+    "orlop build",
+    "PATH | URL | -",
+    "Build an image from a Dockerfile",
+    (
+        Option("--add-host", 'Add a custom host-to-IP mapping (format: "host:ip")', value="strings", many=True),
+        Option("--allow", 'Allow an extra privileged entitlement ("security.insecure")', value="strings", many=True),
+        Option("--build-arg", "Set build-time variables", value="list", many=True),
+        Option("--build-context", 'Additional build contexts (e.g., "name=path")', value="list", many=True),
+        Option(
+            "--call", "Set method for evaluating build", value="string", read=one_of("build", "check"), default="build"
+        ),
+        Option("--check", 'Shorthand for "--call=check"'),
+        Option("-f, --file", "Name of the Dockerfile (default: PATH/Dockerfile)", value="string", default=""),
+        Option("--iidfile", "Write the image ID to a file", value="string", default=""),
+        Option("--label", "Set metadata for an image", value="list", many=True),
+        Option("-m, --memory", "Memory limit of each step", value="bytes", read=size),
+        Option("--metadata-file", "Write build result metadata to a file", value="string", default=""),
+        Option("--network", "Set the networking mode of RUN instructions", value="string", default="default"),
+        Option("--no-cache", "Do not use cache when building the image"),
+        Option("--no-cache-filter", "Do not cache specified stages", value="strings", many=True),
+        Option("-o, --output", 'Output destination (format: "type=local,dest=path")', value="strings", many=True),
+        Option("--platform", "Set target platform for build", value="string", default=""),
+        Option(
+            "--progress",
+            "Set type of progress output",
+            value="string",
+            read=one_of("auto", "plain", "tty", "rawjson", "quiet"),
+            default="auto",
+        ),
+        Option("--pull", "Always attempt to pull all referenced images"),
+        Option("-q, --quiet", "Suppress the build output and print image ID on success"),
+        Option(
+            "--secret",
+            'Secret to expose to the build (format: "id=mysecret[,src=/local/secret]")',
+            value="strings",
+            many=True,
+        ),
+        Option("--shm-size", "Shared memory size for build containers", value="bytes", read=size),
+        Option("--squash", "Squash newly built layers into a single new layer"),
+        Option(
+            "--ssh",
+            'SSH agent socket to expose to the build (format: "default|<id>[=<socket>]")',
+            value="strings",
+            many=True,
+        ),
+        Option("-t, --tag", 'Name and optionally a tag (format: "name:tag")', value="list", many=True),
+        Option("--target", "Set the target build stage to build", value="string", default=""),
+        Option("--ulimit", "Ulimit options of each step", value="ulimit", many=True),
+        Option(
+            "--parallel", "Steps that may be done at the same time", value="n", read=natural, default=0, hidden=True
+        ),
+    ),
+    at_least=1,
+    at_most=1,
+)
+
+IN_NAMESPACE = True
+
+
+def run(location: Location, said: Parsed) -> int:
+    """Carry the command out."""
+    from orlop.build.scheduler import BuildFailed
+    from orlop.engine.building import build
+
+    request = read(said)
+    if said["check"] or said["call"] == "check":
+        return _check(location, request)
+    shown, remembering = _progress(said)
+    try:
+        with shown:
+            built = build.build(location, request, remembering)
+    except InvalidDockerfile as error:
+        sys.stderr.write(f"{error.excerpt}\n")
+        raise
+    except BuildFailed as error:
+        _tell_failure(request, error, remembering)
+        raise
+    warn(built, quiet=said["quiet"])
+    _tell(said, built)
+    return 0
+
+
+def read(said: Parsed) -> BuildRequest:
+    """What the user asks for.
+
+    Raises:
+        InvalidArgument: an option's value cannot be right.
+        NotFound: a secret's file is not there.
+    """
+    from orlop.engine.building.request import BuildRequest
+    from orlop.images import platform
+
+    arguments = dict(_arguments(said["build-arg"]))
+    epoch = arguments.get("SOURCE_DATE_EPOCH", os.environ.get("SOURCE_DATE_EPOCH", ""))
+    if epoch and not (epoch.isascii() and epoch.isdigit() and len(epoch) < 12):
+        raise InvalidArgument(f"invalid SOURCE_DATE_EPOCH '{epoch}': expected seconds since 1970")
+    for each in said["allow"]:
+        if each not in ("security.insecure", "network.host"):
+            raise InvalidArgument(f"invalid entitlement '{each}': expected security.insecure or network.host")
+    return BuildRequest(
+        context=said.arguments[0],
+        dockerfile=said["file"],
+        tags=said["tag"],
+        target=said["target"],
+        arguments=arguments,
+        contexts=dict(_pairs(said["build-context"], "--build-context")),
+        platform=platform.parse(said["platform"]) if said["platform"] else platform.host(),
+        labels=dict(_pairs(said["label"], "--label", empty=True)),
+        no_cache=said["no-cache"],
+        no_cache_filter=[name for each in said["no-cache-filter"] for name in each.split(",")],
+        pull=said["pull"],
+        secrets=dict(map(_secret, said["secret"])),
+        agents=dict(map(_agent, said["ssh"])),
+        network=said["network"],
+        wishes=_wishes(said),
+        allows_insecure="security.insecure" in said["allow"],
+        epoch=int(epoch) if epoch else None,
+        squash=said["squash"],
+        outputs=[_output(each) for each in said["output"]],
+        parallel=said["parallel"],
+    )
+
+
+def _arguments(texts: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """``NAME=value``, or a name alone for the environment's value."""
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not name:
+            raise InvalidArgument(f"invalid --build-arg '{text}': expected NAME=value")
+        if equals:
+            yield name, value
+        elif name in os.environ:
+            yield name, os.environ[name]
+
+
+def _pairs(texts: Iterable[str], option: str, *, empty: bool = False) -> Iterator[tuple[str, str]]:
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not name or not (equals or empty):
+            raise InvalidArgument(f"invalid {option} '{text}': expected name=value")
+        yield name, value
+
+
+def _fields(text: str) -> dict[str, str]:
+    import csv
+
+    return {key.strip(): value for key, _, value in (each.partition("=") for each in next(csv.reader([text]), []))}
+
+
+def _secret(text: str) -> tuple[str, bytes]:
+    """``id=name[,src=FILE|env=VARIABLE]``."""
+    fields = _fields(text)
+    name = fields.get("id", "")
+    if not name or fields.keys() - {"id", "src", "source", "env", "type"}:
+        raise InvalidArgument(f"invalid --secret '{text}': expected id=name, and src=FILE or env=VARIABLE")
+    path = fields.get("src", fields.get("source", ""))
+    variable = fields.get("env", "" if path or fields.get("type") == "file" else name)
+    if not path and (variable in os.environ or fields.get("type") == "env"):
+        return name, os.environb.get(os.fsencode(variable), b"")
+    try:
+        with open(path or name, "rb") as file:
+            return name, file.read(1 << 20)
+    except OSError as error:
+        raise NotFound(f"the secret {name} cannot be read from {path or name}: {error.strerror}") from None
+
+
+def _agent(text: str) -> tuple[str, str]:
+    name, _, socket = text.partition("=")
+    socket = socket or os.environ.get("SSH_AUTH_SOCK", "")
+    if not socket:
+        raise InvalidArgument(f"invalid --ssh '{text}': SSH_AUTH_SOCK is not set, so name the agent's socket")
+    if not os.path.exists(socket):
+        raise NotFound(f"the ssh agent's socket {socket} does not exist")
+    return name, os.path.abspath(socket)
+
+
+def _output(text: str) -> Output:
+    from orlop.engine.building import outputs
+    from orlop.engine.building.request import Output
+
+    if "=" not in text:
+        return Output("tar" if text == "-" else "local", text)
+    fields = _fields(text)
+    kind, destination = fields.get("type", ""), fields.get("dest", "")
+    if kind not in outputs.KINDS:
+        raise InvalidArgument(f"invalid --output '{text}': expected type={'|'.join(outputs.KINDS)}")
+    if kind == "local" and not destination:
+        raise InvalidArgument(f"invalid --output '{text}': expected dest=DIRECTORY")
+    return Output(kind, destination)
+
+
+def _wishes(said: Parsed) -> dict[str, Any]:
+    """Settings of the containers that steps run in."""
+    made: dict[str, Any] = {}
+    if said["add-host"]:
+        made["extra_hosts"] = [each.replace("=", ":", 1) for each in said["add-host"]]
+    if said["memory"]:
+        made["memory"] = said["memory"]
+    if said["shm-size"]:
+        made["shm_size"] = said["shm-size"]
+    if said["ulimit"]:
+        from orlop.cli import further_options
+
+        try:
+            made["ulimits"] = [further_options.ulimit(each) for each in said["ulimit"]]
+        except ValueError as error:
+            raise InvalidArgument(str(error)) from None
+    return made
+
+
+def _progress(said: Parsed) -> tuple[AbstractContextManager[object], Remembering]:
+    from contextlib import nullcontext
+
+    from orlop.build.progress import Progress
+    from orlop.cli import build_progress
+
+    how = "quiet" if said["quiet"] else said["progress"]
+    if how == "auto":
+        how = "tty" if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb" else "plain"
+    shown: Progress
+    if how == "tty":
+        from orlop.cli.build_tree import Tree
+
+        tree = Tree(sys.stderr)
+        return tree, build_progress.Remembering(tree)
+    if how == "quiet":
+        shown = Progress()
+    elif how == "rawjson":
+        shown = build_progress.RawJson(sys.stderr)
+    else:
+        shown = build_progress.Plain(sys.stderr)
+    return nullcontext(), build_progress.Remembering(shown)
+
+
+def _tell_failure(request: BuildRequest, error: BuildFailed, remembering: Remembering) -> None:
+    """Show the step that failed, with all that it wrote, and where it stands."""
+    step = error.node.step
+    log = remembering.log(error.node)
+    sys.stderr.write(f"------\n > [{error.node.stage} {error.node.place}] {step.text}:\n")
+    sys.stderr.writelines(f"{line}\n" for line in log)
+    sys.stderr.write(f"------\n{error.excerpt or request.dockerfile}\n")
+
+
+def warn(built: Built, *, quiet: bool) -> None:
+    """Tell what the checks have found."""
+    if not built.findings or quiet:
+        return
+    count = len(built.findings)
+    sys.stderr.write(f"\n {count} warning{'s' if count > 1 else ''} found:\n")
+    for each in built.findings:
+        sys.stderr.write(f" - {each.rule}: {each.message} (line {each.span.first})\n")
+
+
+def _tell(said: Parsed, built: Built) -> None:
+    if built.image is None:
+        return
+    from orlop import json_text
+    from orlop.images import reference
+
+    if said["iidfile"]:
+        with open(said["iidfile"], "w", encoding="ascii") as file:
+            file.write(built.image.id)
+    if said["metadata-file"]:
+        about = {
+            "containerimage.config.digest": built.image.id,
+            "containerimage.digest": built.image.manifest,
+            "image.name": ",".join(reference.parse(name).familiar for name in built.names),
+        }
+        with open(said["metadata-file"], "w", encoding="utf-8") as file:
+            file.write(json_text.dumps(about) + "\n")
+    archives = {each.destination for each in map(_output, said["output"]) if each.kind in {"oci", "docker", "tar"}}
+    if archives & {"", "-"}:
+        return  # standard output is the archive
+    sys.stdout.write(f"{built.image.id}\n")
+
+
+def _check(location: Location, request: BuildRequest) -> int:
+    """Tell what the checks find, and build nothing."""
+    from orlop.engine.building import checking
+
+    try:
+        found = checking.check(location, request)
+    except InvalidDockerfile as error:
+        sys.stdout.write(f"{error.excerpt}\n")
+        raise
+    for each in found.findings:
+        source = found.dockerfile.source
+        sys.stdout.write(f"WARNING: {each.rule}\n{each.message}\n{source.name}:{each.span.first}\n")
+        sys.stdout.write(f"{source.excerpt(each.span)}\n\n")
+    count = len(found.findings)
+    told = f"{count} warning{'s' if count > 1 else ''} found" if count else "no warnings found"
+    sys.stdout.write(f"Check complete, {told}.\n")
+    return 1 if count else 0

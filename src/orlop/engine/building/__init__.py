@@ -1,0 +1,1 @@
+"""What builds need of the engine: base images, containers for their steps, and room in the store."""

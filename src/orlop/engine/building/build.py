@@ -1,0 +1,238 @@
+"""A whole build: the context is found, the Dockerfile read, its steps done, and what came of it published."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+
+from orlop.build import checks, context_sources, result
+from orlop.build.context import Context, patterns_for
+from orlop.build.dockerfile import lint, parser
+from orlop.build.graph import Planner, Wishes
+from orlop.build.mounting import Secrets
+from orlop.build.scheduler import BuildFailed, Scheduler
+from orlop.build.temporary import Temporary
+from orlop.build.work import Workshop
+from orlop.engine import image_events, image_store, sweep, write_out
+from orlop.engine.building import outputs, worker
+from orlop.engine.building.aside import Aside
+from orlop.engine.building.images import EngineImages
+from orlop.errors import InvalidReference, NotFound
+from orlop.images import install, reference
+from orlop.storage.layers import diff
+from orlop.storage.layers.compress import NONE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from orlop.build.cache import Layer
+    from orlop.build.context_sources import ContextSource
+    from orlop.build.dockerfile.lint import Finding
+    from orlop.build.dockerfile.parser import Dockerfile
+    from orlop.build.graph import Graph, Node
+    from orlop.build.progress import Progress
+    from orlop.build.scheduler import Files
+    from orlop.engine.building.request import BuildRequest
+    from orlop.engine.location import Location
+    from orlop.images.store import Image, ImageStore
+    from orlop.storage.leases import Lease
+    from orlop.storage.store import Storage
+
+_STDIN = "-"
+
+
+class Built:
+    """What a build came to: the ``image``, the whole ``names`` that it got, and what the checks ``findings`` are."""
+
+    __slots__ = ("findings", "image", "names", "source")
+
+    def __init__(self, image: Image | None, names: list[str], findings: list[Finding], source: Dockerfile) -> None:
+        self.image = image
+        self.names = names
+        self.findings = findings
+        self.source = source
+
+
+class Opened:
+    """A Dockerfile that was read, and the directories that it may copy from."""
+
+    __slots__ = ("contexts", "dockerfile", "named")
+
+    def __init__(self, dockerfile: Dockerfile, contexts: dict[str, Context], named: dict[str, str]) -> None:
+        self.dockerfile = dockerfile
+        self.contexts = contexts
+        #: What further contexts are, by name, as `orlop.build.graph.Wishes` has it.
+        self.named = named
+
+    def close(self) -> None:
+        """Keep what is known of the contexts' files."""
+        for each in self.contexts.values():
+            each.close()
+
+
+def build(location: Location, request: BuildRequest, progress: Progress) -> Built:
+    """Build. An ordinary user's process has to be root of a user namespace of theirs, and must have no other threads.
+
+    Raises:
+        InvalidDockerfile: the Dockerfile is wrong; says where.
+        BuildFailed: a step failed.
+        OrlopError, OSError: something cannot be had, or stored.
+    """
+    names = [_name(each) for each in request.tags]
+    location.prepare()
+    worker.clear_abandoned(location)
+    images = image_store.open_store(location)
+    storage = images.storage
+    storage.prepare()
+    with sweep.after_change(location, images, resumable=True), storage.leases.take() as lease:
+        lease.temporary_key()  # makes the lease's file, before any process is forked that adds to it
+        temporary = Temporary(storage, lease)
+        with Aside(location) as aside, cleared(temporary):
+            opened = open_dockerfile(request, storage, temporary, aside)
+            try:
+                built = _build(location, request, opened, images, lease, aside, names, progress)
+            finally:
+                opened.close()
+    write_out.begin(location)
+    if built.image is not None:
+        for name in names:
+            image_events.happened(location, "tag", built.image.id, name)
+    return built
+
+
+def _build(
+    location: Location,
+    request: BuildRequest,
+    opened: Opened,
+    store: ImageStore,
+    lease: Lease,
+    aside: str,
+    names: list[str],
+    progress: Progress,
+) -> Built:
+    storage = store.storage
+    dockerfile = opened.dockerfile
+    graph = _plan(location, request, opened, lease, progress)
+    findings = checks.check(dockerfile, opened.contexts[""].ignored.leaves_out, graph)
+    if lint.of(dockerfile).is_error and findings:
+        first = findings[0]
+        raise dockerfile.source.problem(first.span, f"{first.rule}: {first.message}")
+    shop = Workshop(
+        storage,
+        lease,
+        worker.EngineWorker(location, request.wishes, allows_insecure=request.allows_insecure),
+        opened.contexts,
+        Secrets(request.secrets, request.agents),
+        aside,
+        clamp=request.epoch,
+        more=[f"{name}={value}" for name, value in sorted(request.wishes.items()) if name == "extra_hosts"],
+    )
+
+    def uses_cache(node: Node) -> bool:
+        return not request.no_cache and node.stage not in request.no_cache_filter
+
+    scheduler = Scheduler(
+        shop,
+        graph.nodes,
+        progress,
+        parallel=request.parallel or os.cpu_count() or 1,
+        uses_cache=uses_cache,
+    )
+    try:
+        files = scheduler.run()
+    except BuildFailed as error:
+        error.excerpt = dockerfile.source.excerpt(error.node.step.span)
+        raise
+    squashed = _squash(storage, lease, graph, files, request) if request.squash else None
+    made, manifest = result.of(graph.target, files, clamp=request.epoch, squashed=squashed)
+    lease.hold(manifest.config.digest)
+    storage.blobs.write(made.to_bytes())
+    top = graph.target.top
+    chain = files[top.number].chain if top is not None else graph.target.base.top
+    image = None
+    if any(each.kind not in outputs.FILES for each in request.outputs) or not request.outputs:
+        image = install.install(store, manifest, names, lease, unpacked=scheduler.made)
+    outputs.write(location, request.outputs, storage, chain, image, names)
+    return Built(image, names, findings, dockerfile)
+
+
+def _plan(location: Location, request: BuildRequest, opened: Opened, lease: Lease, progress: Progress) -> Graph:
+    wishes = Wishes(request.target, request.arguments, request.platform, opened.named, request.network, request.labels)
+    return Planner(opened.dockerfile, wishes, EngineImages(location, lease, progress, pull=request.pull)).plan()
+
+
+def open_dockerfile(request: BuildRequest, storage: Storage, temporary: Temporary, aside: str) -> Opened:
+    """Find a build's contexts and read its Dockerfile.
+
+    Raises:
+        InvalidDockerfile: it is wrong.
+        NotFound: it, or a context, is not there.
+        OrlopError: a context cannot be had.
+    """
+    if request.context == request.dockerfile == _STDIN:
+        raise InvalidReference("the context and the Dockerfile cannot both come from standard input")
+    source = context_sources.find(request.context, storage, temporary, aside)
+    dockerfile, path = _dockerfile(request, source)
+    known = f"{storage.directory}/build/contexts"
+    patterns = patterns_for(source.directory, path)
+    contexts = {"": Context(source.directory, patterns, known=known if source.is_local else "")}
+    named: dict[str, str] = {}
+    for name, value in request.contexts.items():
+        if value.startswith("docker-image://"):
+            named[name] = value
+            continue
+        found = context_sources.find(value, storage, temporary, aside)
+        ignored = patterns_for(found.directory, "")
+        title = f"the context {name}"
+        contexts[name] = Context(found.directory, ignored, name=title, known=known if found.is_local else "")
+        named[name] = ""
+    return Opened(dockerfile, contexts, named)
+
+
+def _dockerfile(request: BuildRequest, source: ContextSource) -> tuple[Dockerfile, str]:
+    """The Dockerfile, and the path by which its own list of patterns is found."""
+    name = request.dockerfile
+    if source.dockerfile is not None and not name:
+        return parser.parse(source.dockerfile), ""
+    if name == _STDIN:
+        with os.fdopen(os.dup(0), "rb") as file:
+            return parser.parse(file.read()), ""
+    if source.is_local and name:
+        try:
+            with open(name, "rb") as file:
+                return parser.parse(file.read(), os.path.basename(name)), os.path.abspath(name)
+        except FileNotFoundError:
+            raise NotFound(f"cannot read the Dockerfile {name}: no such file or directory") from None
+    name = name or context_sources.DOCKERFILE
+    return parser.parse(source.read(name), os.path.basename(name)), f"{source.directory}/{name}"
+
+
+def _squash(
+    storage: Storage, lease: Lease, graph: Graph, files: Mapping[int, Files], request: BuildRequest
+) -> Layer | None:
+    """One layer of all that the build has changed."""
+    from orlop.build.cache import Layer
+
+    top = graph.target.top
+    if top is None or not files[top.number].layers:
+        return None
+    base = storage.snapshots.diff_base(files[top.number].chain, graph.target.base.top)
+    made = diff.create(base, storage.blobs, NONE, clamp=request.epoch, lease=lease)
+    return Layer(made.diff_id, made.digest, made.size)
+
+
+@contextmanager
+def cleared(temporary: Temporary) -> Iterator[None]:
+    """Have snapshots that are of no use afterwards be gone then."""
+    try:
+        yield
+    finally:
+        temporary.clear()
+
+
+def _name(text: str) -> str:
+    name = reference.parse(text).with_default_tag()
+    if name.digest:
+        raise InvalidReference(f"cannot tag an image with a digest: {text}")
+    return str(name)

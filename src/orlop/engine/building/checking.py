@@ -1,0 +1,89 @@
+"""``build --check``: what the checks find, without building or fetching anything."""
+
+from __future__ import annotations
+
+from orlop.build import checks
+from orlop.build.dockerfile import lint
+from orlop.build.graph import Base, Planner, Wishes
+from orlop.build.temporary import Temporary
+from orlop.engine import image_store
+from orlop.engine.building import build
+from orlop.engine.building.aside import Aside
+from orlop.errors import NotFound, OrlopError
+from orlop.images.config import ImageConfig
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from orlop.build.dockerfile.lint import Finding
+    from orlop.build.dockerfile.parser import Dockerfile
+    from orlop.engine.building.request import BuildRequest
+    from orlop.engine.location import Location
+    from orlop.images.platform import Platform
+    from orlop.images.store import ImageStore
+
+
+class Checked:
+    """What was found in a Dockerfile."""
+
+    __slots__ = ("dockerfile", "findings")
+
+    def __init__(self, dockerfile: Dockerfile, findings: list[Finding]) -> None:
+        self.dockerfile = dockerfile
+        self.findings = findings
+
+
+def check(location: Location, request: BuildRequest) -> Checked:
+    """Check a Dockerfile.
+
+    Raises:
+        InvalidDockerfile: it is wrong.
+        OrlopError: it, or its context, cannot be had.
+    """
+    location.prepare()
+    images = image_store.open_store(location)
+    images.storage.prepare()
+    with images.storage.leases.take() as lease, Aside(location) as aside:
+        temporary = Temporary(images.storage, lease)
+        opened = build.open_dockerfile(request, images.storage, temporary, aside)
+        dockerfile = opened.dockerfile
+        found = checks.check(dockerfile, opened.contexts[""].ignored.leaves_out)
+        settings = lint.of(dockerfile)
+        for stage in dockerfile.stages:
+            found += [
+                each for each in _undefined(dockerfile, stage.number, images, request) if settings.counts(each.rule)
+            ]
+        opened.close()
+        temporary.clear()
+    return Checked(dockerfile, lint.sorted_findings(found))
+
+
+def _undefined(dockerfile: Dockerfile, number: int, images: ImageStore, request: BuildRequest) -> list[Finding]:
+    """Variables without a value in a stage; none where an image below is not here, whose environment is not known."""
+    known = _Here(images)
+    wishes = Wishes(str(number), request.arguments, request.platform, dict.fromkeys(request.contexts, ""))
+    try:
+        graph = Planner(dockerfile, wishes, known).plan()
+    except OrlopError:
+        if known.is_complete:
+            raise
+        return []
+    return graph.findings if known.is_complete else []
+
+
+class _Here:
+    """The images that are here; others stand for themselves, empty."""
+
+    __slots__ = ("_images", "is_complete")
+
+    def __init__(self, images: ImageStore) -> None:
+        self._images = images
+        self.is_complete = True
+
+    def find(self, name: str, wanted: Platform) -> Base:
+        """See `orlop.build.graph.Images`."""
+        try:
+            image = self._images.resolve(name)
+            return Base(name, image.config, image.read_manifest())
+        except NotFound:
+            self.is_complete = False
+            return Base(name, ImageConfig(wanted), None)

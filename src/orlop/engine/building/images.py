@@ -1,0 +1,58 @@
+"""The images that builds begin with: those that are here, and those that a registry has."""
+
+from __future__ import annotations
+
+from orlop.build.graph import Base
+from orlop.engine import image_settings, image_store, own_namespace
+from orlop.errors import NotFound
+from orlop.images import reference
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from orlop.build.progress import Progress
+    from orlop.engine.location import Location
+    from orlop.images.platform import Platform
+    from orlop.storage.leases import Lease
+
+
+class EngineImages:
+    """The engine's images as `orlop.build.graph.Images`, each held by the lease. With ``pull`` the registry is always asked."""
+
+    __slots__ = ("_lease", "_location", "_progress", "_pull", "_store")
+
+    def __init__(self, location: Location, lease: Lease, progress: Progress, *, pull: bool = False) -> None:
+        self._location = location
+        self._lease = lease
+        self._progress = progress
+        self._pull = pull
+        self._store = image_store.open_store(location)
+
+    def find(self, name: str, wanted: Platform) -> Base:
+        """See the protocol."""
+        if not self._pull:
+            try:
+                return self._here(name, wanted)
+            except NotFound:
+                pass  # a registry may have it
+        self._progress.say(f"pulling {reference.parse(name).with_default_tag().familiar} for {wanted}")
+        location = self._location
+
+        def pull() -> None:
+            from orlop.engine import image_transfer
+            from orlop.images.progress import Quiet
+
+            image_transfer.pull(location, name, Quiet(), wanted=str(wanted))
+
+        own_namespace.run(pull)
+        return self._here(name, wanted)
+
+    def _here(self, name: str, wanted: Platform) -> Base:
+        image = self._store.resolve(name)
+        self._lease.hold(image.manifest, image.id)
+        if image.top:
+            self._lease.hold_snapshot(image.top)
+        config, manifest = image.config, image.read_manifest()
+        if not image_settings.is_for(config, str(wanted)):
+            raise NotFound(f"the image {name} that is here is for {config.platform}, not for {wanted}")
+        self._lease.hold(*(layer.digest for layer in manifest.layers))
+        return Base(name, config, manifest)

@@ -1,0 +1,57 @@
+"""What a user asks to be built."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from orlop.images import platform
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from orlop.images.platform import Platform
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where the result goes: ``image`` into the store, ``local`` and ``tar`` as files, ``oci`` and ``docker`` as an archive.
+
+    ``destination`` is a path, or ``-`` for standard output.
+    """
+
+    kind: str = "image"
+    destination: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRequest:
+    """One build.
+
+    ``context`` is a directory, an address, a git repository or ``-``; ``dockerfile`` a path, ``-``, or empty for the
+    context's own. ``contexts`` are further ones by name. ``no_cache_filter`` names stages. ``secrets`` and ``agents`` are
+    contents and sockets by id. ``wishes`` are settings of the containers that steps run in, by their names. ``epoch`` is
+    SOURCE_DATE_EPOCH. ``parallel`` is how many steps may be done at the same time, 0 as many as there are processors.
+    """
+
+    context: str
+    dockerfile: str = ""
+    tags: Sequence[str] = ()
+    target: str = ""
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    contexts: Mapping[str, str] = field(default_factory=dict)
+    platform: Platform = field(default_factory=platform.host)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    no_cache: bool = False
+    no_cache_filter: Sequence[str] = ()
+    pull: bool = False
+    secrets: Mapping[str, bytes] = field(default_factory=dict)
+    agents: Mapping[str, str] = field(default_factory=dict)
+    network: str = "default"
+    wishes: Mapping[str, Any] = field(default_factory=dict)
+    allows_insecure: bool = False
+    epoch: int | None = None
+    squash: bool = False
+    outputs: Sequence[Output] = ()
+    parallel: int = 0
