@@ -231,6 +231,7 @@ _PLAIN = {
     "group-add": "group_add",
     "init": "init",
     "ipc": "ipc",
+    "link": "links",
     "log-driver": "log_driver",
     "memory-reservation": "memory_reservation",
     "memory-swap": "memory_swap",

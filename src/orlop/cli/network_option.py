@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from orlop.options import Parsed
 
 _MODES = ("none", "host")
-_DEFAULT = ("default", "bridge")
 
 
 def ipv4(text: str) -> str:
@@ -66,7 +65,6 @@ def read(said: Parsed, settings: Settings) -> None:
     settings.network = next(iter(networks), settings.network)
     if said.has_further:
         _add_options(said, settings.network, networks.setdefault(settings.network, {}))
-        _add_links(said["link"], settings, networks[settings.network])
     modes = [name for name in networks if name in _MODES or name.startswith("container:")]
     if modes and len(networks) > 1:
         raise InvalidArgument("conflicting options: cannot attach both user-defined and non-user-defined network-modes")
@@ -138,20 +136,6 @@ def _put(wanted: dict[str, Any], key: str, value: str) -> None:
         wanted["GwPriority"] = int(value)
     else:
         raise ValueError(f"unexpected key {key}")
-
-
-def _add_links(links: Sequence[str], settings: Settings, wanted: dict[str, Any]) -> None:
-    """Links are names on a network that a user made, and more than that on the default one."""
-    from orlop.engine import links as links_of_containers
-
-    if not links:
-        return
-    if settings.network in ("host", "none") or settings.network.startswith("container:"):
-        raise InvalidArgument(f"conflicting options: links and the network mode {settings.network}")
-    if settings.network in _DEFAULT:
-        settings.links = list(links)
-    else:
-        wanted["Links"] = [":".join(links_of_containers.parse(each)) for each in links]
 
 
 #: Options that say of the first network what its long form can say as well.

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 
-from orlop.engine import container, network_files
+from orlop.engine import container, network_files, network_mode
 from orlop.errors import Conflict, InvalidArgument, NotFound
 from orlop.network import endpoint, record, store
 from orlop.network.names import hosts_file
@@ -44,12 +44,21 @@ def parse(text: str) -> tuple[str, str]:
 
 
 def resolve(location: Location, settings: Settings) -> None:
-    """Make of the names of other containers, before one is made, their ids.
+    """Make of the names of other containers, before one is made, their ids; on a user's network leave them to that.
 
     Raises:
-        InvalidArgument: a link is malformed.
+        InvalidArgument: a link is malformed, or the container is going to be on no network.
         NotFound: a container that is named is not there.
     """
+    if not network_mode.is_connected(settings.network):
+        raise InvalidArgument(f"conflicting options: links and the network mode {settings.network}")
+    if settings.network != record.BRIDGE:
+        networks = {name: dict(said) for name, said in (settings.networks or {settings.network: {}}).items()}
+        first = next(iter(networks.values()))
+        first["Links"] = [*(first.get("Links") or ()), *(":".join(parse(text)) for text in settings.links)]
+        settings.networks = networks
+        del settings.links
+        return
     found = []
     for text in settings.links:
         name, alias = parse(text)

@@ -267,3 +267,24 @@ def test_who_shares_a_container_s_network_asks_as_that_one(engine: NetworkedEngi
     sleeper(engine, "web")
     sleeper(engine, "side", network="container:web")
     assert finds(engine, "side", "db") == [engine.address("db", "net")]
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (("--network", "none", "--link", "db"), "conflicting options: links and the network mode none"),
+        (("--network", "host", "--link", "db"), "conflicting options: links and the network mode host"),
+        (("--link", "nobody"), "could not get container for nobody"),
+        (("--link", ":db"), "empty string specified for links"),
+        (("--link", "a:b:c"), "bad format for links: a:b:c"),
+        (("--network", "net", "--dns", "x"), "invalid --dns: x is not an ip address"),
+        (("--network", "none", "--add-host", "h:host-gateway"), "unable to derive the IP value for host-gateway"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_made(
+    engine: NetworkedEngine, options: tuple[str, ...], complaint: str
+) -> None:
+    refused = engine("create", *options, "--rootfs", "ROOTFS", "true")
+    assert refused.code != 0
+    assert complaint in refused.err
+    assert engine.names() == []

@@ -84,8 +84,8 @@ class Page:
     def holders(self, name: str, asker: Endpoint) -> list[Endpoint]:
         """Those who have a name, or that name among the links of who asks."""
         for link in asker.links:
-            target, _, alias = link.rpartition(":")
-            if alias.lower() == name:
+            target, _, alias = link.partition(":")
+            if (alias or target).lower() == name:
                 name = target.lower()
                 break
         found = self._names.get(name)
