@@ -1,4 +1,4 @@
-"""How much a layer of an image may be, as orlop's configuration says (`orlop.images.configuration`).
+"""How much a layer of an image may be, as orlop's configuration says (`orlop.configuration`).
 
 ::
 
@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import os
 
+from orlop import configuration
 from orlop.errors import InvalidArgument
-from orlop.images import configuration
 from orlop.storage.layers.limits import Limits
 
 TYPE_CHECKING = False

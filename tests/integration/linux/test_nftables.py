@@ -129,7 +129,10 @@ def test_a_table_with_chains_sets_and_rules_reads_as_it_was_meant(machine: Machi
     assert found.note == b"note"
     assert set(listing.chains(machine.netfilter, INET, "mine")) == {"in", "through", "out", "ports", "inside"}
     assert len(listing.rules(machine.netfilter, INET, "mine")["through"]) == 3
-    assert listing.elements(machine.netfilter, INET, "mine", "published") == [(port_key(6, "192.0.2.1", 8080), target)]
+    [element] = listing.elements(machine.netfilter, INET, "mine", "published")
+    assert (element.key, element.value) == (port_key(6, "192.0.2.1", 8080), target)
+    [element] = listing.elements(machine.netfilter, INET, "mine", "limited")
+    assert element.last == types.joined(ipv4("10.1.0.255"), b"\0\x51")
     assert listing.counter(machine.netfilter, INET, "mine", "first") == 0
 
 

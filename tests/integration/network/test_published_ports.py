@@ -148,6 +148,13 @@ def test_a_port_can_be_for_one_device(site: Site, engine: Engine) -> None:
     assert not site.lan.reaches(HOST, 8081)
     assert not site.lan.reaches(HOST, 8082)
     assert not site.host.reaches(HOST, 8080)
+    site.host.run("ip", "link", "add", "eth5", "type", "bridge")
+    passing = [web(interface="eth5", host_port=port) for port in (8083, 8084)]
+    engine.publish(*passing)
+    site.host.run("ip", "link", "delete", "eth5")
+    engine.firewall.unpublish(passing[:1])
+    assert "8083" not in site.host.rules()
+    assert "8084" in site.host.rules()
     with pytest.raises(NotFound, match="network device eth7: the host has none of this name"):
         engine.publish(web(interface="eth7"))
     with pytest.raises(InvalidArgument, match="10.0.0.0/33: the length of its prefix is not a number from 0 to 32"):

@@ -1,12 +1,14 @@
 """Where a registry is and how it is reached: its servers, its mirrors, and whether it may do without TLS.
 
-The registries' part of orlop's configuration (`orlop.images.configuration`), by their domains::
+The registries' part of orlop's configuration (`orlop.configuration`), by their domains::
 
     [registry."docker.io"]
     mirrors = ["https://mirror.example.com", "cache.example.com:5000/hub"]
 
     [registry."registry.example.com:5000"]
     insecure = true          # no certificate is checked, and plain HTTP is taken
+
+What other engines are told of registries counts as well (`orlop.images.registry.elsewhere`).
 
 Mirrors are asked in their order before the registry itself, for pulling only. One with a path has the registry's
 repositories below that path. A mirror is as insecure as the configuration of its own host says, or its URL.
@@ -17,13 +19,14 @@ from __future__ import annotations
 import os
 from urllib.parse import urlsplit
 
+from orlop import configuration
 from orlop.errors import InvalidArgument
-from orlop.images import configuration
+from orlop.images.registry import elsewhere
 from orlop.images.registry.proxies import is_loopback
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
     from orlop.images.registry.credentials import Credential
@@ -119,11 +122,20 @@ class RegistryOptions:
         """Whether a host, named with its port if it has one, may do without a certificate and without TLS."""
         if not self.verify_tls or authority in self.insecure:
             return True
-        return bool(self.registries.get(_domain_of(authority), {}).get("insecure", False))
+        said = self.registries.get(_domain_of(authority), {}).get("insecure")
+        if said is not None:
+            return bool(said)
+        networks = [name for name, said in self.registries.items() if "/" in name and said.get("insecure")]
+        return bool(networks) and _is_within(host_and_port(authority, "https")[0], networks)
 
     def may_be_plain(self, authority: str) -> bool:
         """Whether plain HTTP is taken from a host: this machine itself, or one that is configured so."""
         return self.is_insecure(authority) or is_loopback(host_and_port(authority, "https")[0])
+
+    def certificates(self, authority: str) -> tuple[list[str], list[tuple[str, str]]]:
+        """Files of authorities to trust for a host, and of certificates with their keys to show it, as configured."""
+        said = self.registries.get(_domain_of(authority), {})
+        return list(said.get("ca", ())), [(certificate, key) for certificate, key in said.get("client", ())]
 
     def servers(self, domain: str) -> list[Server]:
         """The servers of a registry, mirrors first and the registry itself last."""
@@ -159,6 +171,17 @@ def host_and_port(authority: str, scheme: str) -> tuple[str, int]:
     return parts.hostname, port or (443 if scheme == "https" else 80)
 
 
+def _is_within(host: str, networks: Iterable[str]) -> bool:
+    """Whether a host is an address of a network such as ``10.0.0.0/8``."""
+    import ipaddress
+
+    try:
+        address = ipaddress.ip_address(host)
+        return any(address in ipaddress.ip_network(each, strict=False) for each in networks)
+    except ValueError:
+        return False  # a name, of which nobody knows whose address it has when it is asked for
+
+
 def _domain_of(authority: str) -> str:
     return "docker.io" if authority == _HUB else authority
 
@@ -167,16 +190,21 @@ def _certificate_directories(environment: Mapping[str, str]) -> tuple[str, ...]:
     """Where certificates are, the most important place first."""
     directory = configuration.user_directory(environment)
     own = (f"{directory}/containers/certs.d", f"{directory}/docker/certs.d") if directory else ()
-    return (*own, "/etc/containers/certs.d", "/etc/docker/certs.d")
+    return (*own, "/etc/containers/certs.d", "/etc/docker/certs.d", "/etc/containerd/certs.d")
 
 
-def registries_of(environment: Mapping[str, str], system: str = configuration.SYSTEM) -> dict[str, dict[str, Any]]:
-    """The registries' part of the configuration files, by domain.
+def registries_of(
+    environment: Mapping[str, str], system: str = configuration.SYSTEM, etc: str = "/etc"
+) -> dict[str, dict[str, Any]]:
+    """What is configured of registries, by domain: here, and for other engines (`elsewhere`), whose files are in ``etc``.
 
     Raises:
         InvalidArgument: a file is not TOML, or says something of a registry that means nothing.
     """
-    found: dict[str, dict[str, Any]] = {}
+    found = elsewhere.settings(environment, etc)
+    for domain, settings in found.items():
+        for url in settings.get("mirrors", ()):
+            _check_mirror(url, f"{domain}, which another engine's configuration names,")
     for path, registries in configuration.tables(environment, "registry", system):
         for domain, settings in registries.items():
             _check(settings, f'registry."{domain}" in {path}')

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from orlop.linux.netlink import attributes, nest, text
 from orlop.linux.nftables import message
+from orlop.linux.nftables.transaction import Element
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from orlop.linux.netlink import Netlink
-    from orlop.linux.nftables.transaction import Element
 
 _HEAD = 4  # struct nfgenmsg
 _ENOENT = 2
@@ -89,8 +89,8 @@ def rules(netlink: Netlink, family: int, table_name: str) -> dict[str, list[byte
     return found
 
 
-def elements(netlink: Netlink, family: int, table_name: str, set_name: str) -> list[tuple[bytes, bytes]]:
-    """What a set or map holds, as (key, value); the value is empty in a set and in a map of verdicts.
+def elements(netlink: Netlink, family: int, table_name: str, set_name: str) -> list[Element]:
+    """What a set or map holds, without verdicts.
 
     Raises:
         OSError: ENOENT if there is no such set.
@@ -118,7 +118,8 @@ def element(netlink: Netlink, family: int, table_name: str, set_name: str, wante
         raise
     for kind, value in attributes(body[_HEAD:]):
         if kind == 3:
-            return _element(attributes(value)[0][1])[1]
+            found = _element(attributes(value)[0][1]).value
+            return found if isinstance(found, bytes) else b""
     return None
 
 
@@ -139,9 +140,14 @@ def _table(body: bytes) -> Table:
     return Table(body[0], _text(details[1]), int.from_bytes(details[3], "big"), details.get(6, b""))
 
 
-def _element(data: bytes) -> tuple[bytes, bytes]:
+def _element(data: bytes) -> Element:
     details = dict(attributes(data))
-    return _value(details.get(1, b"")), _value(details.get(2, b""))
+    return Element(
+        _value(details[1]),
+        _value(details[2]) if 2 in details else None,
+        last=_value(details[10]) if 10 in details else b"",
+        closes=bool(details.get(3, bytes(4))[3] & 1),
+    )
 
 
 def _value(data: bytes) -> bytes:

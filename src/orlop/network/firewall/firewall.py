@@ -40,6 +40,7 @@ _ENOENT = 2
 _ERESTART = 85
 _BUSY = (16, 17)  # EBUSY, EEXIST: a map has another value for the key
 _ATTEMPTS = 50
+_INDEX = 4  # bytes of a device's index, with which a key ends
 
 
 class FirewallGone(Exception):
@@ -96,7 +97,7 @@ class Firewall:
         for _ in range(_ATTEMPTS):
             generation = listing.generation(self._netlink)
             try:
-                names = {key.rstrip(b"\0").decode() for key, _ in self._elements("to")}
+                names = {each.key.rstrip(b"\0").decode() for each in self._elements(INET, "to")}
             except FileNotFoundError:
                 names = set()
             if not names - {zone.bridge}:
@@ -161,7 +162,7 @@ class Firewall:
         Raises:
             OSError: the kernel refused.
         """
-        self._take_out([self._place(port) for port in ports])
+        self._take_out([place for port in ports for place in self._present(port)])
         by_address: dict[tuple[int, str], set[tuple[int, int, int]]] = {}
         for port in ports:
             if not port.direct:
@@ -191,6 +192,10 @@ class Firewall:
 
     def is_whole(self) -> bool:
         """Whether the tables are there, with all rules that every packet comes by."""
+        if self.respect:
+            with Netlink(self._namespace) as devices:
+                if not respect.has_loop(devices, self.table):
+                    return False
         wanted = list(self._expected())
         if self._count_rules(wanted):
             return True
@@ -327,20 +332,37 @@ class Firewall:
             for chain in {**base, **further}:
                 yield family, chain, base.get(chain, 0) + further.get(chain, 0)
 
-    def _elements(self, set_name: str) -> list[tuple[bytes, bytes]]:
-        return listing.elements(self._netlink, INET, self.table, set_name)
+    def _elements(self, family: int, set_name: str) -> list[Element]:
+        return listing.elements(self._netlink, family, self.table, set_name)
 
     def _place(self, port: Port) -> Place:
         if port.direct:
             return INET, f"open{6 if port.family == IPV6 else 4}", port.opening()
-        return port.family, *port.element(self._index(port.interface) if port.interface else 0)
-
-    def _index(self, interface: str) -> int:
-        with Netlink(self._namespace) as devices:
-            index = network_device.find(devices, interface)
+        if not port.interface:
+            return port.family, *port.element(0)
+        index = self._index(port.interface)
         if index is None:
-            raise NotFound(f"network device {interface}: the host has none of this name")
-        return index
+            raise NotFound(f"network device {port.interface}: the host has none of this name")
+        return port.family, *port.element(index)
+
+    def _present(self, port: Port) -> list[Place]:
+        """Where a port may be: one for a device that is gone is still there under its index."""
+        if not port.interface or port.direct or self._index(port.interface) is not None:
+            return [self._place(port)]
+        set_name, wanted = port.element(0)
+        try:
+            there = self._elements(port.family, set_name)
+        except FileNotFoundError:
+            return []
+        return [
+            (port.family, set_name, each)
+            for each in there
+            if (each.key[:-_INDEX], each.value) == (wanted.key[:-_INDEX], wanted.value)
+        ]
+
+    def _index(self, interface: str) -> int | None:
+        with Netlink(self._namespace) as devices:
+            return network_device.find(devices, interface)
 
     def _has(self, place: Place) -> bool:
         family, set_name, element = place

@@ -57,13 +57,15 @@ def make_loop(netlink: Netlink, table: str) -> int:
         raise Unsupported(f"network devices {out} and {back}: somebody removed them while they were made")
     if there.is_up:
         return there.index
+    families = (IPV4, IPV6) if os.path.isdir("/proc/sys/net/ipv6") else (IPV4,)
     with netlink.batch() as batch:
         for index in (other.index, there.index):
             network_device.change(batch, index, up=True, link_local=False)
-        neighbour.add(batch, there.index, _OTHER_END[IPV4], other.mac)
-        if os.path.isdir("/proc/sys/net/ipv6"):
-            route.add(batch, f"{_OTHER_END[IPV6]}/128", device=there.index, replace=True)
-            neighbour.add(batch, there.index, _OTHER_END[IPV6], other.mac)
+        for family in families:
+            neighbour.add(batch, there.index, _OTHER_END[family], other.mac)
+            # Another engine has the same route by its own device, and therefore another metric.
+            whole = f"{_OTHER_END[family]}/{128 if family == IPV6 else 32}"
+            route.add(batch, whole, device=there.index, metric=there.index, replace=True)
     # What comes in by it has the addresses of clients that the routes lead to elsewhere.
     descriptor = os.open(f"/proc/sys/net/ipv4/conf/{back}/rp_filter", os.O_WRONLY | os.O_CLOEXEC)
     try:
@@ -71,6 +73,12 @@ def make_loop(netlink: Netlink, table: str) -> int:
     finally:
         os.close(descriptor)
     return there.index
+
+
+def has_loop(netlink: Netlink, table: str) -> bool:
+    """Whether the pair of devices is there and switched on."""
+    there = network_device.get(netlink, names(table)[0])
+    return there is not None and there.is_up
 
 
 def remove_loop(netlink: Netlink, table: str) -> None:

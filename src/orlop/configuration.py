@@ -1,7 +1,7 @@
 """orlop's configuration: ``/etc/orlop/config.toml``, and then the user's own ``$XDG_CONFIG_HOME/orlop/config.toml``.
 
 Of the two the second counts where both say the same. `orlop.images.registry.hosts` tells what there is to say of
-registries, `orlop.images.layer_limits` what of layers.
+registries, `orlop.images.layer_limits` what of layers, `orlop.network.firewall.policy` what of the firewall.
 """
 
 from __future__ import annotations
