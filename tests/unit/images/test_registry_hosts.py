@@ -22,15 +22,15 @@ def test_the_users_configuration_counts_before_the_systems(tmp_path: Path) -> No
     system = tmp_path / "system.toml"
     system.write_text('[registry."a:1"]\ninsecure = true\nmirrors = ["m"]\n[registry.b]\ninsecure = true\n')
     environment = write(tmp_path, '[registry."a:1"]\ninsecure = false\n[something.else]\nx = 1\n')
-    assert registries_of(environment, str(system)) == {
+    assert registries_of(environment, str(system), str(tmp_path)) == {
         "a:1": {"insecure": False, "mirrors": ["m"]},
         "b": {"insecure": True},
     }
 
 
 def test_without_any_file_nothing_is_configured(tmp_path: Path) -> None:
-    assert registries_of({}, str(tmp_path / "absent")) == {}
-    assert registries_of({"HOME": str(tmp_path)}, "/dev/null/absent") == {}
+    assert registries_of({}, str(tmp_path / "absent"), str(tmp_path)) == {}
+    assert registries_of({"HOME": str(tmp_path)}, "/dev/null/absent", "/dev/null/absent") == {}
 
 
 @pytest.mark.parametrize(
@@ -87,11 +87,12 @@ def test_a_host_and_its_port_are_told_apart() -> None:
             host_and_port(wrong, "https")
 
 
-def test_certificates_are_looked_for_in_dockers_and_podmans_directories() -> None:
+def test_certificates_are_looked_for_in_the_directories_of_docker_podman_and_containerd() -> None:
     options = RegistryOptions(environment={"HOME": "/home/me"}, registries={})
     assert options.certificate_directories == (
         "/home/me/.config/containers/certs.d",
         "/home/me/.config/docker/certs.d",
         "/etc/containers/certs.d",
         "/etc/docker/certs.d",
+        "/etc/containerd/certs.d",
     )

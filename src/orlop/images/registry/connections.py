@@ -264,6 +264,9 @@ class Connections:
         options = self.options
         directories = options.certificate_directories
         own = certificates.find(_names(origin), directories)
+        authorities, pairs = options.certificates(origin.authority)
+        own.authorities += authorities
+        own.pairs += pairs
         trusted = Origin("https", self._trusted)
         others = certificates.find(_names(trusted), directories).authorities if origin != trusted else []
         insecure = options.is_insecure(origin.authority) or (

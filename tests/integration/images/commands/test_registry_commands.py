@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import os
 import pty
@@ -384,3 +385,30 @@ def test_a_short_name_is_of_the_docker_hub_which_may_have_a_mirror(
     assert other.images() == ["short:1"]
     assert other.ok("run", "--rm", "docker.io/library/short:1", "echo", "hello") == "hello\n"
     assert other.image("short:1")["RepoDigests"][0].startswith("short@sha256:")
+
+
+def test_what_podman_and_skopeo_are_told_of_mirrors_counts_here_too(
+    engine: ImageEngine, other: ImageEngine, plain_server: Server
+) -> None:
+    stored = f"{plain_server.authority}/mirror/app:1"
+    engine.load(docker_archive(stored, [base(PASSWD, GROUP)]))
+    engine.ok("push", stored)
+    configuration = other.home / ".config/containers/registries.conf"
+    configuration.parent.mkdir(parents=True)
+    configuration.write_text(
+        '[[registry]]\nprefix = "registry.example"\nlocation = "registry.example"\n'
+        f'[[registry.mirror]]\nlocation = "{plain_server.authority}/mirror"\ninsecure = true\n'
+    )
+    if shutil.which("skopeo"):
+        command = [
+            "skopeo",
+            "--registries-conf",
+            configuration,
+            "inspect",
+            "--config",
+            "docker://registry.example/app:1",
+        ]
+        seen = subprocess.run([*command, "--raw"], check=True, capture_output=True).stdout
+        assert engine.image(stored)["Id"] == f"sha256:{hashlib.sha256(seen).hexdigest()}"
+    assert other.ok("pull", "registry.example/app:1").splitlines()[-1] == "registry.example/app:1"
+    assert other.image("registry.example/app:1")["Id"] == engine.image(stored)["Id"]
