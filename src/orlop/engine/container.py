@@ -190,11 +190,11 @@ def _aside(path: str) -> str:
     return f"{path}.{os.getpid()}"
 
 
-def discard_unwritten(location: Location, entry: str) -> None:
+def discard_unwritten(directory: str, entry: str) -> None:
     """Remove what `write` left whose process was killed."""
     if not os.path.exists(f"/proc/{entry.rpartition('.')[2]}"):
         try:
-            os.unlink(f"{location.containers}/{entry}")
+            os.unlink(f"{directory}/{entry}")
         except FileNotFoundError:
             return  # somebody else was quicker
 

@@ -78,7 +78,7 @@ def read(location: Location, exec_id: str) -> dict[str, Any]:
         NotFound: there is none, or it was forgotten.
     """
     if exec_id.isalnum():
-        for container_id in _names(f"{location.run_root}/execs"):
+        for container_id in _containers(location):
             record = container.read(f"{directory(location, container_id)}/{exec_id}{_ENDING}")
             if record is not None:
                 return record
@@ -127,8 +127,12 @@ def forget(location: Location, container_id: str) -> None:
 
 
 def sweep_all(location: Location) -> None:
-    """Forget the commands of containers that are gone, and sockets of monitors that were killed."""
-    for container_id in _names(f"{location.run_root}/execs"):
+    """Forget the commands of containers that are gone, what was not written whole, and sockets of monitors that were killed."""
+    place = f"{location.run_root}/execs"
+    for name in _names(place):
+        if name.startswith(container.PART):
+            container.discard_unwritten(place, name)
+    for container_id in _containers(location):
         if not os.path.isdir(f"{location.containers}/{container_id}"):
             forget(location, container_id)
     for name in _names(control_socket.directory(location)):
@@ -136,6 +140,11 @@ def sweep_all(location: Location) -> None:
         is_forsaken = not os.path.exists(monitor_lock.path_of(location, name)) and _is_old(location, name)
         if is_forsaken and not is_running(location, name):
             control_socket.remove(location, name)
+
+
+def _containers(location: Location) -> list[str]:
+    """The containers of which there are records."""
+    return [name for name in _names(f"{location.run_root}/execs") if name[0] != "."]
 
 
 def _is_old(location: Location, name: str) -> bool:

@@ -59,7 +59,7 @@ def everything(location: Location) -> dict[str, dict[str, Any]]:
     rebasing = frozenset(_entries(f"{location.root}/rebasing"))
     for entry in entries:
         if entry.startswith(container.PART):
-            container.discard_unwritten(location, entry)
+            container.discard_unwritten(location.containers, entry)
         elif entry[0] == ".":
             _finish_removal(location, entry)
         else:

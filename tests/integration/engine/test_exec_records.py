@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -120,3 +121,19 @@ def test_a_command_whose_monitor_was_killed_is_not_said_to_run(engine: Engine) -
     session.socket.close()
     (engine.run_root / "control" / exec_id).unlink()  # which the engine itself does after some seconds
     assert engine.ok("exec", "web", "echo", "on") == "on\n"
+
+
+def test_a_record_that_is_just_being_written_is_nobody_s_and_goes_with_its_writer(engine: Engine) -> None:
+    engine.detached("web", "sleep", "1000")
+    execs = engine.run_root / "execs"
+    execs.mkdir(exist_ok=True)
+    gone = subprocess.run(["sh", "-c", "echo $$"], capture_output=True, text=True, check=True).stdout.strip()
+    container_id = engine.inspect("web")["Id"]
+    kept, left = (execs / f".part-{container_id}-{'a' * 64}.json.{pid}" for pid in (os.getpid(), gone))
+    for each in (kept, left):
+        each.write_text("{")
+    assert engine.ok("ps", "--quiet", "--no-trunc").split() == [container_id]
+    with pytest.raises(NotFound):
+        execution.inspect(location_of(engine), "a" * 64)
+    assert (kept.exists(), left.exists()) == (True, False)
+    kept.unlink()
