@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from orlop.library.errors import CommandFailed, ProgramError, TimedOut
     from orlop.library.images import Image
     from orlop.library.mounts import Bind, Tmpfs, VolumeMount
+    from orlop.library.networks import Network
     from orlop.library.results import Result, Timings, Usage
     from orlop.library.snapshots import Snapshot
     from orlop.library.streams import Output, Stream
@@ -55,6 +56,7 @@ _PLACES = {
     "ImageNotFound": "errors",
     "InvalidArgument": "errors",
     "LogEntry": "library.entries",
+    "Network": "library.networks",
     "NotFound": "errors",
     "OrlopError": "errors",
     "Output": "library.streams",
@@ -91,6 +93,7 @@ __all__ = [
     "ImageNotFound",
     "InvalidArgument",
     "LogEntry",
+    "Network",
     "NotFound",
     "OrlopError",
     "Output",

@@ -9,6 +9,7 @@ from orlop.aio.streams import ready_to
 from orlop.aio.threads import Threads, awaited
 from orlop.library import engine as sync
 from orlop.library import images as sync_images
+from orlop.library import networks as sync_networks
 from orlop.library import quantities
 from orlop.library import volumes as sync_volumes
 
@@ -42,6 +43,24 @@ class Images:
     import_ = awaited(sync_images.Images.import_)
 
 
+class Networks:
+    """What ``engine.networks`` is; see `orlop.library.networks.Networks`."""
+
+    __slots__ = ("sync", "threads")
+
+    def __init__(self, networks: sync_networks.Networks, threads: Threads) -> None:
+        self.sync = networks
+        self.threads = threads
+
+    create = awaited(sync_networks.Networks.create)
+    get = awaited(sync_networks.Networks.get)
+    list = awaited(sync_networks.Networks.list)
+    connect = awaited(sync_networks.Networks.connect)
+    disconnect = awaited(sync_networks.Networks.disconnect)
+    remove = awaited(sync_networks.Networks.remove)
+    prune = awaited(sync_networks.Networks.prune)
+
+
 class Volumes:
     """What ``engine.volumes`` is; see `orlop.library.volumes.Volumes`."""
 
@@ -59,12 +78,12 @@ class Volumes:
 
 
 class Engine:
-    """Containers, images and volumes below one directory; see `orlop.library.engine.Engine`.
+    """Containers, images, volumes and networks below one directory; see `orlop.library.engine.Engine`.
 
     ``async with`` waits at its end until what its programs left is cleared away.
     """
 
-    __slots__ = ("containers", "images", "sync", "threads", "volumes")
+    __slots__ = ("containers", "images", "networks", "sync", "threads", "volumes")
 
     def __init__(
         self, root: str | os.PathLike[str] | None = None, run_root: str | os.PathLike[str] | None = None
@@ -73,6 +92,7 @@ class Engine:
         self.threads = Threads()
         self.containers = Containers(self.sync.containers, self.threads)
         self.images = Images(self.sync.images, self.threads)
+        self.networks = Networks(self.sync.networks, self.threads)
         self.volumes = Volumes(self.sync.volumes, self.threads)
 
     async def __aenter__(self) -> Engine:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from orlop.engine import container, events, monitor_lock, network_membership, network_mode, networking
 from orlop.errors import Conflict, InvalidArgument, NotFound, OrlopError
-from orlop.network import creation, endpoint, record, store
+from orlop.network import connecting, creation, endpoint, protection, record, store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -164,6 +164,25 @@ def prune(location: Location, wanted: Callable[[Mapping[str, Any]], bool]) -> li
             except (Conflict, NotFound):
                 continue  # it just got a container, or somebody else was quicker
     return gone
+
+
+def reload(location: Location) -> None:
+    """Put back what of the networks that are up somebody has removed: bridges, which containers are on, and all rules.
+
+    Raises:
+        OrlopError: something cannot be put back.
+    """
+    place = location.networks
+    if not endpoint.networks(place):
+        return
+    try:
+        for network_id in endpoint.networks(place):
+            network = store.read(place, network_id)
+            if network is not None and endpoint.containers(place, network_id):
+                connecting.reattach(place, network)
+        protection.restore(place)
+    except OSError as error:
+        raise OrlopError(f"cannot put back what of the networks is missing: {error.strerror}") from None
 
 
 def connect(location: Location, wanted: str, container_name: str, settings: Mapping[str, Any] | None = None) -> None:

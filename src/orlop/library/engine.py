@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from orlop.library.entries import Problem
     from orlop.library.images import Images
+    from orlop.library.networks import Networks
     from orlop.library.volumes import Volumes
 
 
@@ -51,7 +52,7 @@ class DiskUsage:
 
 
 class Engine:
-    """Containers, images and volumes below one directory, the same that the command line sees.
+    """Containers, images, volumes and networks below one directory, the same that the command line sees.
 
     Opening one costs nothing, any number of them may be open at once, in any processes, and one may be used by many
     threads. ``root`` and ``run_root`` are as for ``orlop --root`` and ``--run-root``. As a context manager it waits at the
@@ -62,7 +63,7 @@ class Engine:
         OSError: it cannot be made.
     """
 
-    __slots__ = ("_images", "_volumes", "containers", "location")
+    __slots__ = ("_images", "_networks", "_volumes", "containers", "location")
 
     def __init__(
         self, root: str | os.PathLike[str] | None = None, run_root: str | os.PathLike[str] | None = None
@@ -73,6 +74,7 @@ class Engine:
         self.location.prepare()
         self.containers = Containers(self.location)
         self._images: Images | None = None
+        self._networks: Networks | None = None
         self._volumes: Volumes | None = None
 
     def __enter__(self) -> Engine:
@@ -94,6 +96,15 @@ class Engine:
 
             self._images = Images(self.location, self.containers.settle)
         return self._images
+
+    @property
+    def networks(self) -> Networks:
+        """Its networks."""
+        if self._networks is None:
+            from orlop.library.networks import Networks
+
+            self._networks = Networks(self.location, self.containers.settle)
+        return self._networks
 
     @property
     def volumes(self) -> Volumes:

@@ -184,6 +184,32 @@ def _remove_volume(location: Location, arguments: dict[str, Any], _descriptors: 
     volume_store.remove(location, arguments["name"])
 
 
+def _connect(location: Location, arguments: dict[str, Any], _descriptors: list[int], _tell: errand.Tell) -> None:
+    from orlop.engine import networks
+
+    networks.connect(location, arguments["network"], arguments["container"], arguments["settings"])
+
+
+def _disconnect(location: Location, arguments: dict[str, Any], _descriptors: list[int], _tell: errand.Tell) -> None:
+    from orlop.engine import networks
+
+    networks.disconnect(location, arguments["network"], arguments["container"], force=arguments["force"])
+
+
+def _prune_networks(location: Location, _arguments: dict[str, Any], _descriptors: list[int], _tell: errand.Tell) -> Any:
+    from orlop.engine import networks, repair
+
+    repair.everything(location)
+    return networks.prune(location, lambda _: True)
+
+
+def _remove_network(location: Location, arguments: dict[str, Any], _descriptors: list[int], _tell: errand.Tell) -> None:
+    from orlop.engine import networks, repair
+
+    repair.everything(location)
+    networks.remove(location, arguments["name"])
+
+
 def _disk_usage(location: Location, _arguments: dict[str, Any], _descriptors: list[int], _tell: errand.Tell) -> Any:
     from orlop.engine import disk_usage
 
@@ -337,8 +363,10 @@ ACTIONS: dict[str, Action] = {
     "alter": _alter,
     "check": _check,
     "commit": _commit,
+    "connect": _connect,
     "create": _create,
     "diff": _diff,
+    "disconnect": _disconnect,
     "disk_usage": _disk_usage,
     "export": _export,
     "fork": _fork,
@@ -350,6 +378,7 @@ ACTIONS: dict[str, Action] = {
     "logout": _logout,
     "prune": _prune,
     "prune_images": _prune_images,
+    "prune_networks": _prune_networks,
     "prune_volumes": _prune_volumes,
     "pull": _pull,
     "push": _push,
@@ -357,6 +386,7 @@ ACTIONS: dict[str, Action] = {
     "put_archive": _put_archive,
     "remove": _remove,
     "remove_image": _remove_image,
+    "remove_network": _remove_network,
     "remove_snapshot": _remove_snapshot,
     "remove_volume": _remove_volume,
     "repair": _repair,

@@ -62,7 +62,9 @@ class ContainerOptions(TypedDict, total=False):
     memory_swappiness: int
     mounts: Sequence[Bind | VolumeMount | Tmpfs]
     name: str
-    network: str
+    #: A network, several, or for each what is asked of it: ``aliases``, ``ip``, ``ip6``, ``mac_address``,
+    #: ``gateway_priority``, ``driver_options``. Also ``none``, ``host`` and ``container:NAME``.
+    network: str | Sequence[str] | Mapping[str, Mapping[str, object] | None]
     oom_kill_disable: bool
     oom_score_adj: int
     pid: str

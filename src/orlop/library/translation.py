@@ -208,6 +208,40 @@ def _source(source: str) -> str:
     return os.path.abspath(source) if "/" in source or source in (".", "..") else source
 
 
+#: What can be asked of a network for a container: the option, its place in Docker's words, and its kind.
+_OF_NETWORK: dict[str, tuple[str, Callable[[str, Any], Any]]] = {
+    "aliases": ("Aliases", _list),
+    "driver_options": ("DriverOpts", _dict),
+    "gateway_priority": ("GwPriority", _same),
+    "mac_address": ("MacAddress", _text),
+}
+_ADDRESSES = {"ip": "IPv4Address", "ip6": "IPv6Address"}
+
+
+def _add_networks(wanted: Settings, value: str | Sequence[str] | Mapping[str, Mapping[str, Any] | None]) -> None:
+    if isinstance(value, str):
+        wanted.network = value
+        return
+    said = dict(value.items() if hasattr(value, "items") else ((name, None) for name in value))
+    if not said:
+        raise InvalidArgument("network names no network: say 'none' for a container without one")
+    networks: dict[str, dict[str, Any]] = {}
+    for name, options in said.items():
+        asked = networks.setdefault(name, {})
+        for option, each in (options or {}).items():
+            if option in _ADDRESSES:
+                asked.setdefault("IPAMConfig", {})[_ADDRESSES[option]] = str(each)
+            elif option in _OF_NETWORK:
+                key, read = _OF_NETWORK[option]
+                asked[key] = read(f"network {name}: {option}", each)
+            else:
+                question = perhaps(option, (*_ADDRESSES, *_OF_NETWORK))
+                raise TypeError(f"there is no option {option!r} of a container's network{question}")
+    wanted.network = next(iter(networks))
+    if len(networks) > 1 or networks[wanted.network]:
+        wanted.networks = networks
+
+
 #: For each option, the setting's name and how its value is read.
 _PLACES: dict[str, tuple[str, Callable[[str, Any], Any]]] = {
     "annotations": ("annotations", _dict),
@@ -243,7 +277,6 @@ _PLACES: dict[str, tuple[str, Callable[[str, Any], Any]]] = {
     "memory_swappiness": ("memory_swappiness", _same),
     "mounts": ("mounts", _mounts),
     "name": ("name", _same),
-    "network": ("network", _same),
     "oom_kill_disable": ("oom_kill_disable", _same),
     "oom_score_adj": ("oom_score_adjustment", _same),
     "pid": ("pid", _same),
@@ -271,5 +304,6 @@ _PLACES: dict[str, tuple[str, Callable[[str, Any], Any]]] = {
 _FURTHER: dict[str, Callable[[Settings, Any], None]] = {
     "devices": _add_devices,
     "gpus": _add_gpus,
+    "network": _add_networks,
     "volumes": _add_volumes,
 }

@@ -186,6 +186,25 @@ def disconnect(place: Place, network: Network, joiner: Joiner) -> Endpoint | Non
     return gone
 
 
+def reattach(place: Place, network: Network) -> None:
+    """Make the host's part of a network anew if somebody has removed it, and attach the containers to it again.
+
+    Raises:
+        OrlopError: it cannot be made.
+        OSError: the kernel refused.
+    """
+    driver = choice.find(network.driver)
+    with Netlink() as netlink:
+        held = activation.Held(place, network, netlink)
+        try:
+            if not driver.is_up(netlink, network, held.base):
+                held.renew()
+            for each in endpoint.on_network(place, network.id):
+                driver.reattach(netlink, network, held.base, each)
+        finally:
+            held.release()
+
+
 def leave(place: Place, container_id: str) -> list[Endpoint]:
     """Take a container off all networks whose namespace has ended, or is going to; returns what it was on.
 

@@ -113,9 +113,8 @@ def create(place: Place, network: Network) -> None:
             return
         _check_device(network, changing.networks())
         with pools.Claims(place) as claims:
-            others = list(claims.others())
             if network.ipam_driver == "default":
-                _fill(network, pools.taken(changing.networks()), others)
+                _fill(network, pools.taken(changing.networks()), claims)
             for pool in network.pools:
                 _choose_gateway(network, pool)
                 if network.driver == record.BRIDGE:
@@ -129,15 +128,15 @@ def _check_device(network: Network, others: Sequence[Network]) -> None:
             raise Conflict(f"networks {network.name} and {each.name} cannot have the same bridge {each.bridge}")
 
 
-def _fill(network: Network, taken: pools.Taken, others: Sequence[tuple[Subnet, str]]) -> None:
+def _fill(network: Network, taken: pools.Taken, claims: pools.Claims) -> None:
     """Check the subnets that were named, and choose where none was."""
     for pool in network.pools:
         if network.driver == record.BRIDGE:
-            pools.check(pool.parsed(), taken, others)
+            pools.check(pool.parsed(), taken, claims.others(everywhere=False))
         else:  # a subnet of the machine's own network is what it is to be
             pools.check(pool.parsed(), taken.without_machine(), ())
     if network.ipv4 and not network.pools_of(IPV4):
-        network.pools.insert(0, Pool(str(pools.choose(taken, others)), "", "", {}))
+        network.pools.insert(0, Pool(str(pools.choose(taken, claims.others(everywhere=True))), "", "", {}))
     if network.ipv6 and not network.pools_of(IPV6):
         network.pools.append(Pool(str(pools.choose_ipv6()), "", "", {}))
 

@@ -6,7 +6,8 @@ Subnets come from a list, the first that nobody has. Somebody has a subnet if it
 - another network of this engine's, whether containers are on it or not;
 - a network of another engine's. The kernel does not know those that no container is on, so each engine that root runs
   notes what it takes in a directory that all of the machine share: a symbolic link for each subnet, to the directory of
-  the network that has it. A link to a network that is gone is worth nothing.
+  the network that has it. A link to a network that is gone is worth nothing. Its name tells in which network namespace
+  the engine is: a subnet that a user chooses is in nobody's way who is in another one.
 """
 
 from __future__ import annotations
@@ -74,10 +75,11 @@ class Taken:
 class Claims:
     """The directory that all engines of root's share, locked; for ``with``, around the writing down of networks."""
 
-    __slots__ = ("_directory", "_lock", "_place")
+    __slots__ = ("_directory", "_lock", "_namespace", "_place")
 
     def __init__(self, place: Place, directory: str = CLAIMS) -> None:
         self._place = place
+        self._namespace = str(os.stat("/proc/self/ns/net").st_ino)
         self._directory = directory
         self._lock = -1
         if place.rootless:
@@ -89,8 +91,8 @@ class Claims:
             except FileNotFoundError:
                 continue  # the last one has just gone
 
-    def others(self) -> Iterator[tuple[Subnet, str]]:
-        """The subnets of other engines' networks."""
+    def others(self, *, everywhere: bool) -> Iterator[tuple[Subnet, str]]:
+        """The subnets of networks of other engines in this network namespace, or ``everywhere``."""
         for name in os.listdir(self._directory) if self._lock >= 0 else ():
             try:
                 target = os.readlink(f"{self._directory}/{name}")
@@ -99,14 +101,16 @@ class Claims:
             if not os.path.isdir(target):
                 os.unlink(f"{self._directory}/{name}")
             elif os.path.dirname(target) != self._place.directory:
-                place, _, network_id = target.rpartition("/")
-                yield Subnet.parse(name.replace("_", "/")), f"{network_id[:12]} of {place}"
+                subnet, _, namespace = name.partition("@")
+                if everywhere or namespace == self._namespace:
+                    place, _, network_id = target.rpartition("/")
+                    yield Subnet.parse(subnet.replace("_", "/")), f"{network_id[:12]} of {place}"
 
     def take(self, subnet: Subnet, network_id: str) -> None:
         """Note that a network has a subnet."""
         if self._lock < 0:
             return
-        path = f"{self._directory}/{_name(subnet)}"
+        path = self._path(subnet)
         try:
             os.unlink(path)  # this engine's own, of a network that is no more
         except FileNotFoundError:
@@ -116,12 +120,15 @@ class Claims:
     def give_back(self, subnets: Iterable[Subnet], network_id: str) -> None:
         """Note that a network is going to be no more."""
         for each in subnets if self._lock >= 0 else ():
-            path = f"{self._directory}/{_name(each)}"
+            path = self._path(each)
             try:
                 if os.readlink(path) == f"{self._place.directory}/{network_id}":
                     os.unlink(path)
             except FileNotFoundError:
                 continue
+
+    def _path(self, subnet: Subnet) -> str:
+        return f"{self._directory}/{str(subnet).replace('/', '_')}@{self._namespace}"
 
     def __enter__(self) -> Claims:
         return self
@@ -186,10 +193,6 @@ def check(wanted: Subnet, taken: Taken, others: Iterable[tuple[Subnet, str]]) ->
             holder = f"network {name} has {each}"
     if holder:
         raise Conflict(f"invalid pool request: pool {wanted} overlaps with other one on this address space: {holder}")
-
-
-def _name(subnet: Subnet) -> str:
-    return str(subnet).replace("/", "_")
 
 
 def _lock(directory: str) -> int:

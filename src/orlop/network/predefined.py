@@ -41,7 +41,7 @@ def make(place: Place) -> None:
                     record.MTU: "1500",
                 }
                 with pools.Claims(place) as claims:
-                    others = list(claims.others())
+                    others = list(claims.others(everywhere=True))
                     subnet = pools.choose(pools.taken(changing.networks()), others)
                     network.pools = [Pool(str(subnet), "", subnet.address(1), {})]
                     claims.take(subnet, network.id)

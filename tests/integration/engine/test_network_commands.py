@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.integration.engine.conftest import Engine
 from tests.integration.engine.networked import NetworkedEngine
 
 if TYPE_CHECKING:
@@ -139,8 +140,13 @@ def test_two_engines_do_not_choose_the_same_subnet(engine: NetworkedEngine, tmp_
     with NetworkedEngine(tmp_path, rootfs) as other:
         ours, theirs = (each.network("bridge")["IPAM"]["Config"][0]["Subnet"] for each in (engine, other))
         assert ours != theirs
-        refused = other("network", "create", "--subnet", ours, "refused")
-        assert "overlaps" in refused.err
+        other.ok("network", "create", "--subnet", ours, "elsewhere")  # it is on another machine, after all
+        neighbour = Engine(tmp_path / "neighbour", rootfs, engine.prefix)
+        refused = neighbour("network", "create", "--subnet", ours, "refused")
+        assert (
+            f"overlaps with other one on this address space: network {engine.network('bridge')['Id'][:12]}"
+            in refused.err
+        )
         names = {each.network("bridge")["Options"]["com.docker.network.bridge.name"] for each in (engine, other)}
         assert len(names) == 2
 

@@ -240,6 +240,24 @@ def test_inter_container_traffic_can_be_off(engine: NetworkedEngine) -> None:
     engine.ok("network", "rm", "apart")
 
 
+def test_what_somebody_has_removed_is_put_back_by_reload(engine: NetworkedEngine) -> None:
+    engine.detached("one", "sleep", "1000")
+    engine.detached("two", "sleep", "1000")
+    address = engine.address("two")
+    rules = engine.machine.rules()
+    bridge = engine.network("bridge")["Options"]["com.docker.network.bridge.name"]
+
+    engine.machine.run("nft", "flush", "ruleset")
+    engine.machine.run("ip", "link", "del", bridge)
+    assert not engine.reaches("one", address)
+    engine.ok("network", "reload")
+
+    assert engine.reaches("one", address)
+    assert engine.reaches("one", engine.network("bridge")["IPAM"]["Config"][0]["Gateway"])
+    assert engine.machine.rules().count("\n") == rules.count("\n")
+    engine.ok("rm", "-f", "one", "two")
+
+
 def test_a_bridge_that_a_user_made_stays(engine: NetworkedEngine) -> None:
     engine.machine.run("ip", "link", "add", "mine", "type", "bridge")
     engine.ok("network", "create", "-o", "com.docker.network.bridge.name=mine", "on-mine")

@@ -6,7 +6,7 @@ import pytest
 
 from orlop.aio import containers as aio_containers
 from orlop.aio import engine as aio_engine
-from orlop.library import container, containers, engine, images, snapshots, volumes
+from orlop.library import container, containers, engine, images, networks, snapshots, volumes
 
 #: What is not asked for in an event loop: what others build upon, and `Containers.close`, which the engine does.
 _INNER = {"target", "location", "begin", "finish", "settings", "settle", "close"}
@@ -23,6 +23,7 @@ def public(kind: type) -> set[str]:
         (containers.Containers, aio_containers.Containers),
         (snapshots.Snapshots, aio_containers.Snapshots),
         (images.Images, aio_engine.Images),
+        (networks.Networks, aio_engine.Networks),
         (volumes.Volumes, aio_engine.Volumes),
         (engine.Engine, aio_engine.Engine),
     ],

@@ -12,10 +12,11 @@ from orlop.linux import bridge, network_address, network_device, veth
 from orlop.network import protection, record
 from orlop.network.drivers import interface
 from orlop.network.drivers.interface import Driver
+from orlop.network.firewall import forwarding
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from orlop.linux.netlink import Netlink
+    from orlop.linux.netlink import Netlink, Requests
     from orlop.network.endpoint import Endpoint
     from orlop.network.place import Place
     from orlop.network.record import Network
@@ -89,12 +90,33 @@ class Bridge(Driver):
                 peer_namespace=namespace,
             )
             network_device.change(batch, endpoint.host_interface, up=True, link_local=False)
-            if not network.connects_containers:
-                bridge.change_port(batch, endpoint.host_interface, isolated=True)
+            _set_port(batch, network, endpoint)
+
+    def is_up(self, netlink: Netlink, network: Network, base: int) -> bool:
+        """See `Driver.is_up`."""
+        there = network_device.get(netlink, network.bridge)
+        return there is not None and there.index == base and there.is_up
+
+    def reattach(self, netlink: Netlink, network: Network, base: int, endpoint: Endpoint) -> None:
+        """See `Driver.reattach`."""
+        there = network_device.get(netlink, endpoint.host_interface)
+        if there is not None and there.master != base:
+            with netlink.batch() as batch:
+                network_device.change(batch, endpoint.host_interface, up=True, master=base)
+                _set_port(batch, network, endpoint)
 
     def detach(self, netlink: Netlink, inside: Netlink, endpoint: Endpoint) -> None:  # noqa: ARG002 - the interface's
         """See `Driver.detach`."""
         network_device.delete(netlink, endpoint.host_interface)
+
+
+def _set_port(requests: Requests, network: Network, endpoint: Endpoint) -> None:
+    """What is special about a port of the bridge."""
+    isolated = None if network.connects_containers else True
+    # Where the kernel shows packets between ports to the rules, it sends none back by the port it came from.
+    hairpin = True if forwarding.bridges_call_rules() else None
+    if isolated or hairpin:
+        bridge.change_port(requests, endpoint.host_interface, isolated=isolated, hairpin=hairpin)
 
 
 def _mac(network: Network) -> bytes:

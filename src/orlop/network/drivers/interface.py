@@ -85,6 +85,21 @@ class Driver:
         """
         raise NotImplementedError
 
+    def is_up(self, netlink: Netlink, network: Network, base: int) -> bool:  # noqa: ARG002 - it is nobody's to remove
+        """Whether the device that containers are attached to is there and as it was.
+
+        Raises:
+            OSError: the kernel refused.
+        """
+        return True
+
+    def reattach(self, netlink: Netlink, network: Network, base: int, endpoint: Endpoint) -> None:
+        """Attach a running container's device again to ``base``, which may be another than it was.
+
+        Raises:
+            OSError: the kernel refused.
+        """
+
     def detach(self, netlink: Netlink, inside: Netlink, endpoint: Endpoint) -> None:
         """Take a running container's device away; ``inside`` talks to the container's namespace.
 
