@@ -112,6 +112,10 @@ class Book:
         #: A container's id → the ids of the networks that it is on.
         self._memberships: dict[str, set[str]] = {}
 
+    def networks(self) -> list[str]:
+        """The ids of all that have a page."""
+        return list(self._pages)
+
     def has(self, network: str) -> bool:
         """Whether a network has a page."""
         return network in self._pages

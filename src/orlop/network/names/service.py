@@ -43,7 +43,8 @@ class Service:
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
         self._bounds = Bounds(most - _OTHERS)
-        loop.add(self._watcher.descriptor, READABLE, self._look)
+        if self._watcher.descriptor >= 0:
+            loop.add(self._watcher.descriptor, READABLE, self._look)
         loop.timed.append(self)
 
     @property

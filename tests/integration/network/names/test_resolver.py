@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
@@ -14,6 +15,8 @@ import dns.rcode
 import dns.reversename
 import pytest
 
+from orlop.network.names import watch
+from tests.integration.engine.conftest import wait_until
 from tests.integration.network.names import processes
 
 if TYPE_CHECKING:
@@ -136,6 +139,23 @@ def test_whoever_comes_goes_or_changes_is_known_with_the_next_question(
     assert asker.texts("db") == ["10.2.0.3"]
     networks.disconnect(second, asker.id)
     assert asker.ask("db").rcode() == dns.rcode.NXDOMAIN
+
+
+def test_where_the_kernel_tells_of_no_changes_they_are_looked_for(
+    networks: Networks, box: Callable[..., Box], host_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> None:
+        raise OSError(errno.EMFILE, "inotify_init1: too many open files")
+
+    monkeypatch.setattr(watch, "NameWatch", refuse)
+    asker = box()
+    net = networks.make("net", internal=True)
+    networks.connect(net, asker.id, "asker", "10.1.0.2/24")
+    assert asker.ask("db").rcode() == dns.rcode.NXDOMAIN
+    networks.connect(net, "b" * 64, "db", "10.1.0.3/24")
+    wait_until(lambda: asker.texts("db") == ["10.1.0.3"])
+    networks.disconnect(net, "b" * 64)
+    wait_until(lambda: asker.ask("db").rcode() == dns.rcode.NXDOMAIN)
 
 
 def test_a_network_that_was_taken_away_and_came_back_is_known(
