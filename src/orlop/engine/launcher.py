@@ -33,11 +33,14 @@ from orlop.engine import (
     ending,
     exec_monitor,
     filters,
+    fresh_memory,
     health,
     image_root,
     image_settings,
     mount_points,
     mounting,
+    name_keeper,
+    name_resolution,
     networking,
     orphans,
     own_cgroup,
@@ -87,6 +90,8 @@ PRELOADED = (
     mount_points,
     mounting,
     mounts,
+    name_keeper,
+    name_resolution,
     networking,
     orphans,
     overlay,
@@ -121,17 +126,19 @@ def main(root: str, run_root: str, first: int, listen: bool, commands: Commands 
     os.umask(0o022)
     location = Location(root, run_root, rootless=os.geteuid() != 0)
     launcher = Launcher(location, commands)
+    # All that is done once comes before the first fork: a page that we write to afterwards is one that the first monitor keeps.
+    own_cgroup.enter("launcher")
     monitor.rehearse(launcher.filters)
     gc.disable()  # a collection in a monitor would write to every page that it shares with us
     gc.collect()
     gc.freeze()
-    children = []
+    fresh_memory.begin()
+    is_at_door = listen and launcher.listen()
     if first >= 0:
         client = _socket.socket(fileno=first)
-        children = [launcher.fork(lambda: launcher.reception.receive(client))]
+        launcher.fork(lambda: launcher.reception.receive(client))
         client.close()
-    own_cgroup.enter("launcher", children)
-    if listen and launcher.listen():
+    if is_at_door or (listen and launcher.listen(_LOOKS)):
         launcher.run()
     own_cgroup.leave()
     return 0
@@ -182,13 +189,14 @@ class Launcher:
         _signal.set_wakeup_fd(self._news[1], warn_on_full_buffer=False)
         self._not_for_monitors: tuple[int, ...] = (self._news[1], self._alive[0])
 
-    def listen(self) -> bool:
-        """Open the socket for callers; False if another launcher has it and keeps it."""
+    def listen(self, looks: int = 1) -> bool:
+        """Open the socket for callers; False if another launcher has it and keeps it, for as many looks."""
         directory = os.open(self._location.run_root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             name = f"/proc/self/fd/{directory}"  # a socket's own path may have 107 bytes only
             self._lock = os.open(f"{name}/{_LOCK_NAME}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            if not self._take_place():
+            if not self._take_place(looks):
+                os.close(self._lock)
                 return False
             self._doors = [Door(f"{name}/{each}") for each in self._names()]
             self._not_for_monitors += (self._lock, *(door.descriptor for door in self._doors))
@@ -199,15 +207,16 @@ class Launcher:
     def _names(self) -> tuple[str, ...]:
         return (SOCKET_NAME, self._commands.name) if self._commands else (SOCKET_NAME,)
 
-    def _take_place(self) -> bool:
-        for _ in range(_LOOKS):
+    def _take_place(self, looks: int) -> bool:
+        for look in range(looks):
+            if look:
+                select.poll().poll(_PAUSE)  # an outdated one may be about to go
             try:
                 # Not flock: children inherit that, and a monitor is to outlive us without standing in for us.
                 fcntl.lockf(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except (BlockingIOError, PermissionError):
-                select.poll().poll(_PAUSE)  # an outdated one may be about to go
-            else:
-                return True
+                continue
+            return True
         return False
 
     def run(self) -> None:

@@ -11,10 +11,6 @@ import os
 from orlop.errors import OrlopError
 from orlop.linux import cgroup, procfs
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
 _PARENT = "/orlop"
 _OURS = ("launcher-", "monitor-", "service-")
 
@@ -29,10 +25,10 @@ def _layout() -> cgroup.Layout:
     return cgroup.Layout(found.v1, None) if found.v1 else found
 
 
-def enter(role: str, children: Iterable[int] = ()) -> None:
-    """Move the calling, single-threaded process to a cgroup of its own, and ``children`` too; where none can be made, stay.
+def enter(role: str) -> None:
+    """Move the calling, single-threaded process to a cgroup of its own; where none can be made, stay.
 
-    ``role`` is ``launcher``, ``monitor`` or ``service``. It takes the kernel many milliseconds, so nobody should be waiting.
+    ``role`` is ``launcher``, ``monitor`` or ``service``. It takes the kernel one or two milliseconds.
     """
     try:
         group = _layout().group(f"{_PARENT}/{role}-{os.getpid()}")
@@ -42,8 +38,6 @@ def enter(role: str, children: Iterable[int] = ()) -> None:
                 os.write(descriptor, b"0")
             finally:
                 os.close(descriptor)
-        for child in children:
-            group.add(child)
     except (OSError, OrlopError):
         return  # an ordinary user, or read-only cgroups as in a container: the caller's is as good as any
 
