@@ -181,6 +181,7 @@ def linger(location: Location) -> None:
 def sweep(location: Location) -> None:
     """Take off the networks what crashes have left on them."""
     place = location.networks
+    _sweep_ports(location)
     if not endpoint.networks(place):
         return
     present = {network_id: endpoint.containers(place, network_id) for network_id in endpoint.networks(place)}
@@ -191,6 +192,20 @@ def sweep(location: Location) -> None:
         activation.sweep(place, present, lambda container_id: container_id in known or is_held(container_id))
     except (OrlopError, OSError):
         return  # the kernel does not let go of something yet, or a record is damaged: who uses it is told
+
+
+def _sweep_ports(location: Location) -> None:
+    """Finish what was broken off while ports were changed, and have none lead to containers that do not run."""
+    if os.path.exists(f"{location.run_root}/altering-ports"):
+        from orlop.engine import port_changes
+
+        port_changes.finish(location)
+    if os.path.exists(location.networks.ports("")):
+        from orlop.network.ports import published, publishing
+
+        for container_id in published.containers(location.networks):
+            if not monitor_lock.is_held(location, container_id):
+                publishing.withdraw(location.networks, container_id)
 
 
 def tell(location: Location, network: Network, action: str, container_id: str = "") -> None:

@@ -309,12 +309,17 @@ def _marks(location: Location) -> str:
 
 
 def _mark(location: Location, container_id: str) -> None:
-    os.makedirs(_marks(location), 0o700, exist_ok=True)
-    os.close(os.open(f"{_marks(location)}/{container_id}", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    while True:
+        try:
+            os.close(os.open(f"{_marks(location)}/{container_id}", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            return
+        except FileNotFoundError:  # nobody was at it, or whoever was is just done
+            os.makedirs(_marks(location), 0o700, exist_ok=True)
 
 
 def _unmark(location: Location, container_id: str) -> None:
     try:
         os.unlink(f"{_marks(location)}/{container_id}")
-    except FileNotFoundError:
-        return  # somebody else has finished it
+        os.rmdir(_marks(location))
+    except OSError:
+        return  # somebody else has finished it, or is at another

@@ -38,6 +38,11 @@ def explain(location: Location, taken: Taken) -> Conflict:
     return Conflict(str(Taken(wanted, holder)))
 
 
+def is_passing(location: Location, taken: Taken) -> bool:
+    """Whether it is likely that a port is just being given back: our proxy is there, and no container has the port."""
+    return os.path.exists(f"{location.run_root}/ports.sock") and not taken.holder and not _own(location, taken.wanted)
+
+
 def _own(location: Location, wanted: Published) -> str:
     for container_id in published.containers(location.networks):
         if _has(location, container_id, wanted) and monitor_lock.is_held(location, container_id):

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: The name of the process that serves what the kernel cannot forward.
 PROXY = "ports"
+#: Milliseconds that the proxy has to give the ports back, before somebody else may want them.
+_PATIENCE = 1000
 _LIVE = "orlop.engine.port_proxy:live"
 
 
@@ -49,7 +51,7 @@ class Keeper:
 
     def close(self) -> None:
         """Let go of the claims, and of the proxy."""
-        self._summons.close()
+        self._summons.close(_PATIENCE)
         for each in self.held:
             os.close(each)
         self.held = ()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from orlop.engine import birth, port_holder
 from orlop.network.ports import claims, publishing
 from orlop.network.ports.published import InForce
@@ -13,6 +15,10 @@ if TYPE_CHECKING:
 
     from orlop.engine.container import Container
     from orlop.network.endpoint import Endpoint
+
+#: How often, and after how many seconds, a port is asked for again that is just being given back.
+_ATTEMPTS = 50
+_PAUSE = 0.01
 
 
 def is_wanted(record: Mapping[str, Any]) -> bool:
@@ -34,14 +40,20 @@ class Publication:
     def __init__(self, target: Container) -> None:
         self._target = target
         self._claims = claims.Claims()
-        try:
-            self._claims.add(wanted(target.record))
-        except claims.Taken as taken:
-            self._claims.close()
-            raise port_holder.explain(target.location, taken) from None
-        except BaseException:
-            self._claims.close()
-            raise
+        attempts = _ATTEMPTS
+        while True:
+            try:
+                self._claims.add(wanted(target.record))
+                return
+            except claims.Taken as taken:
+                self._claims.close()
+                attempts -= 1
+                if not attempts or not port_holder.is_passing(target.location, taken):
+                    raise port_holder.explain(target.location, taken) from None
+            except BaseException:
+                self._claims.close()
+                raise
+            time.sleep(_PAUSE)
 
     def put_in_force(self, endpoints: Iterable[Endpoint]) -> dict[str, int]:
         """Have the ports lead to the container on these networks; the descriptors that its monitor has to hold.

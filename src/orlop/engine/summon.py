@@ -88,9 +88,14 @@ class Summons:
         if self._line is not None:
             self._send(self._line)
 
-    def close(self) -> None:
-        """Let go of the process."""
+    def close(self, patience: float = 0) -> None:
+        """Let go of the process; it has so many milliseconds to let go of what it was sent."""
         if self._line is not None:
+            if patience:
+                self._line.shutdown(_socket.SHUT_WR)
+                poll = select.poll()
+                poll.register(self._line.fileno(), select.POLLIN)
+                poll.poll(patience)
             self._line.close()
             self._line = None
         if self._child:

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 
 _BACKLOG = 4096  # as much as net.core.somaxconn is
 #: Descriptors that go with one packet: the kernel allows 253 (SCM_MAX_FD).
-_AT_ONCE = 128
-_LARGEST_PACKET = 1 << 16
+_AT_ONCE = 250
+#: What a packet consists of, beside the descriptors.
+_CLAIMS = b"+"
 _SO_PEEK_OFF = 42
 _IPPROTO_SCTP = 132
 _SO_BINDTODEVICE = 25
@@ -50,11 +51,13 @@ class Taken(Conflict):
 class Claims:
     """Ports that are held: ``published`` says which, and `pack` makes them one descriptor."""
 
-    __slots__ = ("_sockets", "published")
+    __slots__ = ("_by_number", "_sockets", "published")
 
     def __init__(self) -> None:
         self.published: list[Published] = []
         self._sockets: list[_socket.socket] = []
+        #: Those that may be in each other's way.
+        self._by_number: dict[int, list[Published]] = {}
 
     def add(self, wanted: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Published]:
         """Claim what Docker's ``PortBindings`` ask for; returns what that is, in the order of the containers' ports.
@@ -93,17 +96,22 @@ class Claims:
         raise taken
 
     def _hold(self, wanted: Published) -> None:
-        for each in self.published:
-            if wanted.number and each.overlaps(wanted):
+        for each in self._by_number.get(wanted.number, ()):
+            if each.overlaps(wanted):
                 raise Taken(wanted, f"the same container's {each.port}")
-        self._sockets.append(_bound(wanted))
-        self.published.append(wanted)
+        self._have(wanted, _bound(wanted))
+
+    def _have(self, published: Published, socket: _socket.socket) -> None:
+        self._sockets.append(socket)
+        self.published.append(published)
+        self._by_number.setdefault(published.number, []).append(published)
 
     def remove(self, gone: Sequence[Published]) -> None:
         """Give claims back."""
         for each in gone:
             place = self.published.index(each)
             del self.published[place]
+            self._by_number[each.number].remove(each)
             self._sockets.pop(place).close()
 
     def pack(self, served: Sequence[Published] = ()) -> tuple[int, int]:
@@ -114,25 +122,34 @@ class Claims:
             the proxy serves; -1 if there is none of these.
         """
         watch = -1
+        to_proxy = set(served)
         if served:
             epoll = select.epoll()
             for place, each in enumerate(self.published):
-                if each in served:
+                if each in to_proxy:
                     _open(self._sockets[place], each)
                     epoll.register(self._sockets[place].fileno(), select.EPOLLIN)
             watch = os.dup(epoll.fileno())
             epoll.close()
         ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
-        for start in range(0, len(self.published), _AT_ONCE):
-            part = slice(start, start + _AT_ONCE)
-            packed = b"".join(each.fileno().to_bytes(4, sys.byteorder) for each in self._sockets[part])
-            told = [[each.fields(), each in served] for each in self.published[part]]
-            ours.sendmsg(
-                [json_text.dumps(told).encode()],
-                [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, packed)],
-                _socket.MSG_NOSIGNAL,
-            )
-        ours.close()
+        # What they are is in a file that goes with them: the queue has little room for texts.
+        about = _written([[each.fields(), each in to_proxy] for each in self.published])
+        descriptors = [about, *(each.fileno() for each in self._sockets)]
+        ours.setblocking(False)
+        try:
+            for start in range(0, len(descriptors), _AT_ONCE):
+                packed = b"".join(each.to_bytes(4, sys.byteorder) for each in descriptors[start : start + _AT_ONCE])
+                ours.sendmsg([_CLAIMS], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, packed)], _socket.MSG_NOSIGNAL)
+        except (
+            OSError
+        ) as error:  # ETOOMANYREFS: an ordinary user's limit of open files holds for all that are on their way
+            theirs.close()
+            if watch >= 0:
+                os.close(watch)
+            raise OrlopError(f"cannot hold {len(self.published)} ports: {error.strerror or error}") from None
+        finally:
+            ours.close()
+            os.close(about)
         self.close()
         return theirs.detach(), watch
 
@@ -142,6 +159,7 @@ class Claims:
             each.close()
         self._sockets = []
         self.published = []
+        self._by_number = {}
 
 
 def unpack(queue: int) -> tuple[Claims, list[tuple[Published, int]]]:
@@ -152,32 +170,43 @@ def unpack(queue: int) -> tuple[Claims, list[tuple[Published, int]]]:
     """
     claims = Claims()
     served = []
+    about, *descriptors = _peek(queue)
+    told = json_text.loads(os.pread(about, os.fstat(about).st_size, 0))
+    os.close(about)
+    for (fields, is_served), descriptor in zip(told, descriptors, strict=True):
+        each = Published.from_fields(fields)
+        claims._have(each, _socket.socket(fileno=descriptor))  # noqa: SLF001 - made here
+        if is_served:
+            served.append((each, descriptor))
+    return claims, served
+
+
+def _peek(queue: int) -> list[int]:
+    """Copies of all descriptors in a queue."""
+    found: list[int] = []
     borrowed = _socket.socket(fileno=queue)
     try:
         borrowed.setblocking(False)
         borrowed.setsockopt(_socket.SOL_SOCKET, _SO_PEEK_OFF, 0)
         while True:
-            try:
-                data, ancillary, _, _ = borrowed.recvmsg(
-                    _LARGEST_PACKET,
-                    _socket.CMSG_SPACE(4 * _AT_ONCE),
-                    _socket.MSG_PEEK | _socket.MSG_CMSG_CLOEXEC,
-                )
-            except BlockingIOError:
-                break
+            data, ancillary, _, _ = borrowed.recvmsg(
+                len(_CLAIMS), _socket.CMSG_SPACE(4 * _AT_ONCE), _socket.MSG_PEEK | _socket.MSG_CMSG_CLOEXEC
+            )
             if not data:
-                break
+                return found  # nobody is at the other end who could send more
             packed = ancillary[0][2]
-            for place, (fields, is_served) in enumerate(json_text.loads(data)):
-                socket = _socket.socket(fileno=int.from_bytes(packed[4 * place : 4 * place + 4], sys.byteorder))
-                each = Published.from_fields(fields)
-                claims.published.append(each)
-                claims._sockets.append(socket)  # noqa: SLF001 - made here
-                if is_served:
-                    served.append((each, socket.fileno()))
+            found += [int.from_bytes(packed[at : at + 4], sys.byteorder) for at in range(0, len(packed), 4)]
     finally:
         borrowed.detach()
-    return claims, served
+
+
+def _written(told: list[Any]) -> int:
+    """A file in memory with a JSON text."""
+    descriptor = os.memfd_create("orlop-ports", os.MFD_CLOEXEC)
+    data = json_text.dumps(told).encode()
+    while data:
+        data = data[os.write(descriptor, data) :]
+    return descriptor
 
 
 def _choices(binding: Mapping[str, Any]) -> int:
@@ -294,6 +323,9 @@ def _bound_sctp(wanted: Published) -> _socket.socket:
 def _open(socket: _socket.socket, published: Published) -> None:
     """Have connections and datagrams come to a claim that the proxy serves."""
     if published.protocol == TCP:
+        # For its connections: those that have just ended do not keep the port from the next who wants it. The port itself
+        # is nobody else's nevertheless, since somebody listens at it.
+        socket.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
         socket.listen(_BACKLOG)
     else:
         socket.setsockopt(_socket.SOL_SOCKET, _socket.SO_RCVBUF, 1 << 20)
