@@ -29,9 +29,9 @@ class Watch:
     __slots__ = ("_descriptor",)
 
     def __init__(self, directory: str) -> None:
-        self._descriptor = _open()
+        self._descriptor = open_instance()
         try:
-            _add(self._descriptor, directory, _WANTED)
+            add_watch(self._descriptor, directory)
         except OSError:
             self.close()
             raise
@@ -65,7 +65,7 @@ class NameWatch:
     __slots__ = ("_descriptor", "_directories")
 
     def __init__(self) -> None:
-        self._descriptor = _open()
+        self._descriptor = open_instance()
         self._directories: dict[int, str] = {}
 
     @property
@@ -112,8 +112,23 @@ class NameWatch:
         os.close(self._descriptor)
 
 
-def _open() -> int:
+def open_instance() -> int:
+    """A new inotify instance, which does not wait when it is read."""
     return check(libc_function("inotify_init1", 1)(os.O_CLOEXEC | os.O_NONBLOCK), "inotify_init1")
+
+
+def add_watch(descriptor: int, directory: str) -> int:
+    """Have an instance watch a directory's entries; the watch's number, which is the same for the same directory.
+
+    Raises:
+        OSError: it is not there, or the user watches too many.
+    """
+    return _add(descriptor, directory, _WANTED)
+
+
+def remove_watch(descriptor: int, number: int) -> None:
+    """Have an instance not watch a directory any more."""
+    libc_function("inotify_rm_watch", 2)(descriptor, number)  # EINVAL: the directory went first
 
 
 def _add(descriptor: int, directory: str, wanted: int) -> int:

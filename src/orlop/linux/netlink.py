@@ -51,6 +51,8 @@ _NETLINK_GET_STRICT_CHK = 12  # Linux 4.20: dumps filter by what their header sa
 
 _HEADER = 16
 _LARGEST = 1 << 16
+_ALWAYS_FITS = 1 << 16  # with any limit that a machine may have (net.core.wmem_max)
+_SO_SNDBUFFORCE = 32
 _OWN_NETWORK = "/proc/self/ns/net"
 _DUMPS = 20  # attempts, when what is listed changes all the time
 
@@ -179,7 +181,7 @@ class Netlink:
         if closing:
             messages.append(self._message(closing[0], 0, closing[1]))
         if messages:
-            self._socket.send(b"".join(messages))
+            self._send(b"".join(messages))
         bodies: list[bytes] = []
         if steps:
             self._hear(words, first, bodies, end, opened=opening is not None)
@@ -208,6 +210,11 @@ class Netlink:
             + body
             + bytes(-len(body) % 4)
         )
+
+    def _send(self, data: bytes) -> None:
+        if len(data) > _ALWAYS_FITS:
+            self._socket.setsockopt(_socket.SOL_SOCKET, _SO_SNDBUFFORCE, 2 * len(data))
+        self._socket.send(data)
 
     def _hear(
         self,

@@ -169,17 +169,17 @@ def test_elements_come_and_go_without_a_rule_being_touched(machine: Machine) -> 
     change.add_table()
     change.add_set("published", types.PROTOCOL, types.IPV4_ADDRESS, types.SERVICE, value=(types.IPV4_ADDRESS,))
     change.commit()
-    elements = [Element(port_key(17, "192.0.2.1", port), ipv4("10.0.0.2")) for port in range(1000)]
+    elements = [Element(port_key(17, "192.0.2.1", port), ipv4("10.0.0.2")) for port in range(20000)]
     for _ in range(2):
         change.add_elements("published", elements)
     change.commit()
-    assert len(listing.elements(machine.netfilter, INET, "mine", "published")) == 1000
+    assert len(listing.elements(machine.netfilter, INET, "mine", "published")) == 20000
     change.add_elements("published", [Element(port_key(17, "192.0.2.1", 5), ipv4("10.0.0.3"))])
     with pytest.raises(FileExistsError, match="nftables: add elements to published"):
         change.commit()
-    change.delete_elements("published", elements[:999])
+    change.delete_elements("published", elements[:19999])
     change.commit()
-    assert "udp . 192.0.2.1 . 999 : 10.0.0.2" in machine.rules()
+    assert "udp . 192.0.2.1 . 19999 : 10.0.0.2" in machine.rules()
     change.delete_elements("published", elements)
     with pytest.raises(FileNotFoundError, match="nftables: delete elements of published"):
         change.commit()
