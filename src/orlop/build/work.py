@@ -7,6 +7,7 @@ whatever a step does to itself is gone with it.
 from __future__ import annotations
 
 import os
+import select
 from contextlib import ExitStack
 
 from orlop.build import archives, cache, copying, keys, mounting, remote, selection, steps, tree_digest
@@ -20,6 +21,7 @@ from orlop.images.progress import Quiet
 from orlop.storage import mounts as storage_mounts
 from orlop.storage.layers import diff
 from orlop.storage.layers.compress import NONE
+from orlop.storage.named_lock import NamedLock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -136,6 +138,18 @@ class Work:
             StepFailed: its program failed.
             OrlopError, OSError: it cannot be done.
         """
+        with ExitStack() as stack:
+            if quick_key and use_cache:
+                # Whoever is at the same step has it done sooner than we should.
+                lock = NamedLock(unpack.locks(self._shop.storage), f"build-{quick_key}").acquire(self._check_leash)
+                stack.callback(lock.release)
+            return self._do(quick_key, use_cache=use_cache)
+
+    def _check_leash(self) -> None:
+        if select.select([self._leash], [], [], 0)[0]:
+            raise OrlopError("canceled")
+
+    def _do(self, quick_key: str, *, use_cache: bool) -> tuple[Record, bool]:
         step = self._node.step
         found = [quick_key] if quick_key else []
         known = self._shop.cache.find(quick_key, self._shop.storage, self._shop.lease) if found and use_cache else None

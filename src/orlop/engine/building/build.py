@@ -14,7 +14,7 @@ from orlop.build.scheduler import BuildFailed, Scheduler
 from orlop.build.temporary import Temporary
 from orlop.build.work import Workshop
 from orlop.engine import image_events, image_store, sweep, write_out
-from orlop.engine.building import outputs, worker
+from orlop.engine.building import outputs, step_network, worker
 from orlop.engine.building.aside import Aside
 from orlop.engine.building.images import EngineImages
 from orlop.errors import InvalidReference, NotFound
@@ -95,6 +95,7 @@ def build(location: Location, request: BuildRequest, progress: Progress) -> Buil
             finally:
                 opened.close()
     write_out.begin(location)
+    step_network.linger(location)
     if built.image is not None:
         for name in names:
             image_events.happened(location, "tag", built.image.id, name)

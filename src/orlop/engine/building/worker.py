@@ -12,6 +12,7 @@ import os
 import select
 
 from orlop.engine import bundle, container, mount_points, network_files, users
+from orlop.engine.building.step_network import StepNetwork
 from orlop.engine.settings import Settings
 from orlop.errors import InvalidArgument, NotFound, OrlopError
 from orlop.linux import pidfd
@@ -66,6 +67,13 @@ class EngineWorker:
 
     def _run(self, job: Job, identifier: str, aside: str) -> int:
         settings = self._settings(job, identifier)
+        network = StepNetwork(self._location, settings, identifier, aside)
+        try:
+            return self._run_on(network, settings, job, identifier, aside)
+        finally:
+            network.close()
+
+    def _run_on(self, network: StepNetwork, settings: Settings, job: Job, identifier: str, aside: str) -> int:
         user = users.find_in_snapshot(list(job.root), job.user)
         mounts = mount_points.below(self._location, list(job.root), aside)
         rootfs = f"{aside}/rootfs"
@@ -87,13 +95,15 @@ class EngineWorker:
                     stdio=(null, job.output, job.output),
                     rootless=self._location.rootless,
                     root_mounts=[each.as_json() for each in mounts],
+                    connect=network.connect,
                 )
             )
         finally:
             os.close(null)
         try:
+            network.begin()
             created.release()
-            _wait(created.pidfd, job.leash)
+            _wait(created.pidfd, job.leash, network)
         except BaseException:
             if created.container.alive():
                 created.container.signal(_signal.SIGKILL)
@@ -154,19 +164,23 @@ def clear_abandoned(location: Location) -> None:
             os.close(lock)
 
 
-def _wait(process: int, leash: int) -> None:
+def _wait(process: int, leash: int, network: StepNetwork) -> None:
     """Wait for the end of a process.
 
     Raises:
         OrlopError: nobody wants it any more.
     """
-    poll = select.poll()
-    poll.register(process, select.POLLIN)
-    poll.register(leash, select.POLLIN)
-    ready = [descriptor for descriptor, _ in poll.poll()]
-    if process not in ready:
-        pidfd.send_signal(process, _signal.SIGKILL)
-        raise OrlopError("canceled")
+    while True:
+        poll = select.poll()
+        poll.register(process, select.POLLIN)
+        poll.register(leash, select.POLLIN)
+        ready = {descriptor for descriptor, _ in poll.poll(network.register(poll))}
+        if process in ready:
+            return
+        if leash in ready:
+            pidfd.send_signal(process, _signal.SIGKILL)
+            raise OrlopError("canceled")
+        network.look(ready)
 
 
 def _stay_in_namespace(config: dict[str, Any]) -> None:
