@@ -190,6 +190,21 @@ def test_a_blob_that_is_damaged_too_is_found_out_and_had_again(machine: Machine)
         engine.is_sound()
 
 
+def test_an_image_that_was_lost_can_be_looked_at_counted_and_removed(machine: Machine) -> None:
+    with machine.booted() as engine:
+        power.killed(engine, power.BEFORE_THE_DISK, "load", given=APP)
+        machine.lose_power()
+        power.settled_by_next(engine)
+    with machine.booted() as engine:
+        power.lose_files(engine)
+        assert engine.image("app:1")["Size"] > 0
+        assert engine.ok("system", "df", "--format", "{{.Type}} {{.TotalCount}}").splitlines()[0] == "Images 1"
+        engine.ok("history", "app:1")
+        engine.ok("rmi", "app:1")
+        power.settled_by_next(engine)
+        assert engine.leftovers() == []
+
+
 def test_whoever_writes_to_the_disk_may_be_killed_and_the_next_command_goes_on(machine: Machine) -> None:
     with machine.booted() as engine:
         power.killed(engine, power.BEFORE_THE_DISK, "load", given=APP)
