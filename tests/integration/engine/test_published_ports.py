@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +17,6 @@ from tests.machine import Machine, cable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 HOST4 = "198.51.100.1"
 HOST6 = "2001:db8:1::1"
@@ -230,7 +230,7 @@ def test_a_conflict_is_told_before_anything_is_made_and_names_who_has_the_port(
     assert f"port is already allocated, to container web ({web[:12]})" in result.err
     assert engine.names() == ["web"]
 
-    second = Engine(tmp_path, engine.rootfs, engine.prefix)
+    second = Engine(tmp_path, Path(engine.rootfs), engine.prefix)
     try:
         result = second.run("--network", "bridge", "-p", "127.0.0.1:8080:80", "true")
         assert f"to container web ({web[:12]}) of the engine in {engine.root}" in result.err

@@ -139,7 +139,12 @@ def test_a_reader_that_is_slow_holds_the_writer_back_and_gets_everything(served:
             sent += server.send(much[sent : sent + (1 << 20)])
         assert 0 < sent < len(much)
         server.setblocking(True)
-        rest = threading.Thread(target=lambda: (server.sendall(much[sent:]), server.shutdown(socket.SHUT_WR)))
+
+        def send_rest() -> None:
+            server.sendall(much[sent:])
+            server.shutdown(socket.SHUT_WR)
+
+        rest = threading.Thread(target=send_rest)
         rest.start()
         assert read_all(client) == much
         rest.join()
