@@ -42,12 +42,7 @@ def prune(location: Location, words: list[str]) -> Pruned:
     from orlop import filters
     from orlop.engine import prune
 
-    known = {
-        "label": filters.label(lambda target: target.record["Config"]["Labels"]),
-        "label!": filters.without_label(lambda target: target.record["Config"]["Labels"]),
-        "until": filters.until(lambda target: target.record["Created"]),
-    }
-    done = prune.containers(location, filters.read(words, known))
+    done = prune.containers(location, filters.read(words, prune.tests_of_containers()))
     if done.names:
         sys.stdout.write("Deleted Containers:\n" + "".join(f"{each}\n" for each in done.names) + "\n")
     return done

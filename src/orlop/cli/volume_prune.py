@@ -30,14 +30,7 @@ def run(location: Location, said: Parsed) -> int:
     from orlop.cli import confirmation
     from orlop.engine import prune, repair, volume_store
 
-    wanted = filters.read(
-        said["filter"],
-        {
-            "all": filters.flag(lambda _: True),
-            "label": filters.label(lambda volume: volume["Labels"]),
-            "label!": filters.without_label(lambda volume: volume["Labels"]),
-        },
-    )
+    wanted = filters.read(said["filter"], prune.tests_of_volumes())
     everything = said["all"] or "all" in wanted.keys
     which = "all local" if everything else "anonymous local"
     warning = f"This will remove {which} volumes not used by at least one container."

@@ -12,14 +12,16 @@ import select
 from orlop import json_text
 from orlop.engine import control_socket, events, frames, monitor_lock, repair
 from orlop.errors import Conflict, InvalidArgument, NotFound, OrlopError
+from orlop.linux import inotify
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
     from typing import Any
 
     from orlop.engine.container import Container
     from orlop.engine.start import Session
+    from orlop.linux.shared_inotify import SharedWatch
 
 #: What can be waited for, in the words of Docker's API: that the container does not run; that it ends the next time; that
 #: it is removed.
@@ -110,10 +112,12 @@ def wait(target: Container, condition: str = NOT_RUNNING) -> int:
         poll.poll(None if patience is None else patience * 1000)
 
 
-def waiting(target: Container, condition: str) -> Generator[tuple[int, float | None], None, int]:
+def waiting(
+    target: Container, condition: str, watch: Callable[[str], inotify.Watch | SharedWatch] = inotify.Watch
+) -> Generator[tuple[int, float | None], None, int]:
     """The steps of `wait`, for who waits for several things at once, and its result.
 
-    Each is a descriptor that has to be readable before the next one, and how many seconds to wait for that at most.
+    ``watch`` is how changes of a directory are watched. Each step is a descriptor that has to be readable before the next one, and how many seconds to wait for that at most.
 
     Raises:
         InvalidArgument: there is no such condition.
@@ -121,13 +125,11 @@ def waiting(target: Container, condition: str) -> Generator[tuple[int, float | N
     """
     if condition not in CONDITIONS:
         raise InvalidArgument(f'the condition "{condition}" is none of {", ".join(CONDITIONS)}')
-    from orlop.linux import inotify
-
     repair.look_after(target)
     before = target.state()
     code = int(before["ExitCode"])
     try:
-        watch = inotify.Watch(target.directory)  # before the first look, so that nothing happens between
+        changes = watch(target.directory)  # before the first look, so that nothing happens between
     except FileNotFoundError:
         raise NotFound(f"no such container: {target.id[:12]}") from None
     try:
@@ -150,10 +152,10 @@ def waiting(target: Container, condition: str) -> Generator[tuple[int, float | N
                 condition == NOT_RUNNING or (condition == NEXT_EXIT and now["FinishedAt"] != before["FinishedAt"])
             ):
                 return code
-            yield watch.descriptor, _LOOK
-            watch.wait(0)  # what was told is looked at anyway
+            yield changes.descriptor, _LOOK
+            changes.wait(0)  # what was told is looked at anyway
     finally:
-        watch.close()
+        changes.close()
 
 
 def _hear_end(target: Container, *, also_monitor: bool) -> Generator[tuple[int, float | None], None, int | None]:

@@ -22,11 +22,13 @@ from orlop import json_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Any
 
     from orlop.engine.container import Container
     from orlop.engine.location import Location
+    from orlop.linux.inotify import Watch
+    from orlop.linux.shared_inotify import SharedWatch
 
 CONTAINER = "container"
 IMAGE = "image"
@@ -181,23 +183,27 @@ def follow(location: Location, since: int | None = None, until: int | None = Non
 class Stream:
     """A reader of the events, from the oldest that is there: `read` what is new, `wait` for more.
 
+    ``watch`` is whether, or how, changes of a directory are watched.
+
     Raises:
         OSError: there is no place for events, and none can be made.
     """
 
     __slots__ = ("_files", "_place", "_watch")
 
-    def __init__(self, location: Location, *, watch: bool = True) -> None:
+    def __init__(self, location: Location, *, watch: bool | Callable[[str], Watch | SharedWatch] = True) -> None:
         self._place = directory(location)
         self._files: list[_File] = []
-        self._watch = None
+        self._watch: Watch | SharedWatch | None = None
         if watch:
             from orlop.linux.inotify import Watch
 
             if not os.path.isdir(self._place):
                 location.prepare()
                 _make(self._place)
-            self._watch = Watch(self._place)  # before the first look, so that nothing happens between
+            self._watch = (Watch if watch is True else watch)(
+                self._place
+            )  # before the first look, so that nothing happens between
 
     @property
     def descriptor(self) -> int:

@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 class Command:
     """What to run: a command and what it has other than the container's own process.
 
-    ``user`` and ``workdir`` may be empty, which is the container's; ``env`` is added to the container's.
+    ``user`` and ``workdir`` may be empty, which is the container's; ``env`` is added to the container's. ``shows`` says
+    whether whoever starts it wants its output, and its errors.
     """
 
-    __slots__ = ("arguments", "console_size", "env", "open_stdin", "privileged", "terminal", "user", "workdir")
+    __slots__ = ("arguments", "console_size", "env", "open_stdin", "privileged", "shows", "terminal", "user", "workdir")
 
     def __init__(self, arguments: list[str]) -> None:
         self.arguments = arguments
@@ -35,6 +36,7 @@ class Command:
         self.terminal = False
         self.open_stdin = False
         self.privileged = False
+        self.shows = (True, True)
         self.console_size: tuple[int, int] | None = None
 
 
@@ -57,6 +59,7 @@ def prepare(target: container.Container, command: Command, detach_keys: str = ""
     """
     record = _record(target, command)
     record["DetachKeys"] = detach_keys
+    record["OpenStdout"], record["OpenStderr"] = command.shows
     exec_record.write(target.location, record)
     return str(record["ID"])
 

@@ -20,13 +20,22 @@ if TYPE_CHECKING:
     from orlop.images.archive.contents import Contents
     from orlop.images.archive.file_system import Description
     from orlop.images.progress import Progress
+    from orlop.images.registry.hosts import RegistryOptions
     from orlop.images.store import Image
     from orlop.storage.layers.tar_writer import Sink
     from orlop.storage.leases import Lease
     from orlop.storage.store import Storage
 
 
-def pull(location: Location, text: str, progress: Progress, *, wanted: str = "", every_tag: bool = False) -> list[str]:
+def pull(
+    location: Location,
+    text: str,
+    progress: Progress,
+    *,
+    wanted: str = "",
+    every_tag: bool = False,
+    options: RegistryOptions | None = None,
+) -> list[str]:
     """Get an image from its registry, or all of a repository's; the whole names. ``wanted`` is the platform.
 
     Raises:
@@ -41,9 +50,9 @@ def pull(location: Location, text: str, progress: Progress, *, wanted: str = "",
     images = image_store.open_store(location)
     with sweep.after_change(location, images, resumable=True):
         if every_tag:
-            names = pull.every_tag(images, name, wanted=wanted, progress=progress)
+            names = pull.every_tag(images, name, wanted=wanted, progress=progress, options=options)
         else:
-            pull.pull(images, name, wanted=wanted, progress=progress)
+            pull.pull(images, name, wanted=wanted, progress=progress, options=options)
             names = [str(name)]
     write_out.begin(location)
     for each in names:
@@ -51,7 +60,14 @@ def pull(location: Location, text: str, progress: Progress, *, wanted: str = "",
     return names
 
 
-def push(location: Location, text: str, progress: Progress, *, every_tag: bool = False) -> list[str]:
+def push(
+    location: Location,
+    text: str,
+    progress: Progress,
+    *,
+    every_tag: bool = False,
+    options: RegistryOptions | None = None,
+) -> list[str]:
     """Send an image to its registry, or all of a repository's; the whole names.
 
     Raises:
@@ -65,9 +81,9 @@ def push(location: Location, text: str, progress: Progress, *, every_tag: bool =
     images = image_store.open_store(location)
     with sweep.after_change(location, images, resumable=True):
         if every_tag:
-            names = push.every_tag(images, name, progress)
+            names = push.every_tag(images, name, progress, options)
         else:
-            push.push(images, name, progress)
+            push.push(images, name, progress, options)
             names = [str(name)]
     for each in names:
         image_events.transferred(location, "push", each)

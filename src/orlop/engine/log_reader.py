@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from orlop.engine.container import Container
     from orlop.engine.log_formats import Entry, File, Format
     from orlop.linux.inotify import Watch
+    from orlop.linux.shared_inotify import SharedWatch
 
 #: Seconds between looks whether the container still has a monitor, when nothing is written.
 _LOOK = 1.0
@@ -73,11 +74,24 @@ def where(target: Container) -> tuple[str, Format]:
 class Log:
     """The log of a container, for who waits for several things at once; the arguments are those of `read`.
 
+    ``watch`` is how changes of a directory are watched, if not each by itself.
+
     Raises:
         Unsupported: the container's log is kept where it cannot be read.
     """
 
-    __slots__ = ("_first", "_follow", "_format", "_last", "_path", "_tail", "_target", "_until", "_watch")
+    __slots__ = (
+        "_first",
+        "_follow",
+        "_format",
+        "_last",
+        "_make_watch",
+        "_path",
+        "_tail",
+        "_target",
+        "_until",
+        "_watch",
+    )
 
     def __init__(
         self,
@@ -87,7 +101,9 @@ class Log:
         follow: bool = False,
         since: int | None = None,
         until: int | None = None,
+        watch: Callable[[str], Watch | SharedWatch] | None = None,
     ) -> None:
+        self._make_watch = watch
         self._path, self._format = where(target)
         self._target = target
         self._tail = tail
@@ -95,7 +111,7 @@ class Log:
         self._until = until
         self._first = "" if since is None else clock.text(since)
         self._last = "" if until is None else clock.text(until)
-        self._watch: Watch | None = None
+        self._watch: Watch | SharedWatch | None = None
 
     @property
     def descriptor(self) -> int:
@@ -140,7 +156,8 @@ class Log:
         from orlop.linux.inotify import Watch
 
         directory = os.path.dirname(self._path)
-        self._watch = Watch(directory if os.path.isdir(directory) else self._target.directory)
+        watch = self._make_watch or Watch
+        self._watch = watch(directory if os.path.isdir(directory) else self._target.directory)
         files, offset = self._begin(self._tail)
         try:
             while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orlop import filters
 from orlop.engine import container, removal, repair, volume_store
 from orlop.errors import Conflict, NotFound
 from orlop.storage import usage
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from orlop.engine.location import Location
+    from orlop.filters import Filter
 
 
 class Pruned:
@@ -22,6 +24,24 @@ class Pruned:
     def __init__(self) -> None:
         self.names: list[str] = []
         self.freed = 0
+
+
+def tests_of_containers() -> dict[str, Filter]:
+    """The filters by which containers are chosen."""
+    return {
+        "label": filters.label(lambda target: target.record["Config"]["Labels"]),
+        "label!": filters.without_label(lambda target: target.record["Config"]["Labels"]),
+        "until": filters.until(lambda target: target.record["Created"]),
+    }
+
+
+def tests_of_volumes() -> dict[str, Filter]:
+    """The filters by which volumes are chosen."""
+    return {
+        "all": filters.flag(lambda _: True),
+        "label": filters.label(lambda volume: volume["Labels"]),
+        "label!": filters.without_label(lambda volume: volume["Labels"]),
+    }
 
 
 def containers(location: Location, wanted: Callable[[container.Container], bool]) -> Pruned:

@@ -14,13 +14,21 @@ if TYPE_CHECKING:
     from orlop.images.progress import Progress
     from orlop.images.reference import Reference
     from orlop.images.registry.client import Registry
+    from orlop.images.registry.hosts import RegistryOptions
     from orlop.images.store import Image, ImageStore
 
 #: Indexes may name indexes, which nobody does more than once.
 _MOST_NESTED = 3
 
 
-def pull(images: ImageStore, name: Reference, *, wanted: str = "", progress: Progress | None = None) -> Image:
+def pull(
+    images: ImageStore,
+    name: Reference,
+    *,
+    wanted: str = "",
+    progress: Progress | None = None,
+    options: RegistryOptions | None = None,
+) -> Image:
     """Pull one image.
 
     ``name`` without tag and digest means ``latest``. ``wanted`` is a platform such as ``linux/arm64``; empty is this
@@ -43,7 +51,7 @@ def pull(images: ImageStore, name: Reference, *, wanted: str = "", progress: Pro
     name = name.with_default_tag()
     target = platform.parse(wanted) if wanted else platform.host()
     images.storage.prepare()
-    with images.storage.leases.take() as lease, closing(Registry(name.domain)) as registry:
+    with images.storage.leases.take() as lease, closing(Registry(name.domain, options)) as registry:
         progress.say(f"{name.digest or name.tag}: Pulling from {name.path}")
         top, chosen = _manifest(registry, name, target)
         lease.hold(chosen.digest)
@@ -76,8 +84,15 @@ def pull(images: ImageStore, name: Reference, *, wanted: str = "", progress: Pro
         return image
 
 
-def every_tag(images: ImageStore, name: Reference, *, wanted: str = "", progress: Progress | None = None) -> list[str]:
-    """Pull all tags of a repository; returns the names.
+def every_tag(
+    images: ImageStore,
+    name: Reference,
+    *,
+    wanted: str = "",
+    progress: Progress | None = None,
+    options: RegistryOptions | None = None,
+) -> list[str]:
+    """Pull all tags of a repository; returns the names. ``options`` say how the registry is talked to.
 
     Raises:
         NotFound: there is no such repository, or it has no tags.
@@ -87,12 +102,12 @@ def every_tag(images: ImageStore, name: Reference, *, wanted: str = "", progress
 
     from orlop.images.registry.client import Registry
 
-    with closing(Registry(name.domain)) as registry:
+    with closing(Registry(name.domain, options)) as registry:
         tags = registry.tags(name.path)
     if not tags:
         raise NotFound(f"the repository {name.familiar_name} has no tags")
     for tag in tags:
-        pull(images, name.tagged(tag), wanted=wanted, progress=progress)
+        pull(images, name.tagged(tag), wanted=wanted, progress=progress, options=options)
     return [str(name.tagged(tag)) for tag in tags]
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from orlop.images.progress import Progress
     from orlop.images.reference import Reference
     from orlop.images.registry.client import Registry
+    from orlop.images.registry.hosts import RegistryOptions
     from orlop.images.store import Image, ImageStore
     from orlop.storage.blobs import Blobs
 
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
 UPLOADS = 5
 
 
-def push(images: ImageStore, name: Reference, progress: Progress | None = None) -> str:
+def push(
+    images: ImageStore, name: Reference, progress: Progress | None = None, options: RegistryOptions | None = None
+) -> str:
     """Push the image that has a name to the registry of that name; returns the manifest's digest.
 
     Raises:
@@ -46,7 +49,7 @@ def push(images: ImageStore, name: Reference, progress: Progress | None = None) 
     name = name.with_default_tag()
     blobs = images.storage.blobs
     images.storage.prepare()
-    with images.storage.leases.take() as lease, closing(Registry(name.domain)) as registry:
+    with images.storage.leases.take() as lease, closing(Registry(name.domain, options)) as registry:
         image = images.find(name.familiar)
         progress.say(f"The push refers to repository [{name.name}]")
         given = image.read_manifest()
@@ -104,7 +107,9 @@ class _Upload:
         tell(words.PUSHED)
 
 
-def every_tag(images: ImageStore, name: Reference, progress: Progress | None = None) -> list[str]:
+def every_tag(
+    images: ImageStore, name: Reference, progress: Progress | None = None, options: RegistryOptions | None = None
+) -> list[str]:
     """Push all images of a repository; returns the names.
 
     Raises:
@@ -115,7 +120,7 @@ def every_tag(images: ImageStore, name: Reference, progress: Progress | None = N
     if not names:
         raise NotFound(f"no image here has a tag in the repository {name.familiar_name}")
     for each in sorted(names):
-        push(images, reference.parse(each), progress)
+        push(images, reference.parse(each), progress, options)
     return sorted(names)
 
 

@@ -1,0 +1,206 @@
+"""A request, and the kinds of answers to one."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs
+
+from orlop import json_text
+from orlop.errors import InvalidArgument
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from typing import Any
+
+    from orlop.api.wire import Wire
+
+JSON = "application/json"
+#: Bytes that the body of a request may have that is read as a whole.
+_LARGEST_BODY = 8 << 20
+_NO = ("", "0", "no", "none", "false")
+
+
+class TooLarge(InvalidArgument):
+    """A body that is to be read as a whole is larger than any that means something."""
+
+    http_status = 413
+
+
+class Request:
+    """What a client asks for.
+
+    ``path`` has no version in front; ``version`` is the API's that the client speaks, as two numbers. ``arguments`` are the
+    parts of the path that its route names. ``body`` yields what comes, as it comes. ``upgrades`` says that the connection
+    may become one for raw bytes.
+    """
+
+    __slots__ = ("arguments", "body", "headers", "method", "path", "query", "upgrades", "version")
+
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        query: str,
+        headers: Mapping[str, str],
+        body: AsyncIterator[bytes],
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.query = parse_qs(query, keep_blank_values=True)
+        self.headers = headers
+        self.body = body
+        self.arguments: dict[str, str] = {}
+        self.version = (0, 0)
+        self.upgrades = "upgrade" in headers.get("connection", "").lower() and bool(headers.get("upgrade"))
+
+    def text(self, name: str, default: str = "") -> str:
+        """A parameter of the query; of several with one name the first counts, as for Docker."""
+        return self.query.get(name, [default])[0]
+
+    def texts(self, name: str) -> list[str]:
+        """All parameters of a name."""
+        return self.query.get(name, [])
+
+    def flag(self, name: str, *, default: bool = False) -> bool:
+        """Whether a parameter says yes: anything but nothing, 0, no, none and false does."""
+        found = self.query.get(name)
+        return default if found is None else found[0].strip().lower() not in _NO
+
+    def number(self, name: str, default: int | None = None) -> int | None:
+        """A parameter that is a whole number.
+
+        Raises:
+            InvalidArgument: it is none.
+        """
+        text = self.text(name)
+        if not text:
+            return default
+        try:
+            return int(text)
+        except ValueError:
+            raise InvalidArgument(f'strconv.Atoi: parsing "{text}": invalid syntax') from None
+
+    def filters(self) -> dict[str, list[str]]:
+        """The parameter ``filters``: ``{"key": ["value"]}``, or as older clients write it, ``{"key": {"value": true}}``.
+
+        Raises:
+            InvalidArgument: it is neither.
+        """
+        text = self.text("filters")
+        if not text:
+            return {}
+        try:
+            value = json_text.loads(text)
+        except ValueError:
+            value = None
+        found = {}
+        if not isinstance(value, dict):
+            raise InvalidArgument("invalid filter: it must be a JSON object of lists")
+        for key, wanted in value.items():
+            values = [each for each, is_so in wanted.items() if is_so] if isinstance(wanted, dict) else wanted
+            if not isinstance(values, list) or not all(isinstance(each, str) for each in values):
+                raise InvalidArgument(f"invalid filter '{key}': it must be a list of texts")
+            found[key] = values
+        return found
+
+    async def whole_body(self) -> bytes:
+        """The body, all of it.
+
+        Raises:
+            TooLarge: it is larger than any that means something.
+        """
+        chunks, size = [], 0
+        async for chunk in self.body:
+            size += len(chunk)
+            if size > _LARGEST_BODY:
+                raise TooLarge(f"the request's body is larger than {_LARGEST_BODY >> 20} MiB")
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+    async def json(self, *, needed: bool = True) -> dict[str, Any]:
+        """The body's JSON object; unless it is ``needed`` none is an empty one.
+
+        Raises:
+            InvalidArgument: there is no such thing.
+        """
+        data = await self.whole_body()
+        if not data.strip():
+            if needed:
+                raise InvalidArgument("invalid JSON: got EOF while reading request body")
+            return {}
+        kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != JSON:
+            raise InvalidArgument(
+                f"unsupported Content-Type header ({self.headers.get('content-type', '')}): must be '{JSON}'"
+            )
+        try:
+            value = json_text.loads(data)
+        except ValueError as error:
+            raise InvalidArgument(f"invalid JSON: {error}") from None
+        if value is None:
+            value = {}
+        if not isinstance(value, dict):
+            raise InvalidArgument("invalid JSON: the request's body must be an object")
+        return value
+
+
+class Reply:
+    """An answer that is there as a whole."""
+
+    __slots__ = ("body", "content_type", "headers", "status")
+
+    def __init__(
+        self, status: int, body: bytes = b"", content_type: str = "", headers: Mapping[str, str] | None = None
+    ) -> None:
+        self.status = status
+        self.body = body
+        self.content_type = content_type
+        self.headers = headers or {}
+
+
+class Stream:
+    """An answer whose body comes bit by bit; its head goes to the client at once."""
+
+    __slots__ = ("chunks", "content_type", "headers", "status")
+
+    def __init__(
+        self, chunks: AsyncIterator[bytes], content_type: str = JSON, headers: Mapping[str, str] | None = None
+    ) -> None:
+        self.status = 200
+        self.chunks = chunks
+        self.content_type = content_type
+        self.headers = headers or {}
+
+
+class Takeover:
+    """An answer after which the connection is one for raw bytes in both directions, and ``serve`` has it.
+
+    ``release`` is called in the end, whether it came to that or not.
+    """
+
+    __slots__ = ("content_type", "release", "serve")
+
+    def __init__(
+        self,
+        serve: Callable[[Wire], Awaitable[None]],
+        content_type: str,
+        release: Callable[[], object] = lambda: None,
+    ) -> None:
+        self.serve = serve
+        self.content_type = content_type
+        self.release = release
+
+
+def json(value: object, status: int = 200) -> Reply:
+    """An answer of JSON, with the newline at its end that Docker's have."""
+    return Reply(status, json_text.dumps(value).encode() + b"\n", JSON)
+
+
+def nothing(status: int = 204) -> Reply:
+    """An answer without a body: it is done; with 304 it was so already."""
+    return Reply(status)
+
+
+def line(value: object) -> bytes:
+    """One object of a stream of them."""
+    return json_text.dumps(value).encode() + b"\r\n"

@@ -1,0 +1,129 @@
+"""One client's connection as bytes: what came, what is to go, and when it is gone.
+
+A client that does not read has nothing written for it beyond the transport's buffer, and one whose bytes nobody wants
+is not read from.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+from typing import cast
+
+_MOST_UNREAD = 1 << 18
+#: Seconds between two looks whether a client that sends no more is still there.
+_LOOK = 1.0
+
+
+class Wire(asyncio.Protocol):
+    """The connection of one client.
+
+    ``gone`` is set when the client has closed its side, ``over`` when the connection is lost.
+    """
+
+    __slots__ = ("_can_write", "_chunks", "_ended", "_lost", "_news", "_serve", "_size", "gone", "over", "transport")
+
+    def __init__(self) -> None:
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._ended = False
+        self._lost = False
+        self._news = asyncio.Event()
+        self._can_write = asyncio.Event()
+        self._can_write.set()
+        self.gone = asyncio.Event()
+        self.over = asyncio.Event()
+        self.transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """asyncio's: it is there."""
+        self.transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """asyncio's: the client has sent something."""
+        self._chunks.append(data)
+        self._size += len(data)
+        if self._size > _MOST_UNREAD:
+            self.transport.pause_reading()
+        self._news.set()
+
+    def eof_received(self) -> bool:
+        """asyncio's: the client sends no more, but may still read."""
+        self._ended = True
+        self._news.set()
+        self.gone.set()
+        return True
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """asyncio's: it is over."""
+        self._ended = self._lost = True
+        self._news.set()
+        self._can_write.set()
+        self.gone.set()
+        self.over.set()
+
+    def pause_writing(self) -> None:
+        """asyncio's: the client does not read as fast as we write."""
+        self._can_write.clear()
+
+    def resume_writing(self) -> None:
+        """asyncio's: it has read."""
+        self._can_write.set()
+
+    @property
+    def lost(self) -> bool:
+        """Whether the client is gone altogether."""
+        return self._lost
+
+    async def until_hung_up(self) -> None:
+        """Wait until a client that sends no more does not read any more either.
+
+        Over TCP there is no knowing that before something is sent to it.
+        """
+        poll = select.poll()
+        poll.register(self.transport.get_extra_info("socket"), 0)  # a hang-up is always told
+        while not self._lost and not poll.poll(0):  # noqa: ASYNC110 - no event tells of it
+            await asyncio.sleep(_LOOK)
+
+    async def read(self) -> bytes:
+        """What came since the last time, waiting for it if need be; nothing when the client sends no more."""
+        while not self._chunks:
+            if self._ended:
+                return b""
+            self._news.clear()
+            await self._news.wait()
+        data = b"".join(self._chunks)
+        self._chunks.clear()
+        self._size = 0
+        if not self._lost:
+            self.transport.resume_reading()
+        return data
+
+    def unread(self, data: bytes) -> None:
+        """Have these bytes come first in what is read next."""
+        if data:
+            self._chunks.insert(0, data)
+            self._size += len(data)
+            self._news.set()
+
+    async def write(self, data: bytes) -> None:
+        """Send, waiting until there is room.
+
+        Raises:
+            ConnectionError: the client is gone.
+        """
+        await self._can_write.wait()
+        if self._lost or self.transport.is_closing():
+            raise ConnectionResetError("the client has closed the connection")
+        self.transport.write(data)
+        await self._can_write.wait()
+
+    def end_writing(self) -> None:
+        """Send no more."""
+        if not self._lost and self.transport.can_write_eof():
+            self.transport.write_eof()
+
+    def close(self) -> None:
+        """End the connection when all is sent."""
+        if not self._lost:
+            self.transport.close()

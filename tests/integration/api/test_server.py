@@ -1,0 +1,119 @@
+"""A server that one leaves running: its sockets, its end, and its death."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import stat
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.integration.engine.conftest import wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.integration.api.served import Served
+
+
+def serves(path: str) -> bool:
+    """Whether somebody answers at a socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        try:
+            client.connect(path)
+        except OSError:
+            return False
+        client.sendall(b"GET /_ping HTTP/1.1\r\nHost: a\r\n\r\n")
+        return client.recv(100).startswith(b"HTTP/1.1 200")
+
+
+def test_containers_outlive_their_server(served: Served) -> None:
+    name = served.made(Cmd=["sh", "-c", "while :; do sleep 0.05; done"])
+    assert served("POST", f"/containers/{name}/start").status == 204
+    pid = served("GET", f"/containers/{name}/json").json()["State"]["Pid"]
+    served.stop()
+    assert not os.path.exists(served.path)
+    assert os.path.exists(f"/proc/{pid}")
+    served.start()
+    assert served("GET", f"/containers/{name}/json").json()["State"]["Pid"] == pid
+
+
+def test_a_server_that_was_killed_is_replaced(served: Served) -> None:
+    name = served.made(Cmd=["sleep", "1000"])
+    served("POST", f"/containers/{name}/start")
+    served.process.kill()
+    served.process.communicate()
+    assert os.path.exists(served.path)
+    served.start()
+    assert served("GET", f"/containers/{name}/json").json()["State"]["Running"]
+
+
+def test_two_servers_do_not_share_a_socket(served: Served) -> None:
+    done = served.engine("serve", "-H", f"unix://{served.path}")
+    assert done.code == 1
+    assert "another server listens there" in done.err
+    assert served("GET", "/_ping").status == 200
+
+
+@pytest.mark.parametrize("place", ["tcp://127.0.0.1:2375", "unix://relative", "fd://", "nonsense"])
+def test_where_it_cannot_listen_is_said(served: Served, place: str) -> None:
+    done = served.engine("serve", "-H", place)
+    assert done.code == 1
+    assert place in done.err
+
+
+def test_a_file_in_the_way_is_left_alone(served: Served, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    done = served.engine("serve", "-H", f"unix://{tmp_path}/file")
+    assert done.code == 1
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_only_root_and_the_group_may_connect(served: Served, tmp_path: Path) -> None:
+    assert stat.S_IMODE(os.stat(served.path).st_mode) in (0o600, 0o660)
+    assert "no group nosuchgroup" in served.engine("serve", "--group", "nosuchgroup").err
+    path = tmp_path / "grouped.sock"
+    other = served.engine.popen("serve", "-H", f"unix://{path}", "--group", "daemon")
+    try:
+        wait_until(lambda: serves(str(path)), "the other server")
+        assert stat.S_IMODE(path.stat().st_mode) == 0o660
+        assert path.stat().st_gid == 1
+    finally:
+        other.send_signal(signal.SIGTERM)
+        assert other.wait(timeout=20) == 0
+
+
+def test_whoever_started_it_is_told_that_it_serves(served: Served, tmp_path: Path) -> None:
+    place = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(place)
+        listener.settimeout(20)
+        environment = {**os.environ, "NOTIFY_SOCKET": place}
+        other = served.engine.popen("serve", "-H", f"unix://{tmp_path}/other.sock", env=environment)
+        assert listener.recv(100) == b"READY=1"
+        other.send_signal(signal.SIGTERM)
+        assert other.wait(timeout=20) == 0
+
+
+def test_many_clients_start_containers_at_once(served: Served) -> None:
+    failures: list[object] = []
+
+    def life(number: int) -> None:
+        try:
+            name = served.made(Cmd=["sh", "-c", f"exit {number}"])
+            assert served("POST", f"/containers/{name}/start").status == 204
+            assert served("POST", f"/containers/{name}/wait").json()["StatusCode"] == number
+            assert served("DELETE", f"/containers/{name}").status == 204
+        except BaseException as error:  # noqa: BLE001 - told by the test
+            failures.append(error)
+
+    threads = [threading.Thread(target=life, args=(number,)) for number in range(20)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert failures == []
+    assert served.engine.names() == []
