@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from orlop.library.images import Image
     from orlop.library.mounts import Bind, Tmpfs, VolumeMount
     from orlop.library.networks import Network
+    from orlop.library.ports import HostPort
     from orlop.library.results import Result, Timings, Usage
     from orlop.library.snapshots import Snapshot
     from orlop.library.streams import Output, Stream
@@ -52,6 +53,7 @@ _PLACES = {
     "DiskUsage": "library.engine",
     "Engine": "library.engine",
     "Event": "library.engine",
+    "HostPort": "library.ports",
     "Image": "library.images",
     "ImageNotFound": "errors",
     "InvalidArgument": "errors",
@@ -89,6 +91,7 @@ __all__ = [
     "DiskUsage",
     "Engine",
     "Event",
+    "HostPort",
     "Image",
     "ImageNotFound",
     "InvalidArgument",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from orlop.library import streams
     from orlop.library.entries import LogEntry
     from orlop.library.options import ContainerOptions, ExecOptions, Pull
+    from orlop.library.ports import HostPort
     from orlop.library.results import Result
     from orlop.library.streams import Readable
 
@@ -96,6 +97,11 @@ class Container:
         return self.sync.oom_killed
 
     @property
+    def ports(self) -> dict[str, list[HostPort]]:
+        """Its ports, such as ``80/tcp``, with where each is on the host just now."""
+        return self.sync.ports
+
+    @property
     def snapshots(self) -> Snapshots:
         """Its saved files."""
         return Snapshots(self.sync.snapshots, self.threads)
@@ -108,6 +114,8 @@ class Container:
     pause = awaited(sync.Container.pause)
     unpause = awaited(sync.Container.unpause)
     rename = awaited(sync.Container.rename)
+    publish = awaited(sync.Container.publish)
+    unpublish = awaited(sync.Container.unpublish)
     update = awaited(sync.Container.update)
     explain = awaited(sync.Container.explain)
     remove = awaited(sync.Container.remove)

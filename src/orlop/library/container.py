@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from orlop.engine.location import Location
     from orlop.library.images import Image
     from orlop.library.options import ExecOptions, UpdateOptions
+    from orlop.library.ports import HostPort, Ports
     from orlop.library.results import Result
     from orlop.library.streams import Readable
 
@@ -215,6 +216,45 @@ class Container:
         from orlop.engine import rename
 
         rename.rename(self.target, name)
+
+    @property
+    def ports(self) -> dict[str, list[HostPort]]:
+        """Its ports, such as ``80/tcp``, with where each is on the host just now; that is nowhere for one that is only exposed.
+
+        Raises:
+            NotFound: it was removed.
+        """
+        from orlop.library import ports
+
+        return ports.of_container(self.target)
+
+    def publish(self, ports: Ports) -> dict[str, list[HostPort]]:
+        """Publish more of its ports, also while it runs, and at each later start: ``{80: 8080, "53/udp": ("127.0.0.1", None)}``.
+
+        ``ports`` is as in `orlop.library.options.ContainerOptions`. Returns where they are now; nowhere if it does not run.
+
+        Raises:
+            Conflict: somebody has the port, whom the message names.
+            InvalidArgument: its network has no ports that could be published, or the text says nothing.
+            NotFound: it was removed, or the host has no such interface.
+        """
+        from orlop.engine import port_changes
+        from orlop.library import ports as library
+        from orlop.network.ports import specification
+
+        wanted = specification.bindings(library.texts(ports))
+        return library.told(port_changes.publish(self.target, wanted))
+
+    def unpublish(self, ports: Ports) -> None:
+        """Publish ports no more, also while it runs; a port that is named alone is so wherever it is.
+
+        Raises:
+            NotFound: one is not published.
+        """
+        from orlop.engine import port_changes
+        from orlop.library import ports as library
+
+        port_changes.unpublish(self.target, library.texts(ports))
 
     def update(self, **options: Unpack[UpdateOptions]) -> None:
         """Change its limits, what happens when it ends, or its mounts, devices and variables, at once and for good.

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from orlop.library.mounts import Bind, Tmpfs, VolumeMount
+    from orlop.library.ports import Ports
 
 Pull = Literal["missing", "always", "never"]
 
@@ -43,6 +44,8 @@ class ContainerOptions(TypedDict, total=False):
     entrypoint: str | Sequence[str]
     #: Variables by name, or texts ``name=value``; a value None takes the image's variable away.
     env: Mapping[str, str | None] | Sequence[str]
+    #: Ports that are told of and not published, such as 80, ``53/udp`` or ``8000-8010``.
+    expose: Sequence[int | str]
     extra_hosts: Mapping[str, str] | Sequence[str]
     #: ``all``, how many, or which ones.
     gpus: str | int | Sequence[str]
@@ -71,7 +74,12 @@ class ContainerOptions(TypedDict, total=False):
     #: -1 for no limit.
     pids_limit: int
     platform: str
+    #: Texts as ``-p`` takes them, or the container's ports with where they are on the host: a number (None: any), a text such as
+    #: ``127.0.0.1:8080``, a tuple of address and number, or a list of these.
+    ports: Ports
     privileged: bool
+    #: Whether every exposed port is published, at any port of the host.
+    publish_all: bool
     read_only: bool
     #: ``no``, ``on-failure[:most]``, ``always`` or ``unless-stopped``.
     restart: str

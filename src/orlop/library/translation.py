@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from orlop.library.mounts import Bind, Tmpfs, VolumeMount
+    from orlop.library.ports import Ports
 
 #: Host paths and profiles may be given relative to the caller's directory; the engine is told whole ones.
 _NO_PROFILE = ("unconfined", "builtin")
@@ -242,6 +243,23 @@ def _add_networks(wanted: Settings, value: str | Sequence[str] | Mapping[str, Ma
         wanted.networks = networks
 
 
+def _publish(wanted: Settings, value: Ports) -> None:
+    from orlop.library import ports
+
+    ports.add(wanted, value)
+
+
+def _expose(wanted: Settings, value: Sequence[int | str]) -> None:
+    from orlop.library import ports
+
+    ports.expose(wanted, value)
+
+
+def _publish_all(wanted: Settings, value: bool) -> None:
+    if value:
+        wanted.publish_all = True
+
+
 #: For each option, the setting's name and how its value is read.
 _PLACES: dict[str, tuple[str, Callable[[str, Any], Any]]] = {
     "annotations": ("annotations", _dict),
@@ -303,7 +321,10 @@ _PLACES: dict[str, tuple[str, Callable[[str, Any], Any]]] = {
 #: What is more than one setting.
 _FURTHER: dict[str, Callable[[Settings, Any], None]] = {
     "devices": _add_devices,
+    "expose": _expose,
     "gpus": _add_gpus,
     "network": _add_networks,
+    "ports": _publish,
+    "publish_all": _publish_all,
     "volumes": _add_volumes,
 }
