@@ -41,3 +41,7 @@ def live(listener: socket.socket, run_root: str) -> None:
         if not lines:
             summon.leave(run_root, "test", listener)
             return
+
+
+def die(listener: socket.socket, run_root: str) -> None:
+    """End before anything is done."""

@@ -17,6 +17,7 @@ import gc
 import os
 import select
 import sys
+import time
 from _struct import Struct
 
 from orlop.engine import launch, monitor, own_cgroup
@@ -29,6 +30,13 @@ _FLOCK = Struct("hhqqi4x")  # struct flock: l_type, l_whence, l_start, l_len, l_
 _BACKLOG = 1024
 #: Milliseconds until the next attempt, where one process is just coming or going.
 _PAUSE = 20
+#: Milliseconds that a process may take to end which has closed everything.
+_ENDING = 100
+#: How often in a row it may end within so many seconds, and seconds that it is left alone then, longer each time.
+_PATIENCE = 3
+_MOMENT = 1.0
+_REST = 0.1
+_LONGEST_REST = 10.0
 _LARGEST = 1 << 16
 _MOST_PASSED = 16
 _KIND = _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC
@@ -42,7 +50,20 @@ class Summons:
     descriptors that go with that (`receive`); the caller keeps them.
     """
 
-    __slots__ = ("_child", "_is_due", "_line", "_live", "_message", "_name", "_passed", "_run_root", "_watched")
+    __slots__ = (
+        "_began",
+        "_child",
+        "_failures",
+        "_is_due",
+        "_line",
+        "_live",
+        "_message",
+        "_name",
+        "_passed",
+        "_rests_until",
+        "_run_root",
+        "_watched",
+    )
 
     def __init__(
         self, run_root: str, name: str, live: str, watched: Sequence[int], message: bytes, passed: Sequence[int]
@@ -56,12 +77,18 @@ class Summons:
         self._line: _socket.socket | None = None
         self._child = 0
         self._is_due = False
+        #: When we last sent something, how often in a row the process ended at once after that, and how long we leave it alone.
+        self._began = 0.0
+        self._failures = 0
+        self._rests_until = 0.0
 
     def register(self, poll: select.poll) -> float | None:
         """Have ``poll`` tell of work, or of the end of the process that does it."""
         if self._line is not None:
             poll.register(self._line.fileno(), select.POLLIN)
             return None
+        if self._rests_until:
+            return max(0.0, self._rests_until - time.monotonic()) * 1000
         if self._is_due:
             return _PAUSE
         for descriptor in self._watched:
@@ -72,7 +99,10 @@ class Summons:
         """See to what is due; ``descriptors`` are those that poll found ready."""
         if self._line is not None:
             if self._line.fileno() in descriptors:
-                self.close()
+                self._hear_end()
+        elif self._rests_until:
+            if time.monotonic() >= self._rests_until:
+                self._rests_until = 0.0
         elif self._is_due or not descriptors.isdisjoint(self._watched):
             self._summon()
 
@@ -98,13 +128,35 @@ class Summons:
                 poll.poll(patience)
             self._line.close()
             self._line = None
-        if self._child:
+        self._reap(0)
+
+    def _hear_end(self) -> None:
+        """The process has ended. If it does so again and again, it cannot be helped by starting it at once."""
+        self._failures = self._failures + 1 if time.monotonic() - self._began < _MOMENT else 0
+        if self._failures > _PATIENCE:
+            self._rests_until = time.monotonic() + min(_LONGEST_REST, _REST * 2 ** (self._failures - _PATIENCE))
+        if self._line is not None:
+            self._line.close()
+            self._line = None
+        self._reap(_ENDING)
+
+    def _reap(self, patience: float) -> None:
+        """Wait for so many milliseconds for the process, if it is our child, in case that it is just ending."""
+        if not self._child:
+            return
+        try:
+            process = os.pidfd_open(self._child)
             try:
-                if os.waitpid(self._child, os.WNOHANG)[0] == 0:
-                    return  # it is still ending; another time
-            except ChildProcessError:
-                pass
-            self._child = 0
+                poll = select.poll()
+                poll.register(process, select.POLLIN)
+                if not poll.poll(patience):
+                    return  # another time
+            finally:
+                os.close(process)
+            os.waitpid(self._child, 0)
+        except (ProcessLookupError, ChildProcessError):
+            pass  # somebody has waited for it already
+        self._child = 0
 
     def _summon(self) -> None:
         line = connect(self._run_root, self._name)
@@ -125,6 +177,7 @@ class Summons:
             self._is_due = True
         else:
             self._line = line
+            self._began = time.monotonic()
 
 
 def connect(run_root: str, name: str) -> _socket.socket | None:

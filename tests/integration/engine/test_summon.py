@@ -117,3 +117,30 @@ def test_who_comes_while_one_process_goes_gets_the_next(customers: list[Customer
         pid, _ = second.ask()
         assert pid > 0
         second.summons.close()
+
+
+def test_a_process_that_cannot_live_is_not_started_all_the_time(tmp_path: Path) -> None:
+    source, work = os.pipe()
+    summons = Summons(str(tmp_path), "test", "tests.summoned:die", [source], b"work", [source])
+    os.write(work, b"?")
+    starts = rests = 0
+    try:
+        while rests < 3:
+            before = summons._child
+            poll = select.poll()
+            due = summons.register(poll)
+            if due is not None and due > 100:
+                rests += 1
+                summons._rests_until = 1e-9  # the time has passed
+            summons.look(
+                {
+                    descriptor
+                    for descriptor, _ in poll.poll(due if due is not None and due <= 100 else 20_000 * (due is None))
+                }
+            )
+            starts += summons._child not in (0, before)
+    finally:
+        summons.close()
+        os.close(source)
+        os.close(work)
+    assert starts <= 8
