@@ -85,17 +85,19 @@ def build(location: Location, request: BuildRequest, progress: Progress) -> Buil
     images = image_store.open_store(location)
     storage = images.storage
     storage.prepare()
-    with sweep.after_change(location, images, resumable=True), storage.leases.take() as lease:
-        lease.temporary_key()  # makes the lease's file, before any process is forked that adds to it
-        temporary = Temporary(storage, lease)
-        with Aside(location) as aside, cleared(temporary):
-            opened = open_dockerfile(request, storage, temporary, aside)
-            try:
-                built = _build(location, request, opened, images, lease, aside, names, progress)
-            finally:
-                opened.close()
+    try:
+        with sweep.after_change(location, images, resumable=True), storage.leases.take() as lease:
+            lease.temporary_key()  # makes the lease's file, before any process is forked that adds to it
+            temporary = Temporary(storage, lease)
+            with Aside(location) as aside, cleared(temporary):
+                opened = open_dockerfile(request, storage, temporary, aside)
+                try:
+                    built = _build(location, request, opened, images, lease, aside, names, progress)
+                finally:
+                    opened.close()
+    finally:
+        step_network.linger(location)
     write_out.begin(location)
-    step_network.linger(location)
     if built.image is not None:
         for name in names:
             image_events.happened(location, "tag", built.image.id, name)
