@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from orlop.engine import container, name_keeper, network_mode, networking, repair
+from orlop.engine import container, name_keeper, network_mode, networking, port_changes, repair
 from orlop.errors import Conflict, InvalidArgument, NotFound, OrlopError
 from orlop.network import connecting, endpoint, record, store
 
@@ -28,7 +28,7 @@ def connect(target: container.Container, network: Network, settings: dict[str, A
     asked = {key: value for key, value in settings.items() if key in networking.ASKED and value}
     if network.has_endpoints:
         connecting.check(network, asked)
-    with _Change(target) as change:
+    with port_changes.follow(target), _Change(target) as change:
         wanted = change.wanted
         mode = change.mode
         if network.name == record.HOST or (mode == record.HOST and wanted):
@@ -62,7 +62,7 @@ def disconnect(target: container.Container, network: Network) -> None:
         InvalidArgument: it has the host's.
         OrlopError: it cannot be disconnected.
     """
-    with _Change(target) as change:
+    with port_changes.follow(target), _Change(target) as change:
         if network.name == record.HOST and change.mode == record.HOST:
             raise InvalidArgument("container cannot be disconnected from host network or connected to host network")
         key = change.key(network)

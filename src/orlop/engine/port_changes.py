@@ -8,11 +8,22 @@ finishes that if it was broken off (`finish`). Everything holds for later starts
 from __future__ import annotations
 
 import _socket
+import contextlib
 import os
 import sys
 import time
 
-from orlop.engine import container, control_socket, events, frames, monitor_lock, port_holder, publishing, repair
+from orlop.engine import (
+    container,
+    control_socket,
+    events,
+    frames,
+    monitor_lock,
+    network_mode,
+    port_holder,
+    publishing,
+    repair,
+)
 from orlop.errors import Conflict, InvalidArgument, NotFound, OrlopError
 from orlop.network import endpoint
 from orlop.network.ports import claims, published, specification
@@ -21,7 +32,7 @@ from orlop.network.ports.published import InForce
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
     from orlop.engine.location import Location
@@ -81,15 +92,20 @@ def unpublish(target: container.Container, texts: Sequence[str]) -> None:
     _tell(target, "unpublish", gone)
 
 
-def refresh(target: container.Container) -> None:
-    """Have the ports of a running container lead to the addresses that it has now, after it was connected or disconnected.
+@contextlib.contextmanager
+def follow(target: container.Container) -> Iterator[None]:
+    """Afterwards, have the ports of a container lead to the addresses that it has then: what is done changes its networks.
 
     Raises:
-        OrlopError: a port that was not in force until now is somebody's, or the kernel refused.
+        OrlopError: a port that was not in force until then is somebody's, or the kernel refused.
     """
-    if publishing.is_wanted(target.record):
-        with _Change(target) as change:
-            change.settle()
+    if not publishing.is_wanted(target.record):
+        yield
+        return
+    _mark(target.location, target.id)
+    yield
+    with _Change(target, following=True) as change:
+        change.settle()
 
 
 def finish(location: Location) -> None:
@@ -107,7 +123,7 @@ def finish(location: Location) -> None:
             continue  # or somebody is at it
         os.close(lock)
         try:
-            with _Change(target) as change:
+            with _Change(target, following=True) as change:
                 change.settle()
         except OrlopError:
             continue  # why, the one hears who changes or starts it next
@@ -118,7 +134,7 @@ class _Change:
 
     __slots__ = ("_claims", "_lock", "_record", "_runs", "_target", "name")
 
-    def __init__(self, target: container.Container) -> None:
+    def __init__(self, target: container.Container, *, following: bool = False) -> None:
         repair.look_after(target)
         lock = container.lock(target.directory)  # waits for a start that is under way
         if lock is None:
@@ -131,8 +147,7 @@ class _Change:
             self.name = self._target.name
             status = self._target.state()["Status"]
             self._runs = status == "running"
-            mode = str(self._record["HostConfig"]["NetworkMode"])
-            if mode in ("host", "none") or mode.startswith("container:"):
+            if not network_mode.wanted(self._record) and not following:
                 raise InvalidArgument(f"container {self.name} has no network of its own whose ports could be published")
             if status == "restarting":
                 raise Conflict(f"container {self.name} is restarting: wait until it is running")

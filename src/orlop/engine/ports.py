@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orlop.engine import network_mode
 from orlop.network.ports import published as in_force
 from orlop.network.ports.specification import order
 
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
     #: ``NetworkSettings.Ports`` of Docker's API: for each port, such as ``80/tcp``, its bindings, None if it is only exposed.
     Ports = dict[str, list[dict[str, Any]] | None]
 
-#: Networks that make a container's ports nobody's business: they are the host's, another container's, or nobody's.
-_WITHOUT_PORTS = ("host", "none")
-
 
 def settings(target: Container, *, is_running: bool) -> Ports:
     """``NetworkSettings.Ports`` of Docker's API.
@@ -25,8 +23,7 @@ def settings(target: Container, *, is_running: bool) -> Ports:
     Raises:
         NotFound: the container was removed meanwhile.
     """
-    mode = target.record["HostConfig"]["NetworkMode"]
-    if not is_running or mode in _WITHOUT_PORTS or mode.startswith("container:"):
+    if not is_running or not network_mode.wanted(target.record):
         return {}
     found: Ports = dict.fromkeys(target.record["Config"].get("ExposedPorts") or ())
     known = in_force.read(target.location.networks, target.id)

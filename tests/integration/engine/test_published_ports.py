@@ -298,6 +298,22 @@ def test_a_port_that_is_added_to_a_container_without_any_is_served_too(lan: Lan,
     assert lan.from_peer(HOST6, 8081) == REFUSED
 
 
+def test_ports_follow_a_container_to_other_networks(lan: Lan, engine: NetworkedEngine) -> None:
+    engine.ok("network", "create", "elsewhere")
+    serve(engine, "web", "-p", "8080:80")
+    engine.ok("network", "connect", "elsewhere", "web")
+    assert lan.from_peer(HOST4, 8080) == PEER4
+    engine.ok("network", "disconnect", "bridge", "web")
+    assert lan.from_peer(HOST4, 8080) == PEER4
+    assert "." in lan.from_peer(HOST6, 8080)
+    engine.ok("network", "disconnect", "elsewhere", "web")
+    assert lan.from_peer(HOST4, 8080) == REFUSED
+    engine.ok("network", "connect", "bridge", "web")
+    assert lan.from_peer(HOST4, 8080) == PEER4
+    engine.ok("rm", "-f", "web")
+    engine.ok("network", "rm", "elsewhere")
+
+
 def test_what_was_broken_off_while_ports_were_changed_the_next_command_finishes(
     lan: Lan, engine: NetworkedEngine
 ) -> None:
