@@ -44,6 +44,8 @@ from orlop.engine import (
     networking,
     orphans,
     own_cgroup,
+    port_keeper,
+    publishing,
     reception,
     resources,
     restarting,
@@ -54,8 +56,12 @@ from orlop.engine.door import Door
 from orlop.engine.location import Location
 from orlop.images import config, platform, reference
 from orlop.linux import prctl, seccomp
+from orlop.linux.cgroup import devices_v1, limits
+from orlop.linux.cgroup.controller import cpu, memory, pids
 from orlop.network.drivers import bridge
 from orlop.runtime import delete, kill
+from orlop.runtime.spec import linux, namespaces
+from orlop.runtime.spec import mounts as mount_entries
 from orlop.storage import blobs, leases, mounts
 from orlop.storage.snapshots import choice, overlay
 
@@ -79,7 +85,9 @@ PRELOADED = (
     bridge,
     choice,
     config,
+    cpu,
     delete,
+    devices_v1,
     ending,
     exec_monitor,
     health,
@@ -87,15 +95,23 @@ PRELOADED = (
     image_settings,
     kill,
     leases,
+    limits,
+    linux,
+    memory,
+    mount_entries,
     mount_points,
     mounting,
     mounts,
     name_keeper,
     name_resolution,
+    namespaces,
     networking,
     orphans,
     overlay,
+    pids,
     platform,
+    port_keeper,
+    publishing,
     reference,
     resources,
     restarting,

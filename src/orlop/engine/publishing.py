@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from orlop.engine import birth, port_holder
+from orlop.engine import birth
 from orlop.network.ports import claims, publishing
 from orlop.network.ports.published import InForce
 
@@ -46,6 +46,8 @@ class Publication:
                 self._claims.add(wanted(target.record))
                 return
             except claims.Taken as taken:
+                from orlop.engine import port_holder
+
                 self._claims.close()
                 attempts -= 1
                 if not attempts or not port_holder.is_passing(target.location, taken):
