@@ -6,9 +6,14 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+# How long anything takes is the machine's business, and that of whoever else uses it.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 #: Containers of tests that name no network have none, so that the machine's own devices and rules stay as they are.
 os.environ["ORLOP_NETWORK"] = "none"
