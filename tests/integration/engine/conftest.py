@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 ORLOP = str(REPOSITORY / "bin/orlop")
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 class Result:
@@ -87,7 +87,7 @@ class Engine:
             command,
             input=given if given is not None else b"",
             capture_output=True,
-            timeout=60,
+            timeout=2 * PATIENCE,
             check=False,
             **options,
         )

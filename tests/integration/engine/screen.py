@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 class Screen:

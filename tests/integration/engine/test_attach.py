@@ -51,7 +51,7 @@ def connections(container_id: str) -> int:
 
 def finish(client: subprocess.Popen[bytes]) -> tuple[int, bytes]:
     """How a client ended, and the last that it printed."""
-    out, _ = client.communicate(timeout=20)
+    out, _ = client.communicate(timeout=60)
     return client.returncode, out
 
 
@@ -95,7 +95,7 @@ def test_input_stays_open_for_the_next_unless_it_was_a_foreground_container_s(en
     two = attached(engine, "web")
     until_it_listens(two)
     say(two, "end\n")
-    assert two.wait(timeout=20) == one.wait(timeout=20) == 4
+    assert two.wait(timeout=60) == one.wait(timeout=60) == 4
     for client in (one, two):
         stream(client.stdout).close()
         stream(client.stderr).close()
@@ -147,7 +147,7 @@ def test_a_monitor_that_is_killed_ends_its_clients(engine: Engine) -> None:
     client = attached(engine, "web")
     until_it_listens(client)
     os.kill(engine.monitor(container_id), signal.SIGKILL)
-    _, errors = client.communicate(timeout=20)
+    _, errors = client.communicate(timeout=60)
     assert client.returncode == 1
     assert b"monitor of container" in errors
     assert engine.state("web")["Status"] == "exited"
@@ -172,11 +172,11 @@ def test_a_flood_of_output_does_not_wait_for_a_client_that_stands_still(engine: 
             peak = max(peak, _private_memory(monitor))
         except (FileNotFoundError, ProcessLookupError):
             break  # it has just ended
-    assert other.wait(timeout=20) == 9
+    assert other.wait(timeout=60) == 9
     assert engine.state("web")["ExitCode"] == 9  # while the first client still stands still
     assert peak - before < 8 << 20
     client.send_signal(signal.SIGCONT)
-    client.communicate(timeout=20)
+    client.communicate(timeout=60)
     assert client.returncode in (9, 1)
     for each in (other.stdin, other.stdout, other.stderr):
         stream(each).close()
@@ -225,7 +225,7 @@ def test_each_condition_is_waited_for(engine: Engine, condition: str) -> None:
         wait_until(lambda: engine.state("web")["Status"] == "exited")
         assert codes == []
         engine.ok("rm", "web")
-    waiter.join(timeout=20)
+    waiter.join(timeout=60)
     assert codes == [137]
 
 
@@ -237,7 +237,7 @@ def test_the_next_end_may_be_of_a_life_that_has_not_begun(engine: Engine) -> Non
     waiter = threading.Thread(target=lambda: codes.append(control.wait(target, control.NEXT_EXIT)))
     waiter.start()
     engine.ok("start", "web")
-    waiter.join(timeout=20)
+    waiter.join(timeout=60)
     assert codes == [3]
 
 

@@ -193,7 +193,7 @@ def test_a_monitor_killed_while_its_client_waits_is_told(engine: Engine) -> None
     assert process.stdout.readline() == b"ready\n"
     container_id = engine.ok("ps", "-q", "--no-trunc").strip()
     kill(engine.monitor(container_id))
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=60)
     assert process.returncode == 125
     assert b"monitor" in errors
     assert engine.state("web")["Status"] == "exited"

@@ -182,7 +182,7 @@ def test_signals_are_passed_on(engine: Engine) -> None:
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=20) == 5
+    assert process.wait(timeout=60) == 5
     process.stdout.close()
 
 
@@ -192,7 +192,7 @@ def test_without_the_proxy_a_signal_ends_the_command_and_not_the_container(engin
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=20) == -signal.SIGTERM
+    assert process.wait(timeout=60) == -signal.SIGTERM
     process.stdout.close()
     assert engine.state("web")["Status"] == "running"
 

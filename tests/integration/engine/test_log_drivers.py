@@ -151,7 +151,7 @@ def test_lines_reach_a_daemon_over_tcp_in_the_new_format(engine: Engine) -> None
     address = f"syslog-address=tcp://127.0.0.1:{listener.getsockname()[1]}"
     engine("run", "--log-driver", "syslog", "--log-opt", address, "--log-opt", "syslog-format=rfc5424micro", "--log-opt",
            "cache-disabled=true", "--name", "web", "--rootfs", "ROOTFS", "echo", "said")  # fmt: skip
-    thread.join(timeout=20)
+    thread.join(timeout=60)
     listener.close()
     words = b"".join(got).decode().split()
     assert words[0] == "<30>1"

@@ -75,7 +75,7 @@ def test_a_server_is_reached_by_the_name_of_its_service(engine: NetworkedEngine)
         *("run", "-d", "--name", "shop-web-1", "--network", "net", "--network-alias", "web", "host"),
         *("sh", "-c", f'echo "{configuration}" > /tmp/nginx.conf; exec nginx -c /tmp/nginx.conf'),
     )
-    fetch = "import urllib.request as r; print(r.urlopen('http://web/', timeout=20).read().decode())"
+    fetch = "import urllib.request as r; print(r.urlopen('http://web/', timeout=60).read().decode())"
     retry = f'until python3 -c "{fetch}" 2>/dev/null; do sleep 0.1; done'
     assert engine.ok("run", "--rm", "--network", "net", "host", "timeout", "50", "sh", "-c", retry) == "served\n"
 

@@ -159,7 +159,7 @@ def test_a_renamed_container_that_removes_itself_frees_its_new_name(owner: Engin
     process = owner.popen("run", "-i", "--rm", "--name", "first", "plain", "cat", stdin=subprocess.PIPE)
     wait_until(lambda: owner.names() == ["first"] and owner.state("first")["Running"])
     owner.ok("rename", "first", "second")
-    process.communicate(b"", timeout=20)
+    process.communicate(b"", timeout=60)
     owner.ok("run", "--rm", "--name", "second", "plain", "true")
     owner.ok("run", "--rm", "--name", "first", "plain", "true")
 
@@ -286,7 +286,7 @@ def test_statistics_stream_until_the_container_is_removed(owner: Engine, sleeper
     assert process.stdout is not None
     assert process.stdout.readline() == f"{sleeper}\n".encode()
     owner.ok("rm", "-f", sleeper)
-    rest, _ = process.communicate(timeout=20)
+    rest, _ = process.communicate(timeout=60)
     assert process.returncode == 0
     assert set(rest.split()) <= {sleeper.encode()}
 

@@ -55,7 +55,7 @@ def read_until(descriptor: int, text: bytes) -> bytes:
     """What comes from a descriptor until ``text`` does."""
     data = b""
     while text not in data:
-        assert select.select([descriptor], [], [], 20)[0], data
+        assert select.select([descriptor], [], [], 60)[0], data
         more = os.read(descriptor, 4096)
         assert more, data
         data += more
@@ -232,7 +232,7 @@ def test_a_shell_s_background_job_has_its_status_and_ignores_the_keyboard(warm: 
     time.sleep(0.05)  # that nothing happens, no event tells
     assert os.getpgid(worker) == worker
     os.kill(job, signal.SIGTERM)
-    rest, _ = shell.communicate(timeout=20)
+    rest, _ = shell.communicate(timeout=60)
     assert rest.endswith(b"status 143\n")
 
 
@@ -264,7 +264,7 @@ def test_a_signal_goes_on_to_the_container(warm: WarmEngine) -> None:
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"
     process.terminate()
-    out, _ = process.communicate(timeout=20)
+    out, _ = process.communicate(timeout=60)
     assert (process.returncode, out) == (5, b"got\n")
 
 
@@ -272,7 +272,7 @@ def test_a_signal_goes_on_to_the_container(warm: WarmEngine) -> None:
 def test_a_signal_ends_a_command_as_it_ends_an_interpreter(warm: WarmEngine, number: signal.Signals) -> None:
     process = follow(warm)
     process.send_signal(number)
-    assert process.wait(timeout=20) == (130 if number == signal.SIGINT else -number)
+    assert process.wait(timeout=60) == (130 if number == signal.SIGINT else -number)
     process.stdout.close()  # type: ignore[union-attr]
     wait_until(lambda: not warm.busy(), "the end of who carried it out")
 
@@ -285,7 +285,7 @@ def test_ignored_signals_stay_ignored(warm: WarmEngine) -> None:
         warm.prefix = ()
     process.send_signal(signal.SIGHUP)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=20) == -signal.SIGTERM
+    assert process.wait(timeout=60) == -signal.SIGTERM
     process.stdout.close()  # type: ignore[union-attr]
 
 
@@ -300,7 +300,7 @@ def test_a_stopped_job_is_stopped_where_it_is_carried_out(warm: WarmEngine) -> N
     process.send_signal(signal.SIGCONT)
     wait_until(lambda: state(worker) != "T", "the worker going on")
     process.terminate()
-    assert process.wait(timeout=20) == -signal.SIGTERM
+    assert process.wait(timeout=60) == -signal.SIGTERM
     process.stdout.close()  # type: ignore[union-attr]
 
 
@@ -324,7 +324,7 @@ class OnTerminal:
         """Its status and all that it printed."""
         output = b""
         while True:
-            assert select.select([self.terminal], [], [], 20)[0]
+            assert select.select([self.terminal], [], [], 60)[0]
             try:
                 data = os.read(self.terminal, 4096)
             except OSError:  # EIO: nobody has it open any more
@@ -472,7 +472,7 @@ def test_a_container_outlives_a_client_that_is_killed(warm: WarmEngine) -> None:
 def test_a_client_ends_like_whoever_carried_its_command_out(warm: WarmEngine) -> None:
     process = follow(warm)
     os.kill(busy_one(warm), signal.SIGKILL)
-    assert process.wait(timeout=20) == -signal.SIGKILL
+    assert process.wait(timeout=60) == -signal.SIGKILL
     process.stdout.close()  # type: ignore[union-attr]
 
 
@@ -483,7 +483,7 @@ def test_a_command_goes_on_when_its_launcher_is_killed(own: WarmEngine) -> None:
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"
     os.kill(own.launcher(), signal.SIGKILL)
-    out, _ = process.communicate(b"after\n", timeout=20)
+    out, _ = process.communicate(b"after\n", timeout=60)
     assert (process.returncode, out) == (8, b"after\n")
 
 
@@ -535,7 +535,7 @@ def test_a_caller_who_says_nothing_holds_nobody_up(own: WarmEngine) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as silent:
         silent.connect(str(own.run_root / SOCKET))
         assert own("ps").code == 0
-        assert select.select([silent], [], [], 20)[0]
+        assert select.select([silent], [], [], 60)[0]
         assert silent.recv(5) == b""
 
 
