@@ -214,7 +214,8 @@ def test_logs_keep_what_was_written(docker: Docker) -> None:
 def test_running_out_of_memory_is_reported(docker: Docker) -> None:
     name = docker.start("--memory=16m", IMAGE, "dd", "if=/dev/zero", "of=/dev/null", "bs=64M")
     assert docker("wait", name).out == "137\n"
-    assert docker.inspect(name)["State"]["OOMKilled"] is True
+    # docker hears of it by another way than of the end, so perhaps later.
+    eventually(lambda: docker.inspect(name)["State"]["OOMKilled"] is True)
     docker("rm", name)
 
 
