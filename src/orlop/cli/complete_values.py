@@ -40,7 +40,6 @@ _ARGUMENTS: dict[str, tuple[str, ...]] = {
     "network_inspect": ("*network",),
     "network_rm": ("*network",),
     "pause": ("*running",),
-    "port": ("container",),
     "pull": ("image",),
     "push": ("image",),
     "rename": ("container",),
@@ -128,6 +127,8 @@ def of_option(location: Location, command: str, option: Option, last: str) -> An
 
 def of_argument(location: Location, command: str, before: Sequence[str], last: str) -> Answer:
     """What an argument of a command can be, after those before it."""
+    if command == "port":
+        return Answer(_ports(location, before))
     kinds = _ARGUMENTS.get(command)
     if kinds is None:
         return Answer(kind="files") if command == "load" else Answer()
@@ -224,6 +225,29 @@ def _snapshots(location: Location, name: str) -> Words:
     from orlop.engine import container, container_snapshots
 
     return [(each.name, each.created) for each in container_snapshots.every(container.find(location, name))]
+
+
+def _ports(location: Location, before: Sequence[str]) -> Words:
+    """What may follow ``orlop port`` and these words: containers, their ports, or what is done with them."""
+    from orlop.cli.port import ADD, REMOVE
+    from orlop.engine import container, ports
+
+    if not before:
+        return [*containers(location), (ADD, "publish more ports"), (REMOVE, "publish ports no more")]
+    action = before[0] if before[0] in (ADD, REMOVE) else ""
+    if action and len(before) == 1:
+        return containers(location)
+    if action == ADD or (not action and len(before) > 1):
+        return []
+    published = ports.published(container.find(location, before[1] if action else before[0]))
+    if not action:
+        return [(port, ", ".join(addresses)) for port, addresses in published.items()]
+    found = {
+        f"{address.rpartition(':')[2]}:{port}": address
+        for port, addresses in published.items()
+        for address in reversed(addresses)
+    }
+    return [(spec, address) for spec, address in found.items() if spec not in before]
 
 
 def _anything(location: Location) -> Words:

@@ -15,18 +15,24 @@ if TYPE_CHECKING:
     from orlop.engine.location import Location
     from orlop.options import Parsed
 
+ADD = "add"
+REMOVE = "rm"
+
 PARSER = Parser(
     "orlop port",
     "CONTAINER [PRIVATE_PORT[/PROTO]]",
-    "List port mappings or a specific mapping for the container.\n\n"
-    "orlop port add CONTAINER SPEC...  publishes ports of a container, also while it runs\n"
-    "orlop port rm CONTAINER SPEC...   publishes them no more\n\n"
-    "A SPEC is what -p takes, such as 8080:80; to rm, the container's port will do, such as 80/tcp.",
+    "List port mappings or a specific mapping for the container",
     at_least=1,
+    sections=(
+        (
+            "Changing them, also while the container runs",
+            (
+                (f"{ADD} CONTAINER SPEC...", "Publish more ports; SPEC is what -p takes, such as 8080:80"),
+                (f"{REMOVE} CONTAINER SPEC...", "Publish ports no more; 80/tcp means wherever that is published"),
+            ),
+        ),
+    ),
 )
-
-ADD = "add"
-REMOVE = "rm"
 
 
 def run(location: Location, said: Parsed) -> int:

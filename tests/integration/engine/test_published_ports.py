@@ -380,6 +380,19 @@ def test_containers_may_be_called_like_what_is_done_with_ports(lan: Lan, engine:
     assert "at most 2 arguments" in engine("port", "list", "add", "80").err
 
 
+def test_what_can_be_typed_after_port_is_completed(lan: Lan, engine: NetworkedEngine) -> None:
+    engine.detached("web", "--network", "bridge", "-p", "8080:80", "-p", "127.0.0.1:5353:53/udp", "sleep", "1000")
+
+    def words(*typed: str) -> list[str]:
+        return [line.split("\t")[0] for line in engine.ok("__complete", "port", *typed).splitlines()[:-1]]
+
+    assert words("") == ["web", "add", "rm"]
+    assert words("web", "") == ["53/udp", "80/tcp"]
+    assert words("rm", "web", "") == ["5353:53/udp", "8080:80/tcp"]
+    assert words("add", "w") == ["web"]
+    assert "add CONTAINER SPEC..." in engine.ok("port", "--help")
+
+
 def test_ports_are_free_again_when_the_monitor_was_killed(lan: Lan, engine: NetworkedEngine) -> None:
     serve(engine, "web", "-p", "8080:80")
     assert "." in lan.from_host("::1", 8080)
