@@ -63,6 +63,8 @@ IS_CHECKED = 2
 IS_LEASHED = 4
 #: In `Born.flags`: it has no pid namespace of its own, so that its orphans fall to the monitor.
 GETS_ORPHANS = 8
+#: In `Born.flags`: it is on a network, and there was no resolver of names yet.
+LACKS_RESOLVER = 16
 
 
 class Call:
@@ -90,8 +92,8 @@ class Born:
     ``pid`` is its init's. ``ends`` are descriptors by name: ``client``, its connection; ``lock``, the monitor's;
     ``control``, where others come; ``pidfd``, of the init; ``log``; and our ends of its standard streams, ``console`` or
     ``stdout``, ``stderr`` and perhaps ``stdin``. The bits of ``flags`` say what is special about it: `ENDS_INPUT`,
-    `IS_CHECKED`, `IS_LEASHED`, `GETS_ORPHANS`. ``began`` is when that was, by the monotonic clock. ``error`` is what is to
-    be recorded beside its end.
+    `IS_CHECKED`, `IS_LEASHED`, `GETS_ORPHANS`, `LACKS_RESOLVER`. ``began`` is when that was, by the monotonic clock.
+    ``error`` is what is to be recorded beside its end.
 
     What is not needed before the end stays as it came, so that an idle monitor has few pages of its own.
     """

@@ -127,6 +127,7 @@ def _rehearse(filters: Cache) -> None:
     client, gone = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
     start, starters = os.pipe2(os.O_CLOEXEC)
     ends.update(pidfd=pidfd, log=pidfd, client=client.fileno(), control=there.fileno(), lock=pidfd)
+    ends.update(names=pidfd, names_tcp=pidfd)
     birth.tell(there, 0, "", birth.ENDS_INPUT, ends, b"")
     born = birth.receive(ours)
     for descriptor in {starters, *ends.values()} - {there.fileno(), client.fileno()}:

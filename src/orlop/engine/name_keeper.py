@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _socket
 import os
+import select
 import sys
 import time
 
@@ -13,7 +14,6 @@ from orlop.engine.summon import Summons
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import select
     from collections.abc import Sequence
 
     from orlop.engine.client_line import Line
@@ -30,50 +30,65 @@ class Keeper:
     """An errand of the pump. ``ends`` are the sockets, for UDP and for TCP; ``told`` is the monitor's request.
 
     A container that asks nothing needs no resolver. But one that lives for longer than a moment is going to, or to be asked
-    for: it has the resolver started if there is none, which takes longer than any answer.
+    for: if it ``is_first``, so that there is no resolver yet, it has one started, which takes longer than any answer.
     """
 
-    __slots__ = ("_ends", "_settled", "_socket", "_summons")
+    __slots__ = ("_ends", "_settled", "_summons", "_told")
 
-    def __init__(self, told: bytes, ends: Sequence[int]) -> None:
+    def __init__(self, told: bytes, ends: Sequence[int], *, is_first: bool = False) -> None:
+        self._told = told
         self._ends = ends
-        #: When the container has lived for a moment, by the monotonic clock; 0 from then on.
-        self._settled = time.monotonic() + _MOMENT
-        request = json_text.loads(told)
-        self._socket = f"{request['run_root']}/{RESOLVER}.sock"
-        message = {
-            "root": request["root"],
-            "rootless": request["rootless"],
-            "container": request["id"],
-            "servers": request.get("dns") or [],
-        }
-        self._summons = Summons(request["run_root"], RESOLVER, _LIVE, ends, json_text.dumps(message).encode(), ends)
+        #: What has the resolver come; made when that is needed, so that an idle monitor has fewer pages of its own.
+        self._summons: Summons | None = None
+        #: When the container has lived for a moment, by the monotonic clock; 0 if that does not matter.
+        self._settled = time.monotonic() + _MOMENT if is_first else 0.0
 
     @classmethod
     def of(cls, born: birth.Born) -> Keeper:
         """That of a container that was born."""
-        return cls(born.data, [born.ends.pop(name) for name in (birth.NAMES, birth.NAMES_TCP)])
+        ends = [born.ends.pop(name) for name in (birth.NAMES, birth.NAMES_TCP)]
+        return cls(born.data, ends, is_first=bool(born.flags & birth.LACKS_RESOLVER))
+
+    @property
+    def has_called(self) -> bool:
+        """Whether the resolver knows of the container."""
+        return self._summons is not None and self._summons.is_at_work
 
     def register(self, poll: select.poll) -> float | None:
         """Have ``poll`` tell when something is asked."""
-        due = self._summons.register(poll)
-        if due is None and self._settled:
-            due = max(0.0, self._settled - time.monotonic()) * 1000
-        return due
+        if self._summons is not None:
+            return self._summons.register(poll)
+        for each in self._ends:
+            poll.register(each, select.POLLIN)
+        return max(0.0, self._settled - time.monotonic()) * 1000 if self._settled else None
 
     def look(self, descriptors: set[int]) -> None:
         """Have the resolver come if something is."""
-        self._summons.look(descriptors)
-        if self._settled and time.monotonic() >= self._settled:
-            self._settled = 0.0
-            if not os.path.exists(self._socket):
-                self._summons.call()
+        if self._summons is not None:
+            self._summons.look(descriptors)
+        elif not descriptors.isdisjoint(self._ends) or (self._settled and time.monotonic() >= self._settled):
+            request = json_text.loads(self._told)
+            message = {
+                "root": request["root"],
+                "rootless": request["rootless"],
+                "container": request["id"],
+                "servers": request.get("dns") or [],
+            }
+            said = json_text.dumps(message).encode()
+            self._summons = Summons(request["run_root"], RESOLVER, _LIVE, self._ends, said, self._ends)
+            self._summons.call()
 
     def close(self) -> None:
         """Nothing will be asked any more."""
-        self._summons.close()
+        if self._summons is not None:
+            self._summons.close()
         for each in self._ends:
             os.close(each)
+
+
+def lacks_resolver(run_root: str) -> bool:
+    """Whether an engine has no resolver, as far as can be seen."""
+    return not os.path.exists(f"{run_root}/{RESOLVER}.sock")
 
 
 def answer(pump: Pump, line: Line) -> None:

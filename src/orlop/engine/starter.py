@@ -210,9 +210,15 @@ class _Start:
             (birth.ENDS_INPUT, self._request["stdin_once"]),
             (birth.IS_CHECKED, "health" in self._request),
             (birth.GETS_ORPHANS, "shares_pids" in self._request),
+            (birth.LACKS_RESOLVER, birth.NAMES in self._ends and self._lacks_resolver()),
             (birth.IS_LEASHED, "wishes" in self._request and self._request["wishes"].get("leash")),
         )
         return sum(flag for flag, is_so in wanted if is_so)
+
+    def _lacks_resolver(self) -> bool:
+        from orlop.engine import name_keeper
+
+        return name_keeper.lacks_resolver(self._location.run_root)
 
     def _fail(self, error: Exception) -> None:
         """Record that it was not started, tell the client, and leave nothing."""

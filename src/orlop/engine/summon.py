@@ -106,6 +106,11 @@ class Summons:
         elif self._is_due or not descriptors.isdisjoint(self._watched):
             self._summon()
 
+    @property
+    def is_at_work(self) -> bool:
+        """Whether the process is there, and was sent everything."""
+        return self._line is not None
+
     def call(self) -> None:
         """Have the process come although there is no work yet."""
         if self._line is None:

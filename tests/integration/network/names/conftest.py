@@ -52,7 +52,7 @@ class Box:
 
     def serve(self) -> None:
         """What a monitor does when something was asked: have the resolver come, if it is not there."""
-        while self.summons._summons._line is None:
+        while not self.summons.has_called:
             poll = select.poll()
             due = self.summons.register(poll)
             ready = {each for each, _ in poll.poll(PATIENCE * 1000 if due is None else due)}
