@@ -49,6 +49,10 @@ def _check_ports(settings: Settings) -> list[str]:
         return []
     if settings.network.startswith("container:"):
         raise InvalidArgument("conflicting options: port publishing and the container type network mode")
+    if settings.port_bindings:
+        from orlop.network.ports import specification
+
+        specification.check(settings.port_bindings)
     if settings.network == "host" and settings.port_bindings:
         return ["Published ports are discarded when using host network mode"]
     return []

@@ -186,7 +186,7 @@ class _Change:
         return found
 
     def _is_meant(self, port: str, there: Mapping[str, Any], said: Mapping[str, Any]) -> bool:
-        if said["HostIp"] not in ("", there["HostIp"]):
+        if said["HostIp"] and specification.canonical(said["HostIp"]) != specification.canonical(there["HostIp"]):
             return False
         if said["HostPort"] in ("", there["HostPort"]):
             return True
@@ -272,7 +272,11 @@ def _is_of(there: Published, binding: Mapping[str, Any]) -> bool:
     """Whether what is in force may be what a binding asks for."""
     first, _, last = str(binding.get("HostPort") or "0").partition("-")
     fits = int(first) == 0 or int(first) <= there.number <= int(last or first)
-    said = (binding.get("HostIp") or "", tuple(binding.get("From") or ()), binding.get("On") or "")
+    said = (
+        specification.canonical(binding.get("HostIp") or ""),
+        tuple(binding.get("From") or ()),
+        binding.get("On") or "",
+    )
     return fits and (there.address, there.sources, there.interface) == said
 
 

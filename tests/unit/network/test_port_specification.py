@@ -26,7 +26,7 @@ def one(text: str) -> tuple[str, str, str]:
         ("127.0.0.1:8080:80/udp", "80/udp", "127.0.0.1", "8080"),
         ("127.0.0.1::80", "80/tcp", "127.0.0.1", ""),
         ("[::1]:8080:80", "80/tcp", "::1", "8080"),
-        ("2001:DB8::0:1:8080:80", "80/tcp", "2001:db8::1", "8080"),
+        ("2001:DB8::0:1:8080:80", "80/tcp", "2001:DB8::0:1", "8080"),
         ("[::]::80", "80/tcp", "::", ""),
         ("8000-8005:80", "80/tcp", "", "8000-8005"),
         ("8000-8002:80-80", "80/tcp", "", "8000-8002"),
@@ -109,6 +109,24 @@ def test_exposed_ports_are_single_ones_or_ranges() -> None:
     for wrong in ("", "a", "0", "90-80", "80:81", "80/foo", "70000"):
         with pytest.raises(InvalidArgument):
             specification.exposed(wrong)
+
+
+def test_bindings_are_checked_whoever_wrote_them() -> None:
+    specification.check({"80/tcp": [{"HostIp": "::1", "HostPort": "8000-8005"}, {}], "53/udp": None})
+    for wrong in (
+        {"80": [{}]},
+        {"80/foo": [{}]},
+        {"0/tcp": [{}]},
+        {"x/tcp": [{}]},
+        {"80/tcp": [{"HostPort": "x"}]},
+        {"80/tcp": [{"HostPort": "9-8"}]},
+        {"80/tcp": [{"HostIp": "x"}]},
+        {"80/tcp": [{"HostIp": "::1", "From": ["10.0.0.0/8"]}]},
+        {"80/tcp": [{"From": ["x"]}]},
+        {"80/tcp": [{"On": "../x"}]},
+    ):
+        with pytest.raises(InvalidArgument):
+            specification.check(wrong)
 
 
 def test_a_port_limited_to_hosts_of_one_version_is_at_addresses_of_that_version() -> None:

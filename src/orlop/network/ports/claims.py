@@ -20,7 +20,7 @@ import sys
 from orlop import json_text
 from orlop.errors import Conflict, InvalidArgument, NotFound, OrlopError, Unsupported
 from orlop.network.ports.published import ANY, Published
-from orlop.network.ports.specification import SCTP, TCP, UDP, families, order
+from orlop.network.ports.specification import SCTP, TCP, UDP, canonical, families, order
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,7 +76,10 @@ class Claims:
         return [found[place] for place in range(len(asked))]
 
     def _claim(self, port: str, binding: Mapping[str, Any]) -> Published:
-        address = str(binding.get("HostIp") or "")
+        try:
+            address = canonical(str(binding.get("HostIp") or ""))
+        except (OSError, ValueError):
+            raise InvalidArgument(f"invalid IP address: {binding.get('HostIp')}") from None
         sources = tuple(binding.get("From") or ())
         said = str(binding.get("HostPort") or "0")
         first, _, last = said.partition("-")

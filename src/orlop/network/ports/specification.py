@@ -15,7 +15,7 @@ from orlop.network.subnet import Subnet
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
 TCP = "tcp"
@@ -73,6 +73,28 @@ def bindings(texts: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
+def check(wanted: Mapping[str, Sequence[Mapping[str, Any]] | None]) -> None:
+    """Check Docker's ``PortBindings``, whoever wrote them.
+
+    Raises:
+        InvalidArgument: something in them cannot be published.
+    """
+    for port, said in wanted.items():
+        number, _, protocol = port.partition("/")
+        if not 1 <= _number(number) <= LARGEST or protocol not in PROTOCOLS:
+            raise InvalidArgument(f'invalid port specification: "{port}"')
+        for each in said or ():
+            host = str(each.get("HostPort") or "0")
+            _range(host, f'invalid port specification: "{host}"', least=0)
+            address = _address(str(each.get("HostIp") or ""))
+            options: dict[str, Any] = {}
+            for source in each.get("From") or ():
+                _add_option(options, "from", str(source))
+            if each.get("On"):
+                _add_option(options, "on", str(each["On"]))
+            _check_reachable(address, options)
+
+
 def exposed(text: str) -> list[str]:
     """The ports that an ``--expose`` names: ``80``, ``80/udp`` or ``80-90/tcp``.
 
@@ -107,6 +129,18 @@ def order(port: str) -> tuple[int, str]:
     """What containers' ports are sorted by: number, then protocol."""
     number, _, protocol = port.partition("/")
     return int(number), protocol
+
+
+def canonical(address: str) -> str:
+    """An address, or none, in the one form in which the kernel writes it.
+
+    Raises:
+        OSError, ValueError: it is no address.
+    """
+    if not address:
+        return ""
+    family = _socket.AF_INET6 if ":" in address else _socket.AF_INET
+    return _socket.inet_ntop(family, _socket.inet_pton(family, address))
 
 
 def families(address: str, sources: Sequence[str]) -> tuple[int, ...]:
@@ -166,19 +200,17 @@ def _add_option(options: dict[str, Any], key: str, value: str) -> bool:
 
 
 def _address(text: str) -> str:
-    """The host's address without its brackets, in the form in which the kernel writes it."""
+    """The host's address without its brackets."""
     plain = text
     if text[:1] == "[":
         if text[-1] != "]":
-            raise InvalidArgument(f"invalid IP address: {text}: there is no ']'")
+            raise InvalidArgument(f"invalid IP address {text}: missing ']' in address")
         plain = text[1:-1]
-    if not plain:
-        return ""
-    family = _socket.AF_INET6 if ":" in plain else _socket.AF_INET
     try:
-        return _socket.inet_ntop(family, _socket.inet_pton(family, plain))
+        canonical(plain)
     except (OSError, ValueError):
         raise InvalidArgument(f"invalid IP address: {text}") from None
+    return plain
 
 
 def _range(text: str, problem: str, *, least: int) -> tuple[int, int]:
