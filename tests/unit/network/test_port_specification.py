@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from orlop.errors import InvalidArgument
@@ -113,7 +115,7 @@ def test_exposed_ports_are_single_ones_or_ranges() -> None:
 
 def test_bindings_are_checked_whoever_wrote_them() -> None:
     specification.check({"80/tcp": [{"HostIp": "::1", "HostPort": "8000-8005"}, {}], "53/udp": None})
-    for wrong in (
+    wrongs: tuple[dict[str, Any], ...] = (
         {"80": [{}]},
         {"80/foo": [{}]},
         {"0/tcp": [{}]},
@@ -124,7 +126,8 @@ def test_bindings_are_checked_whoever_wrote_them() -> None:
         {"80/tcp": [{"HostIp": "::1", "From": ["10.0.0.0/8"]}]},
         {"80/tcp": [{"From": ["x"]}]},
         {"80/tcp": [{"On": "../x"}]},
-    ):
+    )
+    for wrong in wrongs:
         with pytest.raises(InvalidArgument):
             specification.check(wrong)
 
