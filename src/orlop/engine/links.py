@@ -112,12 +112,12 @@ def of_container(target: Container) -> list[Linked]:
         other_id, _, alias = text.partition(":")
         other = container.Container(target.location, other_id)
         there = endpoint.read(place, _default(place), other_id)
-        if there is None:
+        if there is None or not there.addresses:
             raise Conflict(
                 f"cannot link to a non running container: /{other.name} AS /{target.name}/{alias} "
                 "(on the default network): start it first"
             )
-        found.append(Linked(other, alias, there.ipv4.partition("/")[0]))
+        found.append(Linked(other, alias, there.addresses[0]))
     return found
 
 
@@ -148,12 +148,12 @@ def tell(target: Container) -> None:
     for other_id in linked:
         if endpoint.read(place, default, other_id) is None:
             _forget(directory, other_id)
-        elif there is not None:
+        elif there is not None and there.addresses:
             other = container.Container(target.location, other_id)
             for text in other.record["HostConfig"].get("Links") or ():
                 link, _, alias = text.partition(":")
                 if link == target.id:
-                    me = Linked(target, alias, there.ipv4.partition("/")[0])
+                    me = Linked(target, alias, there.addresses[0])
                     network_files.renew_hosts(other.directory, me.names, [me.address])
 
 

@@ -55,7 +55,7 @@ def write(directory: str, settings: Settings) -> None:
             )
             hosts += "".join((own, *name_resolution.hosts(settings.extra_hosts, ["127.0.0.1"]))).encode()
     elif not on_host and hostname:
-        hosts += hosts_file.line("127.0.1.1", hostname).encode()
+        hosts += hosts_file.line("127.0.1.1", _names(hostname, "")).encode()
     texts = {"resolv.conf": resolvers, "hostname": f"{hostname}\n".encode(), "hosts": hosts}
     for name in FILES:
         # 0644: any user in the container reads them; outside, the directory around them keeps others out.
@@ -141,7 +141,10 @@ def _own_resolver(search: Sequence[str], options: Sequence[str]) -> bytes:
 
 
 def _names(hostname: str, domainname: str) -> str:
-    return f"{hostname}.{domainname} {hostname}" if domainname else hostname
+    if domainname:
+        return f"{hostname}.{domainname} {hostname}"
+    short = hostname.partition(".")[0]
+    return hostname if short in ("", hostname) else f"{hostname} {short}"
 
 
 def _gateways(networks: Sequence[Network], endpoints: Sequence[Endpoint]) -> list[str]:

@@ -164,6 +164,11 @@ def test_the_files_say_what_the_user_said(engine: NetworkedEngine) -> None:
     ]
 
 
+def test_a_host_name_with_dots_is_there_without_them_too(engine: NetworkedEngine) -> None:
+    told = engine.run("--network", "net", "--ip", f"{ADDRESS}78", "-h", "box.example.org", "cat", "/etc/hosts").out
+    assert told.endswith(f"{ADDRESS}78\tbox.example.org box\n")
+
+
 def test_a_changed_resolv_conf_stays_and_hosts_are_made_anew(engine: NetworkedEngine) -> None:
     engine.ok("run", "-d", "--name", "web", "--network", "net", "host", "sleep", "1000")
     engine.ok("exec", "web", "sh", "-c", "echo nameserver 192.0.2.1 > /etc/resolv.conf; echo 192.0.2.2 x >> /etc/hosts")
