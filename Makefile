@@ -4,7 +4,8 @@
 #   ORLOP_TEST_ROOTFS=/path         a Debian root file system to use instead of building build/rootfs/debian
 #   ORLOP_SOAK=10                   how many times as long as usual `make soak` takes
 #   BENCH='--rounds 100'            options of the benchmark (python -m bench --help)
-#   BENCH_IMAGES='--rounds 5'       options of its second half (python -m bench.images --help)
+#   BENCH_IMAGES='--rounds 5'       options of its second part (python -m bench.images --help)
+#   BENCH_NETWORKS='--rounds 5'     options of its third part (python -m bench.networks --help)
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -20,7 +21,7 @@ help:
 	@echo 'make lint    ruff, mypy and the direction of imports'
 	@echo 'make soak    the tests that take minutes: random layers, thousands of them (root)'
 	@echo 'make vm      the cgroup tests where version 2 is alone, in a virtual machine (root)'
-	@echo 'make bench   compare with runc, crun, docker and podman: bench-containers, bench-images (root)'
+	@echo 'make bench   compare with runc, crun, docker and podman: bench-containers, bench-images, bench-networks (root)'
 	@echo 'make clean   remove what was built here'
 
 .PHONY: setup
@@ -75,7 +76,7 @@ $(ROOTFS): scripts/build-rootfs | packages
 	@scripts/build-rootfs $@
 
 .PHONY: bench
-bench: bench-containers bench-images
+bench: bench-containers bench-images bench-networks
 
 .PHONY: bench-containers
 bench-containers: root setup
@@ -84,6 +85,10 @@ bench-containers: root setup
 .PHONY: bench-images
 bench-images: root setup $(ROOTFS)
 	@ORLOP_TEST_ROOTFS='$(abspath $(ROOTFS))' $(BIN)/python3 -m bench.images $(BENCH_IMAGES)
+
+.PHONY: bench-networks
+bench-networks: root setup
+	@$(BIN)/python3 -m bench.networks $(BENCH_NETWORKS)
 
 .PHONY: demo
 demo: root setup $(ROOTFS)

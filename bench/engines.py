@@ -83,8 +83,8 @@ def _daemon(command: list[str], log: str, socket: Path) -> int:
 
 
 @contextmanager
-def docker(workspace: Workspace) -> Iterator[Engine]:
-    """A dockerd and a containerd of our own, without networking, holding the image.
+def docker(workspace: Workspace, *, networked: bool = False) -> Iterator[Engine]:
+    """A dockerd and a containerd of our own, holding the image; without networking, unless that is wanted.
 
     Raises:
         Absent: they are not installed or do not start.
@@ -108,7 +108,8 @@ def docker(workspace: Workspace) -> Iterator[Engine]:
         options = [
             *("--host", f"unix://{socket}", "--containerd", str(address), "--pidfile", str(home / "pid")),
             *("--data-root", str(home / "data"), "--exec-root", str(home / "exec")),
-            *("--bridge", "none", "--iptables=false", "--ip6tables=false", "--cgroup-parent", f"/{parent}"),
+            *(() if networked else ("--bridge", "none", "--iptables=false", "--ip6tables=false")),
+            *("--cgroup-parent", f"/{parent}"),
             *("--config-file", str(home / "daemon.json"), "--storage-driver", "overlay2"),
         ]
         (home / "daemon.json").write_text("{}")

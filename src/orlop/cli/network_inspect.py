@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from orlop.options import Option, Parser
 
 TYPE_CHECKING = False
@@ -24,7 +26,9 @@ PARSER = Parser(
 def run(location: Location, said: Parsed) -> int:
     """Carry the command out."""
     from orlop.cli import inspect
-    from orlop.engine import repair
+    from orlop.engine import networks, repair
 
     repair.everything(location)
+    for line in networks.obstacles(location):
+        sys.stderr.write(f"WARNING: {line}\n")
     return inspect.show(said["format"], said.arguments, [inspect.network_of(location)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from orlop.options import Parser
 
 TYPE_CHECKING = False
@@ -24,5 +26,6 @@ def run(location: Location, said: Parsed) -> int:  # noqa: ARG001 - it has no op
     from orlop.engine import networks, repair
 
     repair.everything(location)
-    networks.reload(location)
+    for line in networks.reload(location):
+        sys.stderr.write(f"WARNING: {line}\n")
     return 0

@@ -166,23 +166,50 @@ def prune(location: Location, wanted: Callable[[Mapping[str, Any]], bool]) -> li
     return gone
 
 
-def reload(location: Location) -> None:
+def reload(location: Location) -> list[str]:
     """Put back what of the networks that are up somebody has removed: bridges, which containers are on, and all rules.
+
+    Returns:
+        what a user should know of the host's own rules (`obstacles`), before they are counted anew.
 
     Raises:
         OrlopError: something cannot be put back.
     """
     place = location.networks
     if not endpoint.networks(place):
-        return
+        return []
     try:
+        found = obstacles(location)
         for network_id in endpoint.networks(place):
             network = store.read(place, network_id)
             if network is not None and endpoint.containers(place, network_id):
                 connecting.reattach(place, network)
         protection.restore(place)
+        return found
     except OSError as error:
         raise OrlopError(f"cannot put back what of the networks is missing: {error.strerror}") from None
+
+
+def obstacles(location: Location) -> list[str]:
+    """What of the host's own rules is in the way of containers: a line for each network that is up, none if nothing is.
+
+    Nobody's rules are read for that: connections are counted that ours let pass, and those of them that came through.
+    """
+    place = location.networks
+    if not endpoint.networks(place):
+        return []
+    accepted, passed = protection.lost(place)
+    if passed >= accepted:
+        return []
+    said = f"the host's own rules drop {accepted - passed} of {accepted} packets that open connections of containers"
+    up = [store.read(place, network_id) for network_id in endpoint.networks(place)]
+    return [
+        f"{said}: allow forwarding by {each.bridge}, such as with 'nft insert rule inet filter forward iifname "
+        f"{each.bridge} accept' and the same with oifname, or beside Docker with 'iptables -I DOCKER-USER -i "
+        f"{each.bridge} -j ACCEPT' and -o"
+        for each in up
+        if each is not None and each.driver == record.BRIDGE
+    ]
 
 
 def connect(location: Location, wanted: str, container_name: str, settings: Mapping[str, Any] | None = None) -> None:

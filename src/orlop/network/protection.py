@@ -11,6 +11,7 @@ import fcntl
 import os
 
 from orlop.network import endpoint, record, store
+from orlop.network.firewall import policy
 from orlop.network.firewall.firewall import Firewall, FirewallGone
 from orlop.network.firewall.zone import Zone
 
@@ -87,7 +88,7 @@ def check(place: Place) -> None:
     Raises:
         OSError: the kernel refused.
     """
-    firewall = Firewall(table(place))
+    firewall = _firewall(place)
     try:
         if firewall.is_whole():
             return
@@ -114,7 +115,7 @@ def publish(place: Place, ports: Sequence[Port]) -> None:
     """
     if not ports:
         return
-    firewall = Firewall(table(place))
+    firewall = _firewall(place)
     try:
         firewall.publish(list(ports))
     except FirewallGone:
@@ -131,9 +132,26 @@ def unpublish(place: Place, ports: Sequence[Port]) -> None:
     """
     if not ports:
         return
-    firewall = Firewall(table(place))
+    firewall = _firewall(place)
     try:
         firewall.unpublish(list(ports))
+    finally:
+        firewall.close()
+
+
+def _firewall(place: Place) -> Firewall:
+    return Firewall(table(place), respect=policy.is_respectful(place.run_directory))
+
+
+def lost(place: Place) -> tuple[int, int]:
+    """How many new connections our rules have let pass, and how many of them everybody else's rules too.
+
+    Raises:
+        OSError: the kernel refused.
+    """
+    firewall = _firewall(place)
+    try:
+        return firewall.lost()
     finally:
         firewall.close()
 
@@ -147,7 +165,7 @@ class _Rules:
         self._place = place
         self._lock = os.open(f"{place.run_directory}/{_LOCK}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
-        self.firewall = Firewall(table(place))
+        self.firewall = _firewall(place)
 
     def __enter__(self) -> _Rules:
         return self
