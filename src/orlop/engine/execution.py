@@ -71,13 +71,24 @@ def start_prepared(location: Location, exec_id: str, console_size: tuple[int, in
         NotFound: there is no such command.
         Conflict: it was started before, or the container is not running.
     """
+    record = prepared(location, exec_id)
+    if console_size is not None:
+        record["Process"]["consoleSize"] = {"height": console_size[0], "width": console_size[1]}
+    return _ask(location, record)
+
+
+def prepared(location: Location, exec_id: str) -> dict[str, Any]:
+    """The record of a command that was prepared and can be started.
+
+    Raises:
+        NotFound: there is no such command.
+        Conflict: it was started before, or the container is not running.
+    """
     record = exec_record.read(location, exec_id)
     _running(container.Container(location, record["ContainerID"]))
     if "Process" not in record:
         raise Conflict(f"exec command {exec_id} has already run")
-    if console_size is not None:
-        record["Process"]["consoleSize"] = {"height": console_size[0], "width": console_size[1]}
-    return _ask(location, record)
+    return record
 
 
 def inspect(location: Location, exec_id: str) -> dict[str, Any]:

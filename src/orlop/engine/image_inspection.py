@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orlop import clock
 from orlop.images import reference
 
 TYPE_CHECKING = False
@@ -28,7 +29,7 @@ def describe(images: ImageStore, image: Image) -> dict[str, Any]:
         "RepoDigests": [reference.parse(name).familiar for name in image.digests],
         "Parent": "",
         "Comment": config.history[-1].comment if config.history else "",
-        "Created": config.created,
+        "Created": config.created or clock.NEVER,
         "Author": config.author,
         "Config": configuration(config.config),
         "Architecture": config.platform.architecture,

@@ -254,6 +254,7 @@ def test_logs_have_a_frame_for_each_line_with_its_time(served: Served) -> None:
 def test_clients_that_go_leave_nothing_open(served: Served) -> None:
     name = served.made(Cmd=["sleep", "1000"], OpenStdin=True)
     served("POST", f"/containers/{name}/start")
+    served("GET", "/events?since=1&until=2")  # after which it watches what it watches
     before = served.descriptors()
     streams = [
         f"/containers/{name}/logs?stdout=1&follow=1",
@@ -275,7 +276,7 @@ def test_clients_that_go_leave_nothing_open(served: Served) -> None:
     half = served.connect()
     half.sendall(b"POST /containers/create HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{")
     half.close()
-    wait_until(lambda: served.descriptors() == before, "descriptors that were there before")
+    wait_until(lambda: served.descriptors() <= before, "no more descriptors than before")
 
 
 def test_many_streams_that_wait_cost_nobody_anything(served: Served) -> None:

@@ -8,7 +8,7 @@ from orlop.api.endpoints.container_streams import content_type
 from orlop.api.endpoints.containers import find
 from orlop.api.exchange import Takeover, json, nothing
 from orlop.api.fields import Fields
-from orlop.engine import detach_keys, exec_record, execution
+from orlop.engine import detach_keys, execution
 from orlop.errors import InvalidArgument, OrlopError
 
 TYPE_CHECKING = False
@@ -57,26 +57,28 @@ class Execs:
         """Start a command that was made ready."""
         said = Fields(await request.json(needed=False))
         exec_id = request.arguments["id"]
-        record = exec_record.read(self._location, exec_id)
+        record = execution.prepared(self._location, exec_id)
         is_terminal = said.flag("Tty") or bool(record["ProcessConfig"]["tty"])
-        session = execution.start_prepared(self._location, exec_id, _size(said))
+        size = _size(said)
         if said.flag("Detach"):
+            session = execution.start_prepared(self._location, exec_id, size)
             try:
                 session.wait_started()
             finally:
                 session.socket.close()
             return nothing(200)
-        keys = record.get("DetachKeys") or detach_keys.DEFAULT
         wanted = Wanted(
             stdin=record["OpenStdin"],
             stdout=record["OpenStdout"],
             stderr=record["OpenStderr"],
             is_terminal=is_terminal,
-            keys=detach_keys.read(keys),
+            keys=detach_keys.read(record.get("DetachKeys") or detach_keys.DEFAULT),
         )
 
         async def serve(wire: Wire) -> None:
+            # Only now: clients read the head with a buffer, in which output that came along with it would be lost.
             try:
+                session = execution.start_prepared(self._location, exec_id, size)
                 session.wait_started()
             except OrlopError as error:
                 told = f"OCI runtime exec failed: {error}\r\n".encode()
@@ -84,7 +86,7 @@ class Execs:
                 return
             await attachments.connect(wire, session, wanted)
 
-        return Takeover(serve, content_type(request, is_terminal=is_terminal), session.socket.close)
+        return Takeover(serve, content_type(request, is_terminal=is_terminal))
 
     async def resize(self, request: Request) -> Reply:
         """Set the size of a command's terminal."""
