@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from orlop.linux import namespace as namespaces
@@ -129,6 +130,12 @@ class Machine:
     def reaches(self, address: str, port: int, *, protocol: str = "tcp") -> bool:
         """Whether a client on this machine gets an answer within what is long for a machine next to it."""
         return bool(self.ask(address, port, protocol=protocol, patience=0.7))
+
+    def reached(self, *targets: tuple[str, int], protocol: str = "tcp") -> list[tuple[str, int]]:
+        """Which of several addresses and ports answer a client on this machine, asked at the same time."""
+        with ThreadPoolExecutor(len(targets)) as pool:
+            answers = list(pool.map(lambda target: self.reaches(*target, protocol=protocol), targets))
+        return [target for target, answered in zip(targets, answers, strict=True) if answered]
 
     def serve(self, name: str, port: int) -> None:
         """Answer at a port, by TCP and UDP of both families, with ``name``, a space and the client's address."""

@@ -75,7 +75,7 @@ def test_a_container_does_not_reach_what_listens_on_the_hosts_loopback(attack: A
     assert attack.host.ask("127.0.0.1", 8080) == "container 10.1.0.1"
     assert not connects(attack.container, "127.0.0.1", 5000)
     # It is the guard that keeps it away, not a mistake of this test.
-    attack.host.run("nft", "flush", "chain", "inet", "orlop", "guard")
+    attack.host.run("nft", "flush", "chain", "ip", "orlop", "guard")
     assert connects(attack.container, "127.0.0.1", 5000, 15)
     attack.guard()
     assert not connects(attack.container, "127.0.0.1", 5000)

@@ -8,17 +8,24 @@ import sys
 
 from orlop.linux.call import check, libc_function
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 _IN_MODIFY = 0x2
+_IN_ATTRIB = 0x4
 _IN_MOVED_FROM = 0x40
 _IN_MOVED_TO = 0x80
 _IN_CREATE = 0x100
 _IN_DELETE = 0x200
+_IN_DELETE_SELF = 0x400
 _IN_MOVE_SELF = 0x800
 _IN_OVERFLOW = 0x4000
 _IN_IGNORED = 0x8000
 _IN_ONLYDIR = 0x01000000
 _WANTED = _IN_MODIFY | _IN_MOVED_FROM | _IN_MOVED_TO | _IN_CREATE | _IN_DELETE | _IN_MOVE_SELF
 _NAMES = _IN_MOVED_FROM | _IN_MOVED_TO | _IN_CREATE | _IN_DELETE | _IN_ONLYDIR
+_CONTENTS = _WANTED | _IN_ATTRIB | _IN_DELETE_SELF | _IN_ONLYDIR
 _EVENT = 16  # bytes before the name: which watch, what, a cookie, and how long the name is
 _LARGEST = 65536
 
@@ -124,6 +131,22 @@ def add_watch(descriptor: int, directory: str) -> int:
         OSError: it is not there, or the user watches too many.
     """
     return _add(descriptor, directory, _WANTED)
+
+
+def watch_contents(directories: Iterable[str]) -> int:
+    """An instance that is readable from the first change of these directories' files on, be it of their times only.
+
+    Raises:
+        OSError: a directory is not there, or the user watches too many.
+    """
+    descriptor = open_instance()
+    try:
+        for directory in directories:
+            _add(descriptor, directory, _CONTENTS)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def remove_watch(descriptor: int, number: int) -> None:

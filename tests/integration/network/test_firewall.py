@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from orlop.errors import Conflict
 from orlop.network.firewall.firewall import Firewall
 from orlop.network.firewall.link import Link
 from orlop.network.firewall.port import Port
@@ -50,10 +51,9 @@ def test_containers_reach_the_world_by_the_hosts_address_and_each_other_by_their
 
 def test_networks_do_not_reach_each_other(site: Site, engine: Engine) -> None:
     engine.open(site.one, site.two)
-    assert not site.web.reaches(DATA, 80)
-    assert not site.web.reaches(DATA6, 80)
-    assert not site.data.reaches(SHOP, 80)
-    assert not site.data.reaches(WEB, 80, protocol="udp")
+    for protocol in ("tcp", "udp"):
+        assert site.web.reached((DATA, 80), (DATA6, 80), protocol=protocol) == []
+    assert site.data.reached((SHOP, 80), (WEB6, 80)) == []
 
 
 def test_networks_of_two_engines_do_not_reach_each_other(site: Site, engine: Engine, other_engine: Engine) -> None:
@@ -79,9 +79,9 @@ def test_networks_of_two_engines_do_not_reach_each_other(site: Site, engine: Eng
 def test_a_neighbour_cannot_send_packets_straight_to_containers(routed: Site, engine: Engine) -> None:
     engine.open(routed.one, routed.two)
     engine.publish(Port("tcp", "", 8080, WEB, 80, bridge="one"), Port("tcp", "::", 8080, WEB6, 80, bridge="one"))
-    for address in (WEB, WEB6, SHOP, DATA, DATA6):
-        assert not routed.lan.reaches(address, 80)
-    assert not routed.lan.reaches(WEB, 80, protocol="udp")
+    for protocol in ("tcp", "udp"):
+        targets = [(address, 80) for address in (WEB, WEB6, SHOP, DATA, DATA6)]
+        assert routed.lan.reached(*targets, protocol=protocol) == []
     assert routed.lan.ask(HOST, 8080) == f"web {LAN}"
 
 
@@ -96,10 +96,8 @@ def test_an_internal_network_is_one_of_its_own(routed: Site, engine: Engine) -> 
     engine.publish(Port("tcp", "", 8081, DATA, 80, bridge="two"), Port("tcp", "", 8080, WEB, 80, bridge="one"))
     assert routed.web.ask(SHOP, 80) == f"shop {WEB}"
     assert routed.host.ask(WEB, 80) == "web 10.1.0.1"
-    for address, port in ((LAN, 80), (LAN6, 80), (DATA, 80), (HOST, 8081)):
-        assert not routed.web.reaches(address, port)
-    assert not routed.lan.reaches(WEB, 80)
-    assert not routed.lan.reaches(HOST, 8080)
+    assert routed.web.reached((LAN, 80), (LAN6, 80), (DATA, 80), (HOST, 8081)) == []
+    assert routed.lan.reached((WEB, 80), (HOST, 8080)) == []
     assert not routed.data.reaches(WEB, 80)
 
 
@@ -265,9 +263,25 @@ def test_what_a_hosts_own_rules_drop_can_be_told(site: Site, engine: Engine) -> 
     assert not site.web.reaches(DATA, 80), "the user's acceptance does not open our networks"
 
 
+def test_a_table_of_somebody_elses_is_left_alone_whatever_its_name(site: Site, engine: Engine) -> None:
+    site.host.run("nft", "add table ip orlop; add chain ip orlop theirs")
+    before = site.host.rules()
+    theirs = "nftables has a table orlop that is not orlop's"
+    with pytest.raises(Conflict, match=theirs):
+        engine.firewall.open_zone(site.one)
+    with pytest.raises(Conflict, match=theirs):
+        engine.firewall.rebuild([site.one], [])
+    with pytest.raises(Conflict, match=theirs):
+        engine.firewall.clear()
+    assert site.host.rules() == before
+    site.host.run("nft", "delete", "table", "ip", "orlop")
+    engine.open(site.one)
+
+
 CHURN = """
 import os, sys
 sys.path.insert(0, sys.argv[1])
+from orlop.errors import Conflict
 from orlop.network.firewall.firewall import Firewall, FirewallGone
 from orlop.network.firewall.port import Port
 from orlop.network.firewall.zone import Zone

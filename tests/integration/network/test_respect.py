@@ -54,8 +54,7 @@ def test_without_rules_of_the_hosts_everything_is_as_ever(site: Site, respectful
 def test_what_the_host_does_not_let_in_is_not_let_in(dropping: Site, respectful: Engine, protocol: str) -> None:
     respectful.open(dropping.one, dropping.two)
     respectful.publish(*ALL)
-    assert not dropping.lan.reaches(HOST, 8080, protocol=protocol)
-    assert not dropping.lan.reaches(HOST6, 8080, protocol=protocol)
+    assert dropping.lan.reached((HOST, 8080), (HOST6, 8080), protocol=protocol) == []
     # The host and its containers are not outside.
     assert dropping.host.ask(HOST, 8080, protocol=protocol) == f"web {HOST}"
     assert dropping.host.ask("127.0.0.1", 8080, protocol=protocol) == "web 10.1.0.1"
@@ -109,8 +108,7 @@ def test_ports_for_a_device_or_a_network_of_clients_stay_so(site: Site, respectf
     for port in (8081, 8083, 8085):
         assert site.lan.ask(HOST, port) == f"web {LAN}"
     assert site.lan.ask(HOST6, 8081) == f"web {LAN6}"
-    for port in (8082, 8084, 8086):
-        assert not site.lan.reaches(HOST, port)
+    assert site.lan.reached((HOST, 8082), (HOST, 8084), (HOST, 8086)) == []
     assert site.data.ask(HOST, 8082) == f"web {DATA}"
     assert site.host.ask("127.0.0.1", 8086) == "web 10.1.0.1"
 

@@ -54,6 +54,11 @@ def table(netlink: Netlink, family: int, name: str) -> Table | None:
     return _table(body)
 
 
+def note_of_table(body: bytes) -> bytes:
+    """What its maker had kept with a table, from the kernel's answer to GETTABLE."""
+    return _table(body).note
+
+
 def tables(netlink: Netlink, family: int = 0) -> list[Table]:
     """The tables of a family, or of all."""
     return [

@@ -22,19 +22,18 @@ if TYPE_CHECKING:
     from orlop.linux.nftables.transaction import Transaction
     from orlop.network.firewall.zone import Zone
 
-#: Kept with each of an engine's tables: that it is one, and how it is laid.
-NOTE = b"orlop 1"
+#: Kept with each of an engine's tables: whose it is, and how it is laid.
+MAKER = b"orlop "
+NOTE = MAKER + b"1"
 
 #: The base chains → how many rules are in them.
-BASE_CHAINS = {"guard": 2, "forward": 5, "last": 2}
+BASE_CHAINS = {"forward": 5, "last": 1}
 
-_RAW = -300
 _BEFORE_FILTER = -10
 _AFTER_ALL = 2147483646
 _FAMILY = e.meta(e.META_FAMILY)
 _IS_IPV4 = (_FAMILY, e.compare(bytes((IPV4,))))
 _IS_IPV6 = (_FAMILY, e.compare(bytes((IPV6,))))
-_IS_LOOPBACK = (e.and_mask(b"\xff\0\0\0"), e.compare(b"\x7f\0\0\0"))
 _FROM_US = (e.meta(e.META_INPUT_NAME), e.lookup("bridges"))
 _TO_US = (e.meta(e.META_OUTPUT_NAME), e.lookup("bridges"))
 
@@ -70,22 +69,19 @@ def lay(change: Transaction) -> None:
     for family, address in ((4, types.IPV4_ADDRESS), (6, types.IPV6_ADDRESS)):
         change.add_set(f"links{family}", address, address, types.PROTOCOL, types.SERVICE)
         change.add_set(f"open{family}", address, types.PROTOCOL, types.SERVICE)
-    change.add_base_chain("guard", "filter", transaction.PREROUTING, _RAW)
     change.add_base_chain("forward", "filter", transaction.FORWARD, _BEFORE_FILTER)
     change.add_base_chain("last", "filter", transaction.FORWARD, _AFTER_ALL)
-    for chain in BASE_CHAINS:
+    change.add_chain("new")
+    for chain in (*BASE_CHAINS, "new"):
         change.flush_chain(chain)
-    # With route_localnet the kernel takes such packets from the bridge. No honest one has these addresses before
-    # its destination is translated back (CVE-2020-8558).
-    for load in (e.ipv4_destination(), e.ipv4_source()):
-        change.add_rule("guard", *_IS_IPV4, load, *_IS_LOOPBACK, *_FROM_US, _DROP)
     change.add_rule("forward", *_IS_KNOWN, _ACCEPT)
     change.add_rule("forward", e.meta(e.META_INPUT_NAME), e.lookup_verdict("from"))
     change.add_rule("forward", e.meta(e.META_OUTPUT_NAME), e.lookup_verdict("to"))
-    # What a network's chains do not drop they return from.
-    for chain, counter in (("forward", "accepted"), ("last", "passed")):
-        for ours in (_FROM_US, _TO_US):
-            change.add_rule(chain, *_IS_NEW, *ours, e.count_in(counter), _ACCEPT)
+    change.add_rule("last", *_IS_NEW, e.verdict(e.JUMP, "new"))
+    for ours in (_FROM_US, _TO_US):
+        # What a network's chains do not drop they return from.
+        change.add_rule("forward", *_IS_NEW, *ours, e.count_in("accepted"), _ACCEPT)
+        change.add_rule("new", *ours, e.count_in("passed"), _ACCEPT)
 
 
 def open_zone(change: Transaction, zone: Zone) -> None:

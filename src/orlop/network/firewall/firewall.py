@@ -11,7 +11,7 @@ from __future__ import annotations
 import _socket
 import os
 
-from orlop.errors import NotFound
+from orlop.errors import Conflict, NotFound
 from orlop.linux import conntrack, network_device
 from orlop.linux import namespace as namespaces
 from orlop.linux.netlink import NETLINK_NETFILTER, Netlink, text
@@ -71,6 +71,7 @@ class Firewall:
         """Have the rules know a network, which may be there already; makes the tables if it is the engine's first.
 
         Raises:
+            Conflict: somebody else has tables of the engine's name.
             InvalidArgument: one of its networks or addresses cannot be right.
             OSError: the kernel refused.
         """
@@ -104,6 +105,8 @@ class Firewall:
                 if self._clear(generation):
                     return
                 continue
+            if zone.bridge not in names:
+                return
             change = self._transaction()
             filtering.close_zone(change, zone)
             for family in _families():
@@ -111,8 +114,8 @@ class Firewall:
             try:
                 change.commit()
             except FileNotFoundError:
-                continue  # somebody else removed the tables meanwhile
-            return
+                pass  # somebody else removed the tables meanwhile
+            # Whether it was the last is asked again: another may have gone at the same time.
         raise self._restless(f"{zone.bridge} was removed from it")
 
     def publish(self, ports: list[Port]) -> None:
@@ -196,33 +199,38 @@ class Firewall:
             with Netlink(self._namespace) as devices:
                 if not respect.has_loop(devices, self.table):
                     return False
-        wanted = list(self._expected())
-        if self._count_rules(wanted):
+        if self._is_as_laid():
             return True
         if not listing.table(self._netlink, INET, self.table):
             return False
         transaction.wait_for_others(self._netlink)
-        return self._count_rules(wanted)
+        return self._is_as_laid()
 
     def rebuild(self, zones: list[Zone], ports: list[Port], links: tuple[Link, ...] = ()) -> None:
         """Make everything anew, as the engine's records have it.
 
+        A port for a device that is not there is left out: nobody can come by it.
+
         Raises:
+            Conflict: somebody else has tables of the engine's name.
             InvalidArgument: an address cannot be right.
             OSError: the kernel refused.
         """
+        if not zones:
+            self.clear()
+            return
+        self._own()
         change = self._transaction()
         for family in (INET, *_families()):
             change.beside(family).add_table()
             change.beside(family).delete_table()
-        if zones:
-            self._lay(change)
+        self._lay(change)
         for zone in zones:
             self._inside(forwarding.switch_on, zone)
             self.prepare(zone)
             self._open(change, zone)
-        if zones:
-            self._add(change, [self._place(port) for port in ports] + [_link(link) for link in links])
+        there = [port for port in ports if not port.interface or self._index(port.interface) is not None]
+        self._add(change, _distinct([self._place(port) for port in there] + [_link(link) for link in links]))
         change.commit()
         for bridge in {port.bridge for port in ports if port.bridge and port.is_on_loopback and not port.direct}:
             self._inside(forwarding.open_loopback, bridge)
@@ -251,9 +259,7 @@ class Firewall:
     def _take_out(self, places: list[Place]) -> None:
         """Delete those elements that are there."""
         change = self._transaction()
-        left = list(
-            {(family, name, each.key, each.last): (family, name, each) for family, name, each in places}.values()
-        )
+        left = _distinct(places)
         for _ in range(_ATTEMPTS):
             self._delete(change, left)
             try:
@@ -276,6 +282,7 @@ class Firewall:
             change.beside(family).delete_elements(set_name, elements)
 
     def _lay(self, change: Transaction) -> None:
+        self._own()
         loop = 0
         if self.respect:
             with Netlink(self._namespace) as devices:
@@ -287,6 +294,21 @@ class Firewall:
             if self.respect:
                 respect.lay(table, family, self.table, loop)
 
+    def _own(self) -> list[int]:
+        """Of which families the engine's tables are there.
+
+        Raises:
+            Conflict: one of that name is not orlop's.
+        """
+        found = []
+        for family in (INET, *_families()):
+            there = listing.table(self._netlink, family, self.table)
+            if there and not there.note.startswith(filtering.MAKER):
+                raise Conflict(f"nftables has a table {self.table} that is not orlop's: rename it or delete it")
+            if there:
+                found.append(family)
+        return found
+
     def _open(self, change: Transaction, zone: Zone) -> None:
         filtering.open_zone(change, zone)
         for family in _families():
@@ -295,9 +317,8 @@ class Firewall:
     def _clear(self, generation: int) -> bool:
         """Remove the tables, unless the rule set has changed since ``generation``; whether it is done."""
         change = self._transaction()
-        for family in (INET, *_families()):
-            if listing.table(self._netlink, family, self.table):
-                change.beside(family).delete_table()
+        for family in self._own():
+            change.beside(family).delete_table()
         try:
             change.commit(generation)
         except OSError as error:
@@ -308,19 +329,19 @@ class Firewall:
             respect.remove_loop(devices, self.table)
         return True
 
-    def _count_rules(self, wanted: list[tuple[int, str, int]]) -> bool:
-        steps = [
-            (
-                f"nftables: look at chain {chain}",
-                message.kind(message.GETCHAIN),
-                0,
-                message.head(family) + text(1, self.table) + text(3, chain),
-                (_ENOENT,),
-            )
-            for family, chain, _ in wanted
-        ]
-        found = [listing.rules_in_chain(body) for body in self._netlink.run(steps)]
-        return found == [rules for _, _, rules in wanted]
+    def _is_as_laid(self) -> bool:
+        wanted = list(self._expected())
+        name = text(1, self.table)
+        steps = [("nftables: look at table", message.kind(message.GETTABLE), 0, message.head(INET) + name, (_ENOENT,))]
+        for family, chain, _ in wanted:
+            body = message.head(family) + name + text(3, chain)
+            steps.append(("nftables: look at chain", message.kind(message.GETCHAIN), 0, body, (_ENOENT,)))
+        found = self._netlink.run(steps)
+        return (
+            len(found) == len(steps)
+            and listing.note_of_table(found[0]) == filtering.NOTE
+            and [listing.rules_in_chain(body) for body in found[1:]] == [rules for _, _, rules in wanted]
+        )
 
     def _expected(self) -> Iterator[tuple[int, str, int]]:
         """Every base chain and how many rules are in it."""
@@ -389,6 +410,11 @@ def _families() -> tuple[int, ...]:
 
 def _link(link: Link) -> Place:
     return INET, f"links{6 if link.family == IPV6 else 4}", link.element()
+
+
+def _distinct(places: list[Place]) -> list[Place]:
+    """Without what is said twice; the last counts."""
+    return list({(family, name, each.key, each.last): (family, name, each) for family, name, each in places}.values())
 
 
 def _grouped(places: list[Place]) -> dict[tuple[int, str], list[Element]]:

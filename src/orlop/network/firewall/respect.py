@@ -122,7 +122,7 @@ def lay(change: Transaction, family: int, table: str, loop: int) -> None:
         e.duplicate(0, wide),
         e.verdict(e.DROP),
     )
-    first, *others = targets(family)
-    change.add_rule("ask", *first, e.meta(e.META_INPUT_INDEX), e.set_mark(), *admit)
-    for find in others:
+    *most, for_a_device = targets(family)
+    for find in most:
         change.add_rule("ask", *find, *admit)
+    change.add_rule("ask", *for_a_device, e.meta(e.META_INPUT_INDEX), e.set_mark(), *admit)

@@ -1,9 +1,9 @@
 """Which addresses become which: the rules of an engine's tables of families ip and ip6.
 
-Published ports are elements of four maps, asked in this order:
+Published ports are elements of four maps, and each is in one of them only:
 
-- ``by_device``: ports for one of the host's devices; ``limited``: for one source network. Their keys are intervals.
-- ``published``: on one address; ``anywhere``: on all addresses of the host's. These cost the same however many there are.
+- ``anywhere``: on all addresses of the host's; ``published``: on one. These cost the same however many there are.
+- ``limited``: for one source network; ``by_device``: for one of the host's devices. Their keys are intervals.
 
 The host's own programs and containers of the engine always use them. Whether others do is `respect`'s to say, if the
 host's rules for what comes in are to be respected.
@@ -28,10 +28,11 @@ if TYPE_CHECKING:
 
 #: The base chains → how many rules are in them, by family.
 BASE_CHAINS = {
-    IPV4: {"prerouting": 2, "output": 1, "postrouting": 2},
+    IPV4: {"guard": 2, "prerouting": 2, "output": 1, "postrouting": 2},
     IPV6: {"prerouting": 1, "output": 2, "postrouting": 1},
 }
 
+_RAW = -300
 _DSTNAT = -100
 _SRCNAT = 100
 _IPV4_LOOPBACK = (e.and_mask(b"\xff\0\0\0"), e.compare(b"\x7f\0\0\0"))
@@ -60,10 +61,17 @@ def lay(change: Transaction, family: int, *, respectful: bool) -> None:
     change.add_base_chain("prerouting", "nat", transaction.PREROUTING, _DSTNAT)
     change.add_base_chain("output", "nat", transaction.OUTPUT, _DSTNAT)
     change.add_base_chain("postrouting", "nat", transaction.POSTROUTING, _SRCNAT)
+    if family == IPV4:
+        change.add_base_chain("guard", "filter", transaction.PREROUTING, _RAW)
     change.add_chain("ports")
     for chain in (*BASE_CHAINS[family], "ports"):
         change.flush_chain(chain)
     if family == IPV4:
+        # With route_localnet the kernel takes such packets from the bridge. No honest one has these addresses before
+        # its destination is translated back (CVE-2020-8558).
+        for load in (e.ipv4_destination(), e.ipv4_source()):
+            from_us = (e.meta(e.META_INPUT_NAME), e.lookup("bridges"))
+            change.add_rule("guard", load, *_IPV4_LOOPBACK, *from_us, e.verdict(e.DROP))
         # Who sends such a packet from elsewhere means a port that is on 127.0.0.1 so that nobody can.
         change.add_rule("prerouting", destination, *_IPV4_LOOPBACK, _RETURN)
         change.add_rule("postrouting", *_to_us(e.ipv4_source(), *_IPV4_LOOPBACK), e.masquerade())
@@ -88,10 +96,10 @@ def targets(family: int) -> list[tuple[bytes, ...]]:
     whole = _whole(family)
     source = e.ipv6_source if family == IPV6 else e.ipv4_source
     return [
-        by_device(family, e.META_INPUT_INDEX),
-        (*whole, source(2 + size(family)), e.lookup("limited", into=0)),
-        (*whole, e.lookup("published", into=0)),
         (_PROTOCOL, e.destination_port(1), e.lookup("anywhere", into=0)),
+        (*whole, e.lookup("published", into=0)),
+        (*whole, source(2 + size(family)), e.lookup("limited", into=0)),
+        by_device(family, e.META_INPUT_INDEX),
     ]
 
 
