@@ -56,6 +56,8 @@ class ContainerOptions(TypedDict, total=False):
     init: bool
     ipc: str
     labels: Mapping[str, str]
+    #: Containers with what they are to be called, or texts ``container[:alias]``.
+    links: Mapping[str, str] | Sequence[str]
     log_driver: str
     log_options: Mapping[str, str]
     memory: int | str

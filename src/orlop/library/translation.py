@@ -173,9 +173,9 @@ def _add_gpus(wanted: Settings, value: str | int | Sequence[str]) -> None:
     wanted.device_requests = [*wanted.device_requests, request]
 
 
-def _hosts(name: str, value: Mapping[str, str] | Sequence[str]) -> list[str]:
+def _pairs(name: str, value: Mapping[str, str] | Sequence[str]) -> list[str]:
     if hasattr(value, "items"):
-        return [f"{host}:{address}" for host, address in value.items()]
+        return [f"{key}:{what}" for key, what in value.items()]
     return _list(name, value)
 
 
@@ -280,13 +280,14 @@ _PLACES: dict[str, tuple[str, Callable[[str, Any], Any]]] = {
     "domainname": ("domainname", _same),
     "entrypoint": ("entrypoint", _entrypoint),
     "env": ("env", environment),
-    "extra_hosts": ("extra_hosts", _hosts),
+    "extra_hosts": ("extra_hosts", _pairs),
     "group_add": ("group_add", _list),
     "healthcheck": ("healthcheck", _same),
     "hostname": ("hostname", _same),
     "init": ("init", _same),
     "ipc": ("ipc", _same),
     "labels": ("labels", _dict),
+    "links": ("links", _pairs),
     "log_driver": ("log_driver", _same),
     "log_options": ("log_options", _dict),
     "memory": ("memory", quantities.size),

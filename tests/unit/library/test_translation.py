@@ -151,3 +151,7 @@ def test_a_moment_is_seconds_or_a_datetime() -> None:
     assert quantities.moment("since", 5) == 5 * 10**9
     with pytest.raises(orlop.InvalidArgument, match="since must be"):
         quantities.moment("since", os)  # type: ignore[arg-type]
+
+
+def test_links_are_docker_s_texts_or_containers_with_what_they_are_called() -> None:
+    assert settings(links={"db": "base"}).links == settings(links=["db:base"]).links == ["db:base"]
