@@ -101,7 +101,7 @@ class Buildah:
             "--runroot",
             f"{directory}/run",
             "--storage-driver",
-            "vfs",
+            "overlay",
         ]
         self("pull", f"docker-archive:{base}")
 
@@ -131,9 +131,17 @@ def make_context(builder: Builder, text: str) -> Path:
         info.size, info.mode, info.uid, info.gid, info.mtime = 4, 0o640, 12, 13, 77
         made.addfile(info, io.BytesIO(b"data"))
     files: dict[str, str | bytes] = {
-        **{"directory/a": "a", "directory/sub/b": "b", "directory/sub/deep/c": "c", "executable": "#!/bin/sh\n"},
-        **{"ignored/x": "x", "ignored/kept": "k", "log/one": "1", "note.md": "n"},
-        **{"file.txt": "file\n", "other.txt": "other\n", "archive.tar.gz": packed.getvalue()},
+        "directory/a": "a",
+        "directory/sub/b": "b",
+        "directory/sub/deep/c": "c",
+        "executable": "#!/bin/sh\n",
+        "ignored/x": "x",
+        "ignored/kept": "k",
+        "log/one": "1",
+        "note.md": "n",
+        "file.txt": "file\n",
+        "other.txt": "other\n",
+        "archive.tar.gz": packed.getvalue(),
     }
     context = builder.context(text, **files)
     (context / ".dockerignore").write_text("# no\n*.md\nignored\n!ignored/kept\n**/deep\nlog/*\n")
