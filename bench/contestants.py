@@ -157,6 +157,7 @@ def launcher(workspace: Workspace) -> Iterator[Callable[[], float]]:
 
     def run() -> float:
         settings = Settings(rootfs=str(workspace.rootfs), command=[TRUE])
+        settings.network = "none"
         settings.auto_remove = True
         made = create.create(place, settings)
         begun = time.perf_counter()
@@ -254,6 +255,7 @@ def orlop_ps(workspace: Workspace) -> Iterator[Callable[[], float]]:
     location = Location(str(base / "root"), str(base / "run"), rootless=False)
     for _ in range(1000):
         settings = Settings(rootfs=str(workspace.rootfs))
+        settings.network = "none"
         settings.command = [TRUE]
         made = create.create(location, settings)
         made.container.write_state(container.new_state("exited"))
