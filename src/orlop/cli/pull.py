@@ -19,6 +19,7 @@ PARSER = Parser(
     (
         Option("-a, --all-tags", "Download all tagged images in the repository"),
         transfer_options.platform("Pull the image of this platform"),
+        transfer_options.CONTENT_TRUST,
         transfer_options.PROGRESS,
         transfer_options.quiet(),
     ),
@@ -34,6 +35,7 @@ def run(location: Location, said: Parsed) -> int:
     from orlop.cli import progress
     from orlop.engine import image_transfer
 
+    transfer_options.refuse_content_trust(said)
     how = transfer_options.shown_as(said)
     with progress.choose(sys.stdout, how) as shown:
         names = image_transfer.pull(

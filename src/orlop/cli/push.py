@@ -18,6 +18,7 @@ PARSER = Parser(
     "Upload an image to a registry",
     (
         Option("-a, --all-tags", "Push all tags of an image to the repository"),
+        transfer_options.CONTENT_TRUST,
         transfer_options.PROGRESS,
         transfer_options.quiet(),
     ),
@@ -33,6 +34,7 @@ def run(location: Location, said: Parsed) -> int:
     from orlop.cli import progress
     from orlop.engine import image_transfer
 
+    transfer_options.refuse_content_trust(said)
     how = transfer_options.shown_as(said)
     with progress.choose(sys.stdout, how) as shown:
         names = image_transfer.push(location, said.arguments[0], shown, every_tag=said["all-tags"])

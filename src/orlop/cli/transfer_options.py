@@ -13,6 +13,9 @@ PROGRESS = Option(
     read=one_of("auto", "plain", "json"),
 )
 
+#: Docker's, for who says that there is to be none; see `refuse_content_trust`.
+CONTENT_TRUST = Option("--disable-content-trust", "Skip image verification", default=True, hidden=True)
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from orlop.options import Parsed
@@ -26,6 +29,16 @@ def platform(purpose: str) -> Option:
 def quiet(purpose: str = "Suppress verbose output") -> Option:
     """``--quiet``."""
     return Option("-q, --quiet", purpose)
+
+
+def refuse_content_trust(said: Parsed) -> None:
+    """Raise Unsupported for who wants the signatures of Docker's notary to be verified or made."""
+    if not said["disable-content-trust"]:
+        from orlop.errors import Unsupported
+
+        raise Unsupported(
+            "--disable-content-trust=false: signatures of Docker's notary are not supported; name a digest"
+        )
 
 
 def shown_as(said: Parsed) -> str:

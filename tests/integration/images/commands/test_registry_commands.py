@@ -412,3 +412,13 @@ def test_what_podman_and_skopeo_are_told_of_mirrors_counts_here_too(
         assert engine.image(stored)["Id"] == f"sha256:{hashlib.sha256(seen).hexdigest()}"
     assert other.ok("pull", "registry.example/app:1").splitlines()[-1] == "registry.example/app:1"
     assert other.image("registry.example/app:1")["Id"] == engine.image(stored)["Id"]
+
+
+def test_signatures_are_not_verified_and_nobody_is_left_to_believe_that_they_are(
+    engine: ImageEngine, place: str
+) -> None:
+    engine.load(docker_archive(f"{place}:1"))
+    engine.ok("push", "--disable-content-trust", f"{place}:1")
+    engine.ok("pull", "-q", "--disable-content-trust", f"{place}:1")
+    for command in ("push", "pull"):
+        assert "not supported" in engine.fails(command, "--disable-content-trust=false", f"{place}:1")
