@@ -334,7 +334,7 @@ class Launcher:
 
     def fork(self, receive: Callable[[], birth.Call]) -> int:
         """Fork a monitor; ``receive`` waits for its call. Returns its pid, 0 if there can be no process more."""
-        return self._fork(monitor.run, receive, self.filters, self._let_go)
+        return self._fork(monitor.run, receive, self.filters, self._let_go_of_all)
 
     def _fork(self, live: Callable[..., int], *arguments: Any) -> int:
         try:
@@ -358,6 +358,12 @@ class Launcher:
         """Close what belongs to waiting for a caller: a monitor must not look like a launcher."""
         for descriptor in self._not_for_monitors:  # by number: each object that is touched is a page of their own
             os.close(descriptor)
+
+    def _let_go_of_all(self) -> None:
+        """Close also what is needed to answer a caller."""
+        self._let_go()
+        if self.reception.watch >= 0:
+            os.close(self.reception.watch)
 
 
 def _note(_number: int, _frame: object) -> None:

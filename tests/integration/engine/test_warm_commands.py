@@ -561,3 +561,27 @@ def test_an_ordinary_user_is_served_by_a_launcher_of_theirs() -> None:
                 os.kill(pid, signal.SIGTERM)
         wait_until(lambda: not user.processes(), "the launcher's end")
         user.run_root = first
+
+
+def test_a_container_is_started_without_reading_any_code(own: WarmEngine, tmp_path: Path) -> None:
+    words = ("run", "--rm", "--network", "none", "--memory", "64m", "--rootfs", "ROOTFS", "true")
+    for _ in range(2):
+        assert own(*words).code == 0
+    wait_until(lambda: not own.busy(), "the end of all who were busy")
+    trace = tmp_path / "trace"
+    processes = own.processes()
+    everybody = [word for pid in processes for word in ("-p", str(pid))]
+    command = ["strace", "--follow-forks", "--trace=open,openat,stat,newfstatat", f"--output={trace}", *everybody]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as tracer:
+        assert tracer.stderr is not None
+        for _ in processes:
+            assert "attached" in tracer.stderr.readline()
+        assert own(*words).code == 0
+        tracer.send_signal(signal.SIGINT)
+    read = [
+        line
+        for line in trace.read_text().splitlines()
+        if "/orlop/" in line and (".py" in line or "__pycache__" in line)
+    ]
+    assert [line for line in read if "open" in line] == []
+    assert len(read) < 10  # whether the code has changed the kernel tells
