@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +22,8 @@ from orlop.network.firewall.port import Port
 from orlop.network.firewall.zone import Zone
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.integration.network.conftest import Engine, Site
 
 HOST, HOST6, LAN, LAN6 = "192.0.2.1", "fd00:2::1", "192.0.2.2", "fd00:2::2"
@@ -25,6 +32,13 @@ WEB, WEB6, SHOP, DATA, DATA6 = "10.1.0.2", "fd00:a1::2", "10.1.0.3", "10.2.0.2",
 
 def changed(zone: Zone, **settings: object) -> Zone:
     return Zone(zone.bridge, zone.subnets, **settings)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def short_directory() -> Iterator[Path]:
+    """Where the path of a socket has room."""
+    with tempfile.TemporaryDirectory(prefix="orlop-test-") as path:
+        yield Path(path)
 
 
 @pytest.fixture
@@ -222,6 +236,55 @@ def test_docker_and_libvirt_can_be_beside(site: Site, engine: Engine, program: s
         for table in ("nat", "filter"):
             for change in ("-F", "-X"):
                 site.host.run(program.replace("-restore", ""), "-t", table, change)
+
+
+@contextmanager
+def dockerd(site: Site, directory: Path) -> Iterator[None]:
+    """A real daemon on the host, with the rules that it makes."""
+    if not shutil.which("dockerd"):
+        pytest.skip("dockerd is not installed")
+    address = f"--host=unix://{directory}/docker.sock"
+    options = [f"--data-root={directory}/data", f"--exec-root={directory}/exec", f"--pidfile={directory}/pid"]
+    daemon = site.host.start("dockerd", address, *options, "--storage-driver=vfs", "--log-level=fatal")
+    try:
+        while subprocess.run(["docker", address, "version"], capture_output=True, check=False).returncode:
+            assert daemon.poll() is None
+            time.sleep(0.05)
+        yield
+    finally:
+        daemon.terminate()
+        daemon.wait()
+        site.host.run("ip", "link", "delete", "docker0", check=False)
+        site.host.run("iptables", "-P", "FORWARD", "ACCEPT")
+
+
+def test_a_real_dockerd_can_come_before_or_after(site: Site, engine: Engine, short_directory: Path) -> None:
+    published = Port("tcp", "", 8080, WEB, 80, bridge="one")
+    site.host.write("/proc/sys/net/ipv4/ip_forward", "1")
+    with dockerd(site, short_directory):
+        engine.open(site.one, site.two)
+        engine.publish(published)
+        assert site.lan.ask(HOST, 8080) == f"web {LAN}"
+        assert site.web.ask(LAN, 80) == f"lan {HOST}"
+        assert not site.web.reaches(DATA, 80)
+    with dockerd(site, short_directory):
+        assert site.lan.ask(HOST, 8080) == f"web {LAN}"
+        assert site.host.ask("127.0.0.1", 8080) == "web 10.1.0.1"
+
+
+def test_a_dockerd_that_had_to_switch_forwarding_on_drops_what_is_not_its_own(
+    site: Site, engine: Engine, short_directory: Path
+) -> None:
+    """Nobody can accept what another drops; it can be told, and there is a place for the user's word."""
+    site.host.write("/proc/sys/net/ipv4/ip_forward", "0")
+    with dockerd(site, short_directory):
+        engine.open(site.one)
+        assert not site.web.reaches(LAN, 80)
+        accepted, passed = engine.firewall.lost()
+        assert accepted > passed == 0
+        for direction in ("-i", "-o"):
+            site.host.run("iptables", "-I", "DOCKER-USER", direction, "one", "-j", "ACCEPT")
+        assert site.web.ask(LAN, 80) == f"lan {HOST}"
 
 
 def test_a_host_that_drops_what_comes_in_by_default_changes_nothing(site: Site, engine: Engine) -> None:
