@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ import pytest
 
 from tests.integration.engine.conftest import Engine, comm, parent, wait_until
 from tests.integration.engine.networked import NetworkedEngine
-from tests.machine import Machine, cable
+from tests.machine import LONG, Machine, cable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -140,6 +141,87 @@ def test_a_port_is_reached_from_outside_and_its_server_sees_who_asks(lan: Lan, e
     assert proxies(engine) == []
     engine.ok("rm", "-f", "web")
     assert lan.from_peer(HOST4, 8080) == REFUSED
+
+
+#: SCTP by raw sockets, since not every kernel has its own: a chunk INIT, and the answer INIT ACK (RFC 9260).
+SCTP = """
+import socket, struct, sys
+
+def checksum(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ 0x82F63B78 * (crc & 1)
+    return crc ^ 0xFFFFFFFF
+
+def packet(source, target, tag, kind):
+    chunk = struct.pack("!BBHIIHHI", kind, 0, 20, 7, 65536, 1, 1, 1)
+    plain = struct.pack("!HHII", source, target, tag, 0) + chunk
+    return plain[:8] + struct.pack("<I", checksum(plain)) + plain[12:]
+
+raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, 132)
+raw.settimeout(20)
+if sys.argv[1] == "server":
+    print("ready", flush=True)
+while True:
+    if sys.argv[1] == "client":
+        raw.sendto(packet(1234, 9000, 0, 1), (sys.argv[2], 0))
+        raw.settimeout(1)
+    try:
+        data, peer = raw.recvfrom(2000)
+    except TimeoutError:
+        continue
+    source, target, tag = struct.unpack("!HHI", data[20:28])
+    assert checksum(data[20:28] + bytes(4) + data[32:]) == struct.unpack("<I", data[28:32])[0]
+    if sys.argv[1] == "client":
+        print(peer[0], source, target, data[32])
+        break
+    raw.sendto(packet(target, source, 7, 2), peer)
+"""
+
+
+def test_packets_of_sctp_come_through(lan: Lan, engine: NetworkedEngine) -> None:
+    engine.ok(
+        "run", "-d", "--name", "sctp", "--network", "bridge", "-p", "9000:900/sctp", "host", "python3", "-IS", "-c", SCTP, "server"
+    )  # fmt: skip
+    wait_until(lambda: "ready" in engine.ok("logs", "sctp"), "a server")
+    answer = lan.peer.run(sys.executable, "-IS", "-c", SCTP, "client", HOST4)
+    assert answer.split() == [HOST4, "9000", "1234", "2"]
+    taken = engine.run("--network", "bridge", "-p", "9000:901/sctp", "true")
+    assert "port is already allocated, to container sctp" in taken.err
+
+
+def test_of_many_who_want_a_port_at_once_one_gets_it(lan: Lan, engine: NetworkedEngine) -> None:
+    started = [
+        engine.popen(
+            "run", "-d", "--name", f"one{number}", "--network", "bridge", "-p", "8080:80", "--rootfs", engine.rootfs, "sleep", "1000",
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        )
+        for number in range(8)
+    ]  # fmt: skip
+    errors = [each.communicate(timeout=LONG)[1].decode() for each in started]
+    assert sorted(each.returncode for each in started) == [0, *[125] * 7]
+    assert all("port is already allocated" in each for each in errors if each)
+    assert len(engine.ok("ps", "-q").split()) == 1
+
+
+def test_any_ports_of_many_containers_at_once_are_different(lan: Lan, engine: NetworkedEngine) -> None:
+    started = [
+        engine.popen(
+            "run", "-d", "--name", f"any{number}", "--network", "bridge", "-p", "80-89", "--rootfs", engine.rootfs, "sleep", "1000",
+            stdout=subprocess.DEVNULL,
+        )
+        for number in range(6)
+    ]  # fmt: skip
+    assert [each.wait(timeout=LONG) for each in started] == [0] * 6
+    found = [
+        binding
+        for number in range(6)
+        for bindings in ports(engine, f"any{number}").values()
+        for binding in bindings or ()
+    ]
+    assert len(found) == len(set(found)) == 6 * 10 * 2
 
 
 def test_the_machine_itself_reaches_a_port_by_each_of_its_addresses(lan: Lan, engine: NetworkedEngine) -> None:
