@@ -179,8 +179,10 @@ def _replace(path: str, text: bytes) -> None:
     """Change a file in place, since it is mounted in a container; who reads it meanwhile sees a part at worst."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
-        os.write(descriptor, text)
-        os.ftruncate(descriptor, len(text))
+        written = 0
+        while written < len(text):
+            written += os.write(descriptor, text[written:])
+        os.ftruncate(descriptor, written)
     finally:
         os.close(descriptor)
 

@@ -78,13 +78,13 @@ class _Process:
         except BlockingIOError:
             return
         if len(passed) == 2:
-            self._serve(line.fileno(), json_text.loads(message), passed)
+            self._serve(line, json_text.loads(message), passed)
             return
         for each in passed:
             os.close(each)  # there was no room for all of them: the container comes again
         self._drop(line)
 
-    def _serve(self, key: int, about: dict[str, Any], passed: list[int]) -> None:
+    def _serve(self, line: _socket.socket, about: dict[str, Any], passed: list[int]) -> None:
         root = about["root"]
         if root not in self._services:
             from orlop.network.names.service import Service
@@ -92,9 +92,15 @@ class _Process:
             location = Location(root, self._run_root, rootless=about["rootless"])
             self._services[root] = Service(location.networks, self._loop)
         udp, tcp = (_socket.socket(fileno=each) for each in passed)
-        self._services[root].add(key, about["container"], (udp, tcp), about["servers"])
+
+        def failed() -> None:
+            self._drop(line)
+
+        self._services[root].add(line.fileno(), about["container"], (udp, tcp), about["servers"], failed)
 
     def _drop(self, line: _socket.socket) -> None:
+        if line.fileno() not in self._lines:
+            return
         for each in self._services.values():
             each.remove(line.fileno())
         self._loop.remove(line.fileno())

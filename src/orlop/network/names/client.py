@@ -60,6 +60,7 @@ class Client:
         "_bounds",
         "_connections",
         "_container",
+        "_failed",
         "_forwards",
         "_look",
         "_loop",
@@ -79,8 +80,13 @@ class Client:
         origin: Origin,
         upstream: Upstream,
         bounds: Bounds,
+        failed: Callable[[], None],
     ) -> None:
-        """``sockets`` are where the container asks, by UDP and TCP; ``upstream`` is asked what the book does not say."""
+        """``sockets`` are where the container asks, by UDP and TCP; ``upstream`` is asked what the book does not say.
+
+        ``failed`` is called when something went wrong that nobody has thought of: it ends the service for this container.
+        """
+        self._failed = failed
         self._loop = loop
         self._book = book
         self._look = look
@@ -93,13 +99,17 @@ class Client:
         self._connections: dict[Connection, None] = {}
         for each in sockets:
             each.setblocking(False)
-        loop.add(self._udp.fileno(), READABLE, self._take_packets)
-        loop.add(self._tcp.fileno(), READABLE, self._take_connections)
+        loop.add(self._udp.fileno(), READABLE, self._take_packets, self)
+        loop.add(self._tcp.fileno(), READABLE, self._take_connections, self)
 
     @property
     def has_deadlines(self) -> bool:
         """Whether there is anything that can take too long."""
         return bool(self._forwards or self._connections)
+
+    def fail(self) -> None:
+        """See `Owner.fail`: serve this container no more, until it asks for it anew."""
+        self._failed()
 
     def tick(self) -> None:
         """Go on with what has taken too long."""
@@ -172,7 +182,7 @@ class Client:
         def finish() -> None:
             self._forwards.pop(key, None)
 
-        forward = Forward(self._loop, self._origin, self._upstream, query, finish, by_tcp=by_tcp)
+        forward = Forward(self._loop, self._origin, self._upstream, query, finish, self, by_tcp=by_tcp)
         forward.wait(query, tell)
         self._forwards[key] = forward
         forward.go_on()
@@ -220,7 +230,7 @@ class Connection:
         #: When it has been idle for too long, by the loop's clock.
         self.deadline = loop.now + _IDLE
         taken.setblocking(False)
-        loop.add(taken.fileno(), READABLE, self._heed)
+        loop.add(taken.fileno(), READABLE, self._heed, client)
 
     def close(self) -> None:
         """Serve it no more."""

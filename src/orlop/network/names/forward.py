@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from orlop.network.names.loop import Loop
+    from orlop.network.names.loop import Loop, Owner
     from orlop.network.names.message import Query
     from orlop.network.names.upstream import Upstream
 
@@ -75,6 +75,7 @@ class Forward:
         "_loop",
         "_number",
         "_origin",
+        "_owner",
         "_query",
         "_received",
         "_server",
@@ -86,9 +87,18 @@ class Forward:
     )
 
     def __init__(
-        self, loop: Loop, origin: Origin, upstream: Upstream, query: Query, finish: Callable[[], None], *, by_tcp: bool
+        self,
+        loop: Loop,
+        origin: Origin,
+        upstream: Upstream,
+        query: Query,
+        finish: Callable[[], None],
+        owner: Owner,
+        *,
+        by_tcp: bool,
     ) -> None:
         self._loop = loop
+        self._owner = owner
         self._origin = origin
         self._upstream = upstream
         self._query = query
@@ -157,11 +167,11 @@ class Forward:
                 self._socket.connect(address)
             except BlockingIOError:
                 pass  # it goes on by itself
-            self._loop.add(self._socket.fileno(), WRITABLE, self._heed)
+            self._loop.add(self._socket.fileno(), WRITABLE, self._heed, self._owner)
         else:
             self._socket.connect(address)
             self._socket.send(asked)
-            self._loop.add(self._socket.fileno(), READABLE, self._heed)
+            self._loop.add(self._socket.fileno(), READABLE, self._heed, self._owner)
 
     def _heed(self, _events: int) -> None:
         try:

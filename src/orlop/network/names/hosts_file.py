@@ -17,6 +17,9 @@ ff02::2\tip6-allrouters
 """
 
 
+_EVERYWHERE = LOCAL.splitlines(keepends=True)
+
+
 def line(address: str, *names: str) -> str:
     """One line: what is at an address."""
     return f"{address}\t{' '.join(names)}\n"
@@ -26,7 +29,8 @@ def renew(text: str, names: str, addresses: Sequence[str]) -> str:
     """Have exactly these ``names`` be at these addresses and no other; all other lines stay as they are."""
     wanted = [line(address, names) for address in addresses]
     lines = text.splitlines(keepends=True)
-    kept = [each for each in lines if each in wanted or not each.endswith(f"\t{names}\n")]
+    ours = f"\t{names}\n"
+    kept = [each for each in lines if each in wanted or each in _EVERYWHERE or not each.endswith(ours)]
     if kept and not kept[-1].endswith("\n"):
         kept[-1] += "\n"
     return "".join([*kept, *(each for each in wanted if each not in kept)])

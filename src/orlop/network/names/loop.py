@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Protocol
 
+    class Owner(Protocol):
+        """Whose descriptor it is."""
+
+        def fail(self) -> None:
+            """Bear it that something could not be done that nobody has thought of."""
+
     class Timed(Protocol):
         """Something in which things can take too long."""
 
@@ -43,16 +49,19 @@ class Loop:
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
-        self._actions: dict[int, Callable[[int], None]] = {}
+        self._actions: dict[int, tuple[Callable[[int], None], Owner | None]] = {}
         self.timed: list[Timed] = []
         #: Seconds until the loop is over if nothing happens; None is never.
         self.rest: float | None = None
         self.now = time.monotonic()
 
-    def add(self, descriptor: int, events: int, action: Callable[[int], None]) -> None:
-        """Have ``action`` called with the events of a descriptor whenever there are any."""
+    def add(self, descriptor: int, events: int, action: Callable[[int], None], owner: Owner | None = None) -> None:
+        """Have ``action`` called with the events of a descriptor whenever there are any.
+
+        If that fails, whatever the error is, it is the ``owner`` who has to bear it, and nobody else.
+        """
         self._epoll.register(descriptor, events)
-        self._actions[descriptor] = action
+        self._actions[descriptor] = (action, owner)
 
     def change(self, descriptor: int, events: int) -> None:
         """Wait for other events."""
@@ -71,9 +80,8 @@ class Loop:
             happened = self._epoll.poll(max(0.0, next_tick - self.now) if timed else self.rest, _MOST)
             self.now = time.monotonic()
             for descriptor, events in happened:
-                action = self._actions.get(descriptor)
-                if action is not None:  # else an earlier one of this round has closed it
-                    action(events)
+                if descriptor in self._actions:  # else an earlier one of this round has closed it
+                    self._do(descriptor, events)
             if timed:
                 if self.now >= next_tick:
                     next_tick = self.now + _TICK
@@ -81,3 +89,12 @@ class Loop:
                         each.tick()
             elif not happened and self.rest is not None:
                 return
+
+    def _do(self, descriptor: int, events: int) -> None:
+        action, owner = self._actions[descriptor]
+        try:
+            action(events)
+        except Exception:
+            if owner is None:
+                raise
+            owner.fail()

@@ -18,7 +18,7 @@ from orlop.network.names.watch import Watcher
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from orlop.network.names.loop import Loop
     from orlop.network.place import Place
@@ -55,20 +55,31 @@ class Service:
     def tick(self) -> None:
         """Go on with what has taken too long."""
         for client in list(self._clients.values()):
-            client.tick()
+            try:
+                client.tick()
+            except Exception:  # noqa: BLE001 - as in `Loop.add`: who is not served is told, and the others are
+                client.fail()
 
     def add(
-        self, key: int, container: str, sockets: tuple[_socket.socket, _socket.socket], servers: Sequence[str]
+        self,
+        key: int,
+        container: str,
+        sockets: tuple[_socket.socket, _socket.socket],
+        servers: Sequence[str],
+        failed: Callable[[], None],
     ) -> None:
         """Serve a container at ``sockets``, by UDP and TCP, until `remove` is called with the same key.
 
-        ``servers`` are asked instead of the host's, from where the container is; empty if the user named none.
+        ``servers`` are asked instead of the host's, from where the container is; empty if the user named none. ``failed``
+        is called if it cannot be served any more.
         """
         self.remove(key)
         origin = Origin(self._own, sockets[0] if servers else None)
         upstream = Upstream(list(servers)) if servers else self._host
         look = self._watcher.look
-        self._clients[key] = Client(self._loop, self._book, look, container, sockets, origin, upstream, self._bounds)
+        self._clients[key] = Client(
+            self._loop, self._book, look, container, sockets, origin, upstream, self._bounds, failed
+        )
         self._bounds.share(len(self._clients))
 
     def remove(self, key: int) -> None:

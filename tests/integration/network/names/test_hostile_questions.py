@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import select
 import socket
 import struct
 from pathlib import Path
@@ -15,6 +16,8 @@ import dns.opcode
 import dns.rcode
 import pytest
 
+from orlop.network.names.book import Book
+from tests.integration.engine.conftest import wait_until
 from tests.integration.network.names import processes
 
 if TYPE_CHECKING:
@@ -182,3 +185,35 @@ def _by_tcp(asker: Box, names: list[str]) -> list[str]:
                 found.append(dns.message.from_wire(data[2:end]).answer[0][0].to_text())
                 data = data[end:]
         return found
+
+
+def test_what_nobody_has_thought_of_fails_for_the_one_who_does_it(
+    networks: Networks, box: Callable[..., Box], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lookup = Book.addresses
+
+    def stumble(self: Book, container: str, name: str) -> list[str] | None:
+        if name == "stumble":
+            raise ZeroDivisionError
+        return lookup(self, container, name)
+
+    monkeypatch.setattr(Book, "addresses", stumble)
+    bad, good = box(), box()
+    net = networks.make("net")
+    for each, name in ((bad, "bad"), (good, "good")):
+        networks.connect(net, each.id, name, "10.1.0.2/24" if name == "bad" else "10.1.0.3/24")
+        assert each.texts(name)
+    resolver = processes.resolver_of(networks.location.run_root)
+    with bad.connect() as asking:
+        asking.send(dns.message.make_query("stumble", "A").to_wire())
+        assert good.texts("bad") == ["10.1.0.2"]
+        wait_until(lambda: good.texts("bad") and not _is_served(bad))
+    assert bad.texts("good") == ["10.1.0.3"]  # which comes again
+    assert processes.resolver_of(networks.location.run_root) == resolver
+
+
+def _is_served(asker: Box) -> bool:
+    poll = select.poll()
+    asker.summons.register(poll)
+    asker.summons.look({each for each, _ in poll.poll(0)})
+    return asker.summons.has_called
