@@ -26,49 +26,66 @@ if TYPE_CHECKING:
     Work = Callable[[Tell], Any]
 
 _CHUNK = 1 << 16
-_WHOLE = (1 << 31) - 1
 
 
-async def call(work: Work, *, keep: Sequence[int] = (), told: Callable[..., object] | None = None) -> Any:
-    """Have a child do ``work``, and return what that returns, which is JSON.
+class Child:
+    """A child that does ``work`` from now on.
 
     ``work`` is given a function with which it tells of its progress: with the same arguments ``told`` is called here.
-    ``keep`` are descriptors that it needs.
+    ``keep`` are descriptors that it needs, which the caller may close.
+    """
+
+    __slots__ = ("_answers", "_pid", "_told")
+
+    def __init__(self, work: Work, keep: Sequence[int] = (), told: Callable[..., object] | None = None) -> None:
+        self._told = told
+        self._answers, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+        self._pid = os.fork()
+        if self._pid == 0:
+            _run(work, theirs, keep)
+        theirs.close()
+        self._answers.setblocking(False)
+
+    async def result(self) -> Any:
+        """What the work returns, which is JSON; whoever waits no more ends it.
+
+        Raises:
+            OrlopError: as the work says, or the child was killed.
+        """
+        loop = asyncio.get_running_loop()
+        has_ended = False
+        try:
+            rest = b""
+            while True:
+                data = await loop.sock_recv(self._answers, _CHUNK)  # type: ignore[arg-type]  # all that it needs is there
+                if not data:
+                    has_ended = True
+                    raise OrlopError("the process that was to do it was killed")
+                *lines, rest = (rest + data).split(b"\n")
+                for each in lines:
+                    said = json_text.loads(each)
+                    if "tell" in said:
+                        if self._told is not None:
+                            self._told(*said["tell"])
+                        continue
+                    has_ended = True
+                    if "error" in said:
+                        raise error_message.revive(said["error"])
+                    return said["result"]
+        finally:
+            self._answers.close()
+            if not has_ended:
+                os.kill(self._pid, signal.SIGKILL)
+            os.waitpid(self._pid, 0)  # noqa: ASYNC222 - it has said its last word, or was killed
+
+
+async def call(work: Work) -> Any:
+    """Have a child do ``work``, and return what that returns.
 
     Raises:
         OrlopError: as the work says, or the child was killed.
     """
-    loop = asyncio.get_running_loop()
-    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
-    pid = os.fork()
-    if pid == 0:
-        _run(work, theirs, keep)
-    theirs.close()
-    ours.setblocking(False)
-    has_ended = False
-    try:
-        rest = b""
-        while True:
-            data = await loop.sock_recv(ours, _CHUNK)  # type: ignore[arg-type]  # a plain _socket has all it needs
-            if not data:
-                has_ended = True
-                raise OrlopError("the process that was to do it was killed")
-            *lines, rest = (rest + data).split(b"\n")
-            for each in lines:
-                said = json_text.loads(each)
-                if "tell" in said:
-                    if told is not None:
-                        told(*said["tell"])
-                    continue
-                has_ended = True
-                if "error" in said:
-                    raise error_message.revive(said["error"])
-                return said["result"]
-    finally:
-        ours.close()
-        if not has_ended:
-            os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)  # noqa: ASYNC222 - it has said its last word, or was killed
+    return await Child(work).result()
 
 
 def _run(work: Work, answers: _socket.socket, keep: Sequence[int]) -> NoReturn:

@@ -6,32 +6,34 @@ import asyncio
 import os
 from contextlib import aclosing
 
-from orlop.api import children
+from orlop.api.children import Child
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
     from typing import Any
 
-    Work = Callable[[int, children.Tell], Any]
+    from orlop.api.children import Tell
+
+    Work = Callable[[int, Tell], Any]
 
 _CHUNK = 1 << 18
 _F_SETPIPE_SZ = 1031
 _PIPE = 1 << 20
 
 
-async def output(work: Work, told: Callable[..., object] | None = None) -> AsyncGenerator[bytes, None]:
-    """What a child writes to the descriptor that ``work`` is given.
+async def output(work: Work, keep: Sequence[int] = ()) -> AsyncGenerator[bytes, None]:
+    """What a child writes to the descriptor that ``work`` is given; ``keep`` are others that it needs.
 
     Raises:
         OrlopError: as the work says; what it wrote before that came first.
     """
     reader, writer = _pipe()
     try:
-        child = asyncio.ensure_future(
-            children.call(lambda tell: work(writer, tell), keep=(writer,), told=told),
-        )
-        await asyncio.sleep(0)  # until it is forked
+        child = asyncio.ensure_future(Child(lambda tell: work(writer, tell), (writer, *keep)).result())
+    except BaseException:
+        os.close(reader)
+        raise
     finally:
         os.close(writer)
     try:
@@ -68,8 +70,10 @@ async def input(  # noqa: A001 - the other one is output
     """
     reader, writer = _pipe()
     try:
-        child = asyncio.ensure_future(children.call(lambda tell: work(reader, tell), keep=(reader,), told=told))
-        await asyncio.sleep(0)  # until it is forked
+        child = asyncio.ensure_future(Child(lambda tell: work(reader, tell), (reader,), told).result())
+    except BaseException:
+        os.close(writer)
+        raise
     finally:
         os.close(reader)
     feeding = asyncio.ensure_future(_feed(body, writer))
@@ -82,6 +86,30 @@ async def input(  # noqa: A001 - the other one is output
         for each in (feeding, child):
             each.cancel()
         await asyncio.gather(feeding, child, return_exceptions=True)
+
+
+async def through(body: AsyncIterator[bytes], work: Callable[[int, int], None]) -> AsyncGenerator[bytes, None]:
+    """What a child writes to the first descriptor that ``work`` is given, while it can read a request's body from the second.
+
+    Raises:
+        OrlopError: as the work says; what it wrote before that came first.
+    """
+    reader, writer = _pipe()
+
+    def run(output_end: int, _tell: Tell) -> None:
+        work(output_end, reader)
+
+    feeding = asyncio.ensure_future(_feed(body, writer))
+    try:
+        async with aclosing(output(run, (reader,))) as chunks:
+            data = await anext(chunks, None)
+            while data is not None:
+                yield data
+                data = await anext(chunks, None)
+    finally:
+        feeding.cancel()
+        await asyncio.gather(feeding, return_exceptions=True)
+        os.close(reader)
 
 
 def _pipe() -> tuple[int, int]:

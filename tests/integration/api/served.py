@@ -98,7 +98,12 @@ class Served:
 
     def environment(self) -> dict[str, str]:
         """What tells Docker's clients where to go."""
-        return {**os.environ, "DOCKER_HOST": f"unix://{self.path}", "DOCKER_CONFIG": str(self._configuration)}
+        return {
+            **os.environ,
+            "DOCKER_HOST": f"unix://{self.path}",
+            "DOCKER_CONFIG": str(self._configuration),
+            "DOCKER_BUILDKIT": "0",
+        }
 
     def docker(self, *words: str, given: bytes = b"") -> Result:
         """Run the docker command to its end."""

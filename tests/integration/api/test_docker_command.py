@@ -235,3 +235,27 @@ def test_what_the_engine_is_and_takes_is_told(served: Served) -> None:
     kinds = {line.split()[0] for line in served.ok("system", "df").splitlines()}
     assert {"Images", "Containers"} <= kinds
     assert "not a swarm manager" in served.docker("service", "ls").err
+
+
+def test_an_image_is_built_from_a_context_with_the_cache_used(served: Served, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text(
+        'FROM plain\nARG WHO=nobody\nRUN echo built for $WHO > /made; cat /made\nCOPY file /copied\nCMD ["cat", "/made"]\n'
+    )
+    (tmp_path / "file").write_text("1")
+    words = ("build", "--network", "none", "--build-arg", "WHO=me", "-t", "built:1", str(tmp_path))
+    first = served.docker(*words)
+    assert first.code == 0, first
+    assert "built for me\n" in first.out
+    assert "Successfully tagged built:1" in first.out
+    assert served.docker(*words).out.count("Using cache") == 2
+    assert served.ok(*RUN, "built:1") == "built for me\n"
+    assert served.ok("build", "-q", *words[1:]).startswith("sha256:")
+    (tmp_path / "Dockerfile").write_text("FROM plain\nRUN exit 4\n")
+    failed = served.docker(*words)
+    assert failed.code == 4, failed
+    (tmp_path / "Dockerfile").write_text("FROM plain\nRNU true\n")
+    wrong = served.docker(*words)
+    assert "did you mean RUN?" in wrong.err
+    served.ok("rmi", "built:1")
+    assert "Total reclaimed space" in served.ok("builder", "prune", "-f")
+    assert "Total reclaimed space" in served.ok("system", "prune", "-f")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from orlop.api.attachments import Attachments
 from orlop.api.endpoints import (
     archives,
+    builds,
     container_streams,
     containers,
     distribution,
@@ -37,6 +38,7 @@ def every(location: Location) -> Iterator[tuple[str, str, Endpoint]]:
     yield from execs.Execs(location).routes()
     yield from image_transfers.Transfers(location).routes()
     yield from images.Images(location).routes()
+    yield from builds.Builds(location).routes()
     yield from volumes.Volumes(location).routes()
     yield from networks.Networks(location).routes()
     yield from distribution.routes()

@@ -7,7 +7,7 @@ import sys
 import time
 
 import orlop
-from orlop import filters
+from orlop import clock, filters
 from orlop.api import children, routes
 from orlop.api.attachments import until_readable
 from orlop.api.exchange import Reply, Stream, json, line
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from orlop.api.exchange import Request
     from orlop.api.routes import Endpoint
     from orlop.api.watching import Watching
+    from orlop.engine.building.store import Item
     from orlop.engine.location import Location
 
 _SECOND = 1_000_000_000
@@ -142,6 +143,7 @@ def _architecture(machine: str) -> str:
 def _usage(location: Location, kinds: list[str]) -> dict[str, Any]:
     from orlop.api import summaries
     from orlop.engine import container_list, volume_store
+    from orlop.engine.building import store
 
     images = image_store.open_store(location)
     found = disk_usage.of_engine(location, images)
@@ -164,5 +166,19 @@ def _usage(location: Location, kinds: list[str]) -> dict[str, Any]:
             for each in volume_store.every(location)
         ]
     if "build-cache" in kinds:
-        told["BuildCache"] = []
+        told["BuildCache"] = [_cached(each) for each in store.items(location)]
     return told
+
+
+def _cached(item: Item) -> dict[str, Any]:
+    return {
+        "ID": item.id,
+        "Type": item.kind,
+        "Description": item.text,
+        "InUse": item.is_busy,
+        "Shared": False,
+        "Size": item.size,
+        "CreatedAt": clock.text(int(item.used * _SECOND)),
+        "LastUsedAt": clock.text(int(item.used * _SECOND)),
+        "UsageCount": 1,
+    }

@@ -1,0 +1,205 @@
+"""``/build``: a context comes, messages go, and an image is there; and what builds keep for the next one."""
+
+from __future__ import annotations
+
+import os
+
+from orlop import filters, json_text
+from orlop.api import children, pipes
+from orlop.api.exchange import Stream, json, line
+from orlop.api.failures import text
+from orlop.api.fields import Fields
+from orlop.api.filtering import words
+from orlop.build.progress import Progress
+from orlop.engine.building import store
+from orlop.engine.building.request import BuildRequest
+from orlop.errors import InvalidArgument, Unsupported
+from orlop.images import platform
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from typing import Any
+
+    from orlop.api.exchange import Reply, Request
+    from orlop.api.routes import Endpoint
+    from orlop.build.graph import Node
+    from orlop.engine.location import Location
+
+#: The version of the builder that a client asks for with ``version=2``, which is served by no endpoint of ours.
+_BUILDKIT = "2"
+_SHORT = 12
+
+
+class _Messages(Progress):
+    """A build as the messages of Docker's older builder, which clients show as they are."""
+
+    __slots__ = ("_send", "_total")
+
+    def __init__(self, send: Callable[[dict[str, Any]], None]) -> None:
+        self._send = send
+        self._total = 0
+
+    def begin(self, nodes: list[Node]) -> None:
+        """These are the steps that there are."""
+        self._total = len(nodes)
+
+    def started(self, node: Node) -> None:
+        """A step is being worked on."""
+        self._send({"stream": f"Step {node.number + 1}/{self._total} : {node.step.text}\n"})
+
+    def output(self, _node: Node, data: bytes) -> None:
+        """A step's program wrote something."""
+        self._send({"stream": data.decode("utf-8", "replace")})
+
+    def finished(self, _node: Node, _seconds: float, *, cached: bool) -> None:
+        """A step is done; ``cached`` if there was nothing to do."""
+        if cached:
+            self._send({"stream": " ---> Using cache\n"})
+
+    def say(self, text: str) -> None:
+        """A line that belongs to no step."""
+        self._send({"stream": f"{text}\n"})
+
+
+class Builds:
+    """The endpoints for building."""
+
+    __slots__ = ("_location",)
+
+    def __init__(self, location: Location) -> None:
+        self._location = location
+
+    def routes(self) -> Iterator[tuple[str, str, Endpoint]]:
+        """Where these endpoints are."""
+        yield "POST", "/build", self.build
+        yield "POST", "/build/prune", self.prune
+
+    async def build(self, request: Request) -> Stream:
+        """Build an image of the context in the body, or of a remote one."""
+        wanted = _read(request)
+        quiet = request.flag("q")
+
+        def work(writer: int, reader: int) -> None:
+            def send(message: dict[str, Any]) -> None:
+                data = line(message)
+                while data:
+                    data = data[os.write(writer, data) :]
+
+            _build(self._location, wanted, reader, send, quiet=quiet)
+
+        chunks = await pipes.begun(pipes.through(request.body, work))
+
+        async def messages() -> AsyncIterator[bytes]:
+            try:
+                async for each in chunks:
+                    yield each
+            except Exception as error:  # noqa: BLE001 - whatever it was, the client must hear of it
+                yield line({"errorDetail": {"message": text(error)}, "error": text(error)})
+            finally:
+                await chunks.aclose()
+
+        return Stream(messages())
+
+    async def prune(self, request: Request) -> Reply:
+        """Remove what builds keep."""
+        chosen = request.filters()
+        chosen.pop("unused-for", None)
+        keep = request.number("keep-storage", 0) or request.number("reserved-space", 0) or 0
+        wanted = filters.read(words(chosen), store.tests())
+
+        def work(_: children.Tell) -> dict[str, Any]:
+            kept = store.to_keep(store.items(self._location), keep) if keep else set()
+            gone = store.prune(self._location, lambda item: wanted(item) and item.id not in kept)
+            return {"CachesDeleted": [each.id for each in gone], "SpaceReclaimed": sum(each.size for each in gone)}
+
+        return json(await children.call(work))
+
+
+def _build(
+    location: Location, wanted: BuildRequest, reader: int, send: Callable[[dict[str, Any]], None], *, quiet: bool
+) -> None:
+    from orlop.build.scheduler import BuildFailed
+    from orlop.engine.building import build
+    from orlop.images import reference
+
+    os.dup2(reader, 0)
+    try:
+        built = build.build(location, wanted, Progress() if quiet else _Messages(send))
+    except BuildFailed as error:
+        send({"errorDetail": {"code": error.exit_code, "message": str(error)}, "error": str(error)})
+        return
+    if built.image is None:
+        return
+    if quiet:
+        send({"stream": f"{built.image.id}\n"})
+        return
+    send({"aux": {"ID": built.image.id}})
+    send({"stream": f"Successfully built {built.image.id.partition(':')[2][:_SHORT]}\n"})
+    for name in built.names:
+        send({"stream": f"Successfully tagged {reference.parse(name).familiar}\n"})
+
+
+def _read(request: Request) -> BuildRequest:
+    if request.text("version") == _BUILDKIT:
+        raise Unsupported("BuildKit's protocol is not served: set DOCKER_BUILDKIT=0 in the client's environment")
+    wishes: dict[str, Any] = {}
+    hosts = [each for text in request.texts("extrahosts") for each in _list(text)]
+    if hosts:
+        wishes["extra_hosts"] = hosts
+    for name, setting in (
+        ("memory", "memory"),
+        ("memswap", "memory_swap"),
+        ("shmsize", "shm_size"),
+        ("cpushares", "cpu_shares"),
+        ("cpuperiod", "cpu_period"),
+        ("cpuquota", "cpu_quota"),
+    ):
+        if request.number(name, 0):
+            wishes[setting] = request.number(name)
+    if request.text("cpusetcpus"):
+        wishes["cpuset_cpus"] = request.text("cpusetcpus")
+    wanted = request.text("platform")
+    arguments = _pairs(request, "buildargs")
+    epoch = arguments.get("SOURCE_DATE_EPOCH", "")
+    return BuildRequest(
+        context=request.text("remote") or "-",
+        dockerfile=request.text("dockerfile"),
+        tags=[each for each in request.texts("t") if each],
+        target=request.text("target"),
+        arguments=arguments,
+        platform=platform.parse(wanted) if wanted else platform.host(),
+        labels=_pairs(request, "labels"),
+        no_cache=request.flag("nocache"),
+        pull=request.flag("pull"),
+        network=request.text("networkmode") or "default",
+        wishes=wishes,
+        epoch=int(epoch) if epoch.isascii() and epoch.isdigit() else None,
+        squash=request.flag("squash"),
+    )
+
+
+def _pairs(request: Request, name: str) -> dict[str, str]:
+    """A parameter that is a JSON object of texts; null means that the builder's own environment counts, which is none."""
+    text = request.text(name)
+    if not text:
+        return {}
+    try:
+        value = json_text.loads(text)
+    except ValueError:
+        value = ()
+    if value is not None and not isinstance(value, dict):
+        raise InvalidArgument(f"invalid {name}: it must be a JSON object")
+    known = {key: each for key, each in (value or {}).items() if each is not None}
+    return Fields({name: known}).pairs(name)
+
+
+def _list(text: str) -> list[str]:
+    """Several hosts in one parameter: with commas between, or a JSON list."""
+    if text.startswith("["):
+        try:
+            value = json_text.loads(text)
+        except ValueError:
+            value = None
+        return Fields({"extrahosts": value}).texts("extrahosts")
+    return [each for each in text.split(",") if each]
