@@ -79,12 +79,13 @@ def basics(location: Location) -> dict[str, Any]:
 class Session:
     """A client's connection to the monitor of a container that is being started."""
 
-    __slots__ = ("_first", "_lock", "socket")
+    __slots__ = ("_first", "_lock", "_without", "socket")
 
     def __init__(self, socket: _socket.socket, first: tuple[bytes, bytes] | None) -> None:
         self.socket = socket
         self._first = first
         self._lock = -1
+        self._without: Location | None = None
 
     def receive(self) -> tuple[bytes, bytes] | None:
         """The next frame; None if the monitor is gone.
@@ -106,6 +107,10 @@ class Session:
         """Keep a descriptor open until the container is started."""
         self._lock = lock
 
+    def leave_launcher(self, location: Location) -> None:
+        """Have a launcher left behind once the container is started, which would have to share the processors with it."""
+        self._without = location
+
     def send(self, kind: bytes, body: bytes = b"") -> bool:
         """Send a frame; False if the monitor is gone."""
         try:
@@ -121,6 +126,9 @@ class Session:
             OrlopError: it could not be started; ``exit_code`` is what a command should end with.
         """
         frame = self.receive()
+        if self._without is not None:
+            launch.spawn(self._without)
+            self._without = None
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
@@ -259,7 +267,7 @@ def start(
 
     ``stays`` says that the caller goes and the container stays. Where no launcher is running, that container
     is the first one of a new launcher, so that its monitor is a small one; otherwise its monitor is forked
-    from the caller, who does not have to wait for the launcher that is started beside.
+    from the caller, who does not have to wait for the launcher that `Session.wait_started` leaves behind.
     """
     wanted = request(container, console_size)
     if restart_count:
@@ -274,9 +282,9 @@ def start(
         raise OrlopError("the container's monitor ended before the container was started")
     if stays:
         return _ask_new(container.location, data)
-    client = _fork_monitor(container.location, wanted, data)
-    launch.spawn(container.location)
-    return Session(client, None)
+    session = Session(_fork_monitor(container.location, wanted, data), None)
+    session.leave_launcher(container.location)
+    return session
 
 
 def ask(location: Location, data: bytes) -> Session:
