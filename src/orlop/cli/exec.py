@@ -6,7 +6,7 @@ import os
 import sys
 
 from orlop.cli import settings_options
-from orlop.engine import container, execution
+from orlop.engine import container, execution, start
 from orlop.errors import InvalidArgument, OrlopError
 from orlop.options import Option, Parser
 
@@ -59,7 +59,9 @@ def run(location: Location, said: Parsed) -> int:
         return _run(target, command, keys, typing=typing, detach=detach)
     except OrlopError as error:
         sys.stderr.write(f"orlop: {error}\n")
-        return error.exit_code if error.exit_code in (126, 127) else 1
+        if detach or not isinstance(error, (start.StartFailed, InvalidArgument)):
+            return 1
+        return 127 if error.exit_code == 127 else 126
 
 
 def _run(

@@ -87,7 +87,7 @@ def _row(each: Listed, *, full: bool, sized: bool) -> dict[str, Any]:
 
     record = each.record
     labels = record["Config"]["Labels"]
-    command = " ".join([record["Path"], *record["Args"]])
+    command = each.command()
     mounts = each.mounts()
     if not full:
         command = _shortened(command, _LONGEST_COMMAND)

@@ -203,6 +203,8 @@ def _carry_out(program: str, words: list[str]) -> int:
         _flush()
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        return 141  # whoever read our output has had enough
     except OSError as error:
         sys.stderr.write(f"orlop: the output could not be written: {error.strerror}\n")
         return _UNWRITTEN

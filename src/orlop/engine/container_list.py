@@ -36,6 +36,11 @@ class Listed:
             known = health.state(target, running=self.state["Running"])
             self.health = known["Status"] if known is not None else "none"
 
+    def command(self) -> str:
+        """What it runs, with words that have blanks between quotes, as Docker lists it."""
+        words = (f"'{each}'" if " " in each else each for each in self.record["Args"])
+        return " ".join((self.record["Path"], *words))
+
     def mounts(self) -> list[str]:
         """The names of its volumes and the sources of its bind mounts."""
         return [each.get("Name") or each["Source"] for each in self.record.get("Mounts", ())]

@@ -221,3 +221,13 @@ def test_of_twenty_that_want_a_name_one_gets_it(engine: Engine) -> None:
     codes = sorted(process.wait(timeout=60) for process in processes)
     assert codes == [0] + [125] * 19
     assert engine.names() == ["one"]
+
+
+def test_a_command_that_cannot_be_had_is_126_or_127_if_anybody_waits_for_it(shared: Engine) -> None:
+    shared.detached("there", "sleep", "100")
+    for words, code in ((["nosuch"], 127), (["-w", "/nosuch", "true"], 126), (["-u", "nosuch", "true"], 126)):
+        options, command = words[:-1], words[-1]
+        assert shared("exec", *options, "there", command).code == code
+        assert shared("exec", "-d", *options, "there", command).code == 1
+    assert shared("exec", "nowhere", "true").code == 1
+    shared.ok("rm", "-f", "there")

@@ -81,7 +81,7 @@ def test_ps_prints_tables_and_objects_of_the_user_s_choice(three: Engine) -> Non
     ]
     rows = [json.loads(line) for line in three.ok("ps", "-a", "--format=json").splitlines()]
     assert [row["Labels"] for row in rows] == ["kind=test", "kind=other", "a.b=x-y,kind=test"]
-    assert rows[0]["Command"] == r'"echo say \"hi\""'
+    assert rows[0]["Command"] == r'''"echo 'say \"hi\"'"'''
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4} \w+", rows[0]["CreatedAt"])
     assert rows[1]["Mounts"] == "/tmp"
     assert three.ok("ps", "--format", "raw").splitlines()[2] == 'command: "sleep 1000"'

@@ -191,6 +191,18 @@ def test_a_reader_who_has_had_enough_ends_it(warm: WarmEngine) -> None:
             warm.ok("rm", "-f", name)
 
 
+@pytest.mark.parametrize("interpreter", ["cold", "real"], ids=["served", "by an interpreter"])
+def test_a_reader_who_wants_nothing_of_it_is_no_error(warm: WarmEngine, interpreter: str) -> None:
+    warm.interpreter(interpreter)
+    words = ["--root", str(warm.root), "ps"] if interpreter == "real" else ["ps"]
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(warm.command(*words), stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    warm.interpreter("cold")
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
 @pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
 def test_the_clients_of_all_machines_speak_alike(warm: WarmEngine, machine: str) -> None:
     emulator: list[str] = []
