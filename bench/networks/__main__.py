@@ -68,7 +68,7 @@ def _traffic(workspace: Workspace) -> str:
                 absent[name] = " ".join(str(reason).split())
     keys = next(iter(found.values()), {})
     rows = [[key, *(f"{median(each[key]):.1f}" for each in found.values())] for key in keys]
-    text = table(["TCP, one connection", *found], rows)
+    text = table(["traffic; TCP with one connection", *found], rows)
     if absent:
         text += "\n\nNot measured: " + "; ".join(f"{name} ({reason})" for name, reason in absent.items()) + "."
     return text

@@ -150,6 +150,8 @@ JOINS: dict[str, Contestant] = {
 def carried(name: str, workspace: Workspace, outside: int, host: str, rounds: int) -> dict[str, list[float]]:
     """Bits a second and seconds for a byte there and back: container to container, and from outside through a port.
 
+    Then seconds for finding out where another container is.
+
     ``outside`` is the pid of a process on another machine, ``host`` the address by which that reaches this one.
     """
     found: dict[str, list[float]] = {}
@@ -169,4 +171,12 @@ def carried(name: str, workspace: Workspace, outside: int, host: str, rounds: in
                 ):
                     found.setdefault(key, []).append(value)
         rival.remove(server, client)
+        network = f"bench-{next(_numbers)}"
+        rival.engine.run("network", "create", network)
+        named, asker = (rival.start("--network", network) for _ in range(2))
+        pid, _ = rival.inspect(asker)
+        for _ in range(rounds):
+            found.setdefault("looking a name up, µs", []).append(traffic.look_up(pid, named) * 1e6)
+        rival.remove(named, asker)
+        rival.engine.run("network", "rm", network)
     return found
