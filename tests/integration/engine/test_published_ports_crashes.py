@@ -18,22 +18,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CHANGES = (
-    "engine/port_changes.py:publish:found = change.claim",
     "engine/port_changes.py:publish:change.write(after)",
     "engine/port_changes.py:publish:change.write(after)+",
-    "engine/port_changes.py:settle:network.exchange(",
     "network/ports/publishing.py:exchange:protection.unpublish(",
     "network/ports/publishing.py:exchange:protection.publish(",
     "network/ports/publishing.py:exchange:protection.publish(+",
     "engine/port_changes.py:settle:queue, watched",
-    "engine/port_changes.py:settle:_ask(",
     "engine/port_changes.py:settle:_ask(+",
     "engine/port_changes.py:__exit__:_unmark(",
 )
 STARTS = (
     "engine/publishing.py:__init__:self._claims.add(+",
-    "engine/publishing.py:put_in_force:publishing.put(",
-    "network/ports/publishing.py:put:protection.publish(",
     "network/ports/publishing.py:put:protection.publish(+",
     "engine/publishing.py:put_in_force:queue, watched",
     "engine/starter.py:_start:self._tell_monitor(",
