@@ -27,7 +27,7 @@ class ImageEngine(Engine):
         super().__init__(directory, rootfs)
         self.home = directory / "home"
         self.home.mkdir(exist_ok=True)
-        self.variables = {"PATH": os.environ["PATH"], "HOME": str(self.home)}
+        self.variables = {name: os.environ[name] for name in ("PATH", "ORLOP_NETWORK")} | {"HOME": str(self.home)}
 
     def __call__(self, *arguments: str, given: bytes | None = None, **options: Any) -> Result:
         return super().__call__(*arguments, given=given, **{"env": self.variables, **options})
