@@ -105,9 +105,11 @@ def names_of(endpoint: Endpoint) -> set[str]:
 class Book:
     """The pages of all networks, by their ids."""
 
-    __slots__ = ("_memberships", "_pages")
+    __slots__ = ("_memberships", "_pages", "version")
 
     def __init__(self) -> None:
+        #: Another number after each change.
+        self.version = 0
         self._pages: dict[str, Page] = {}
         #: A container's id → the ids of the networks that it is on.
         self._memberships: dict[str, set[str]] = {}
@@ -122,10 +124,12 @@ class Book:
 
     def open(self, network: str, name: str, *, is_internal: bool) -> None:
         """Begin a network's page."""
+        self.version += 1
         self._pages[network] = Page(name, is_internal=is_internal)
 
     def close(self, network: str) -> None:
         """Forget a network."""
+        self.version += 1
         page = self._pages.get(network)
         for container in list(page.containers()) if page is not None else ():
             self.remove(network, container)
@@ -138,11 +142,13 @@ class Book:
 
     def add(self, endpoint: Endpoint) -> None:
         """Write down that a container is on a network."""
+        self.version += 1
         self._pages[endpoint.network].add(endpoint)
         self._memberships.setdefault(endpoint.container, set()).add(endpoint.network)
 
     def remove(self, network: str, container: str) -> None:
         """Write down that it is not any more."""
+        self.version += 1
         page = self._pages.get(network)
         if page is not None:
             page.remove(container)

@@ -130,6 +130,11 @@ def code_of(wire: bytes) -> int:
     return wire[3] & 15
 
 
+def answers_in(wire: bytes) -> int:
+    """How many records an answer has."""
+    return int.from_bytes(wire[6:8], "big")
+
+
 def address_of(name: str) -> str:
     """The address that a name below in-addr.arpa or ip6.arpa stands for; empty if it is none."""
     if not name.endswith((".in-addr.arpa", ".ip6.arpa")):
