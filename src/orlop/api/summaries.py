@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from orlop import ago
+from orlop.api.shapes import filled
 from orlop.engine import network_settings
 from orlop.images import reference
 
@@ -24,14 +25,14 @@ def container(each: Listed) -> dict[str, Any]:
         "Names": [f"/{each.target.name}"],
         "Image": record["Config"]["Image"],
         "ImageID": record["Image"],
-        "Command": " ".join([record["Path"], *record["Args"]]),
+        "Command": each.command(),
         "Created": ago.seconds(each.created),
         "Ports": _ports(settings["Ports"]),
         "Labels": record["Config"].get("Labels") or {},
         "State": each.state["Status"],
         "Status": each.status(),
         "HostConfig": {"NetworkMode": record["HostConfig"]["NetworkMode"]},
-        "NetworkSettings": {"Networks": settings["Networks"]},
+        "NetworkSettings": {"Networks": filled(settings["Networks"])},
         "Mounts": record.get("Mounts") or [],
     }
 

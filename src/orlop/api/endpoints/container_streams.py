@@ -10,6 +10,7 @@ from orlop.api.attachments import Wanted, multiplexed, until_readable
 from orlop.api.endpoints.containers import find
 from orlop.api.exchange import Stream, Takeover, json
 from orlop.api.moments import moment
+from orlop.api.shapes import filled
 from orlop.engine import detach_keys, events, log_reader, statistics
 from orlop.errors import InvalidArgument, NotFound
 
@@ -114,9 +115,9 @@ class Streams:
         if not request.flag("stream", default=True):
             first = statistics.sample(target)
             if request.flag("one-shot") or not first["pids_stats"]:
-                return json(first)
+                return json(filled(first))
             await asyncio.sleep(_SAMPLE)
-            return json(statistics.sample(target, first))
+            return json(filled(statistics.sample(target, first)))
         return Stream(_samples(target))
 
 
@@ -183,5 +184,5 @@ async def _samples(target: Container) -> AsyncIterator[bytes]:
             before = statistics.sample(target, before)
         except NotFound:
             return
-        yield json_text.dumps(before).encode() + b"\n"
+        yield json_text.dumps(filled(before)).encode() + b"\n"
         await asyncio.sleep(_SAMPLE)

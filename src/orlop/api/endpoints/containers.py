@@ -7,6 +7,7 @@ from orlop.api import attachments, children, creation, summaries
 from orlop.api.exchange import Stream, json, nothing
 from orlop.api.fields import Fields
 from orlop.api.filtering import words
+from orlop.api.shapes import filled
 from orlop.engine import (
     container,
     container_list,
@@ -128,7 +129,7 @@ class Containers:
         told = inspection.describe(target)
         if request.flag("size"):
             told.update(await children.call(lambda _: _sizes(target)))
-        return json(told)
+        return json(filled(told))
 
     async def start(self, request: Request) -> Reply:
         """Have one started; who waits for that with a terminal gets it."""
@@ -199,7 +200,7 @@ class Containers:
                 "MaximumRetryCount": policy.number("MaximumRetryCount"),
             }
         await children.call(lambda _: update.update(target, changes))
-        return json({"Warnings": None})
+        return json({"Warnings": []})
 
     async def resize(self, request: Request) -> Reply:
         """Set the size of one's terminal."""

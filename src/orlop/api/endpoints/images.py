@@ -8,6 +8,7 @@ from orlop.api.endpoints.containers import find
 from orlop.api.exchange import json, nothing
 from orlop.api.fields import Fields
 from orlop.api.filtering import words
+from orlop.api.shapes import filled
 from orlop.engine import (
     image_filters,
     image_inspection,
@@ -67,12 +68,12 @@ class Images:
                 each["RepoTags"] = [name for name in each["RepoTags"] if matches(name)]
                 each["RepoDigests"] = [name for name in each["RepoDigests"] if matches(name)]
             told.append(each)
-        return json(told)
+        return json(filled(told))
 
     async def inspect(self, request: Request) -> Reply:
         """Everything that is known of one."""
         store = self._store()
-        return json(image_inspection.describe(store, self._find(store, request.arguments["name"])))
+        return json(filled(image_inspection.describe(store, self._find(store, request.arguments["name"]))))
 
     async def history(self, request: Request) -> Reply:
         """The steps that made one, the last first."""
@@ -125,7 +126,7 @@ class Images:
             wanted = filters.read(words(said), image_filters.known(images))
             chosen = [each for each in images.images() if wanted(each) and not (only_dangling and each.tags)]
             done = image_removal.prune(self._location, images, chosen)
-            return {"ImagesDeleted": _told(done) or None, "SpaceReclaimed": done.freed}
+            return {"ImagesDeleted": _told(done), "SpaceReclaimed": done.freed}
 
         return json(await children.call(work))
 

@@ -7,6 +7,7 @@ from orlop.api import children
 from orlop.api.exchange import json, nothing
 from orlop.api.fields import Fields
 from orlop.api.filtering import words
+from orlop.api.shapes import filled
 from orlop.engine import network_filters, networks
 
 TYPE_CHECKING = False
@@ -43,7 +44,7 @@ class Networks:
 
     async def inspect(self, request: Request) -> Reply:
         """What is known of one."""
-        return json(networks.describe(self._location, request.arguments["id"]))
+        return json(filled(networks.describe(self._location, request.arguments["id"])))
 
     async def create(self, request: Request) -> Reply:
         """Make one."""

@@ -14,6 +14,7 @@ from orlop.api.exchange import Reply, Stream, json, line
 from orlop.api.fields import Fields
 from orlop.api.filtering import words
 from orlop.api.moments import moment
+from orlop.api.shapes import filled
 from orlop.engine import disk_usage, event_filters, events, image_store, information
 
 TYPE_CHECKING = False
@@ -85,12 +86,12 @@ class System:
 
     async def info(self, _request: Request) -> Reply:
         """What the engine has and can do."""
-        return json(await children.call(lambda _: information.describe(self._location)))
+        return json(filled(await children.call(lambda _: information.describe(self._location))))
 
     async def disk_usage(self, request: Request) -> Reply:
         """What everything takes on the disk."""
         kinds = request.texts("type") or ["container", "image", "volume", "build-cache"]
-        return json(await children.call(lambda _: _usage(self._location, kinds)))
+        return json(filled(await children.call(lambda _: _usage(self._location, kinds))))
 
     async def login(self, request: Request) -> Reply:
         """Try credentials with a registry."""

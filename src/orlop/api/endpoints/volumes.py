@@ -6,6 +6,7 @@ from orlop.api import children
 from orlop.api.exchange import json, nothing
 from orlop.api.fields import Fields
 from orlop.api.filtering import words
+from orlop.api.shapes import filled
 from orlop.engine import prune, repair, volume_filters, volume_store
 from orlop.filters import read
 
@@ -37,9 +38,8 @@ class Volumes:
     async def list(self, request: Request) -> Reply:
         """All volumes that the filters let through."""
         wanted = read(words(request.filters()), volume_filters.tests(self._location))
-        return json(
-            {"Volumes": [each for each in volume_store.every(self._location) if wanted(each)], "Warnings": None}
-        )
+        found = [each for each in volume_store.every(self._location) if wanted(each)]
+        return json(filled({"Volumes": found, "Warnings": None}))
 
     async def create(self, request: Request) -> Reply:
         """Make one, or find the one of that name."""
@@ -51,11 +51,11 @@ class Volumes:
             labels=said.pairs("Labels"),
             options=said.pairs("DriverOpts"),
         )
-        return json(made, 201)
+        return json(filled(made), 201)
 
     async def inspect(self, request: Request) -> Reply:
         """What is known of one."""
-        return json(volume_store.find(self._location, request.arguments["name"]))
+        return json(filled(volume_store.find(self._location, request.arguments["name"])))
 
     async def remove(self, request: Request) -> Reply:
         """Remove one; with ``force`` also one that is not there."""
