@@ -52,7 +52,7 @@ def _check_ports(settings: Settings) -> list[str]:
     if settings.port_bindings:
         from orlop.network.ports import specification
 
-        specification.check(settings.port_bindings)
+        settings.port_bindings = specification.check(settings.port_bindings)
     if settings.network == "host" and settings.port_bindings:
         return ["Published ports are discarded when using host network mode"]
     return []

@@ -71,7 +71,7 @@ class Settings:
     oom_kill_disable = False
     oom_score_adjustment = 0
     pid = ""
-    port_bindings: Mapping[str, Sequence[Mapping[str, Any]]] | None = None
+    port_bindings: Mapping[str, Sequence[Mapping[str, Any]] | None] | None = None
     publish_all = False
     runtime = ""
     shm_size: int | None = None

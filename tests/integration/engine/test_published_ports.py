@@ -303,6 +303,22 @@ def test_a_port_can_be_for_some_hosts_or_one_interface_only(lan: Lan, engine: Ne
     assert bindings[2] == {"HostIp": "", "HostPort": "8082", "On": "lan0"}
 
 
+def test_what_the_machine_lets_nobody_in_for_is_closed_for_containers_too(lan: Lan, engine: NetworkedEngine) -> None:
+    serve(engine, "web", "-p", "8080:80", "-p", "8081:80")
+    lan.engine.machine.run(
+        "nft", "add table inet own; add chain inet own in { type filter hook input priority 0; };"
+        "add rule inet own in iifname lan0 tcp dport 8080 reject with tcp reset",
+    )  # fmt: skip
+    try:
+        for address in (HOST4, HOST6):
+            assert lan.from_peer(address, 8080) == REFUSED
+            assert "." in lan.from_host(address, 8080)
+        assert lan.from_peer(HOST4, 8081) == PEER4
+    finally:
+        lan.engine.machine.run("nft", "delete table inet own")
+    assert lan.from_peer(HOST4, 8080) == PEER4
+
+
 def test_a_conflict_is_told_before_anything_is_made_and_names_who_has_the_port(
     lan: Lan, engine: NetworkedEngine, tmp_path: Path
 ) -> None:

@@ -114,9 +114,10 @@ def test_exposed_ports_are_single_ones_or_ranges() -> None:
 
 
 def test_bindings_are_checked_whoever_wrote_them() -> None:
-    specification.check({"80/tcp": [{"HostIp": "::1", "HostPort": "8000-8005"}, {}], "53/udp": None})
+    right: dict[str, Any] = {"80/tcp": [{"HostIp": "::1", "HostPort": "8000-8005"}, {}], "53/udp": None}
+    assert specification.check(right) == right
+    assert specification.check({"80": [{}]}) == {"80/tcp": [{}]}
     wrongs: tuple[dict[str, Any], ...] = (
-        {"80": [{}]},
         {"80/foo": [{}]},
         {"0/tcp": [{}]},
         {"x/tcp": [{}]},

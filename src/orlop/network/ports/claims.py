@@ -353,7 +353,7 @@ def _reason(error: OSError, wanted: Published) -> OrlopError:
 
 
 def every(
-    bindings: Mapping[str, Sequence[Mapping[str, Any]]] | None, exposed: Iterable[str], *, publish_all: bool
+    bindings: Mapping[str, Sequence[Mapping[str, Any]] | None] | None, exposed: Iterable[str], *, publish_all: bool
 ) -> dict[str, Sequence[Mapping[str, Any]]]:
     """Docker's ``PortBindings`` with, for ``PublishAllPorts``, any port of the host for each exposed one that has none."""
     wanted = {port: each for port, each in (bindings or {}).items() if each}

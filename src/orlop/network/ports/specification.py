@@ -73,14 +73,18 @@ def bindings(texts: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def check(wanted: Mapping[str, Sequence[Mapping[str, Any]] | None]) -> None:
-    """Check Docker's ``PortBindings``, whoever wrote them.
+def check(
+    wanted: Mapping[str, Sequence[Mapping[str, Any]] | None],
+) -> dict[str, Sequence[Mapping[str, Any]] | None]:
+    """Docker's ``PortBindings``, whoever wrote them; a port without a protocol is one of TCP.
 
     Raises:
         InvalidArgument: something in them cannot be published.
     """
+    found = {}
     for port, said in wanted.items():
         number, _, protocol = port.partition("/")
+        protocol = protocol or TCP
         if not 1 <= _number(number) <= LARGEST or protocol not in PROTOCOLS:
             raise InvalidArgument(f'invalid port specification: "{port}"')
         for each in said or ():
@@ -93,6 +97,8 @@ def check(wanted: Mapping[str, Sequence[Mapping[str, Any]] | None]) -> None:
             if each.get("On"):
                 _add_option(options, "on", str(each["On"]))
             _check_reachable(address, options)
+        found[f"{int(number)}/{protocol}"] = said
+    return found
 
 
 def exposed(text: str) -> list[str]:
