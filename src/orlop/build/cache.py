@@ -8,13 +8,14 @@ When a record was last of use is its file's time.
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass
 
 from orlop import clock, json_text
+from orlop.build.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from typing import Any
 
     from orlop.storage.leases import Lease
     from orlop.storage.store import Storage
@@ -23,8 +24,7 @@ _PRIVATE = 0o700
 _VERSION = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(Value):
     """A layer's blob, not compressed."""
 
     diff_id: str
@@ -32,8 +32,7 @@ class Layer:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Value):
     """What a step came to: its ``layer`` (None if nothing changed), and the ``chain`` ID of its files (empty: none)."""
 
     layer: Layer | None
@@ -41,9 +40,14 @@ class Record:
     text: str = ""
     created: str = ""
 
+    def as_json(self) -> dict[str, Any]:
+        """The record as it is written down."""
+        layer = self.layer
+        kept = {"diff_id": layer.diff_id, "digest": layer.digest, "size": layer.size} if layer is not None else None
+        return {"layer": kept, "chain": self.chain, "text": self.text, "created": self.created}
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+
+class Kept(Value):
     """A record with its key, its bytes on the disk, and when it was last of use (seconds since the epoch)."""
 
     key: str
@@ -86,7 +90,7 @@ class Cache:
             OSError: the directory cannot be written to.
         """
         os.makedirs(self.directory, _PRIVATE, exist_ok=True)
-        text = json_text.dumps({"version": _VERSION, **asdict(record)})
+        text = json_text.dumps({"version": _VERSION, **record.as_json()})
         for key in keys:
             aside = f"{self.directory}/.{os.urandom(8).hex()}"
             descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from orlop.build import archives, remote
+from orlop.build import remote
 from orlop.errors import InvalidArgument, NotFound
 from orlop.linux import path as paths
 
@@ -107,6 +107,8 @@ def _of_stream(stream: int, storage: Storage, temporary: Temporary, aside: str, 
 
 def _of_file(descriptor: int, storage: Storage, temporary: Temporary, aside: str, name: str) -> ContextSource:
     """An archive is unpacked; anything else is a Dockerfile that has no context."""
+    from orlop.build import archives
+
     if archives.is_archive(descriptor):
         key = temporary.key()
         storage.snapshots.prepare(key)

@@ -6,19 +6,18 @@ nodes whose files it reads; nodes that do not depend on each other can be worked
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Protocol
-
 from orlop.build import steps, variables
 from orlop.build.dockerfile import instruction_readers, instructions, lint, statements
 from orlop.build.dockerfile.problem import Source, suggestion
 from orlop.build.stage_state import StageState
+from orlop.build.value import Value
 from orlop.errors import InvalidArgument, InvalidReference, OrlopError
 from orlop.images import config, platform, reference
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from typing import Protocol
 
     from orlop.build.dockerfile.instructions import Instruction
     from orlop.build.dockerfile.lint import Finding
@@ -28,13 +27,14 @@ if TYPE_CHECKING:
     from orlop.build.steps import Origin, Step
     from orlop.images.manifest import Manifest
     from orlop.images.platform import Platform
+else:
+    Protocol = object  # `typing` takes long to import
 
 SCRATCH = "scratch"
 _WITH_STEPS = (instructions.Run, instructions.Copy, instructions.Workdir)
 
 
-@dataclass(frozen=True, slots=True)
-class Base:
+class Base(Value):
     """An image that a stage begins with, or that files are taken from."""
 
     name: str
@@ -60,30 +60,43 @@ class Images(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class Wishes:
+class Wishes(Value):
     """What the user says beside the Dockerfile. ``contexts`` are the names of ``--build-context``; ``network`` is RUN's."""
 
     target: str = ""
-    arguments: Mapping[str, str] = field(default_factory=dict)
-    platform: Platform = field(default_factory=platform.host)
-    contexts: Mapping[str, str] = field(default_factory=dict)
+    arguments: Mapping[str, str] = {}
+    platform: Platform = platform.host()
+    contexts: Mapping[str, str] = {}
     network: str = "default"
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = {}
 
 
-@dataclass(eq=False, slots=True)
 class Node:
-    """One step of one stage: what it begins with is the node ``parent``, or else the image ``base``."""
+    """One step of one stage: what it begins with is the node ``parent``, or else the image ``base``.
 
-    number: int
-    stage: str
-    place: str
-    step: Step
-    base: Base
-    parent: Node | None
-    #: The nodes whose files it reads, and the images, for each origin; None is an image without a step upon it.
-    reads: dict[Origin, tuple[Node | None, Base]] = field(default_factory=dict)
+    ``reads`` are the nodes whose files it reads, and the images, for each origin; None is an image without a step upon it.
+    ``number`` is the step's own in the graph, ``place`` that in its stage, for people.
+    """
+
+    __slots__ = ("base", "number", "parent", "place", "reads", "stage", "step")
+
+    def __init__(
+        self,
+        number: int,
+        stage: str,
+        place: str,
+        step: Step,
+        base: Base,
+        parent: Node | None,
+        reads: dict[Origin, tuple[Node | None, Base]],
+    ) -> None:
+        self.number = number
+        self.stage = stage
+        self.place = place
+        self.step = step
+        self.base = base
+        self.parent = parent
+        self.reads = reads
 
     @property
     def needs(self) -> list[Node]:
@@ -92,25 +105,37 @@ class Node:
         return [self.parent, *found] if self.parent is not None else found
 
 
-@dataclass(slots=True)
 class Built:
     """A stage whose instructions were read: its state, its topmost node (None without any), and its history."""
 
-    stage: Stage
-    state: StageState
-    base: Base
-    top: Node | None
-    platform: Platform
-    history: list[tuple[Written, Node | None]] = field(default_factory=list)
+    __slots__ = ("base", "history", "platform", "stage", "state", "top")
+
+    def __init__(
+        self,
+        stage: Stage,
+        state: StageState,
+        base: Base,
+        top: Node | None,
+        platform: Platform,
+        history: list[tuple[Written, Node | None]],
+    ) -> None:
+        self.stage = stage
+        self.state = state
+        self.base = base
+        self.top = top
+        self.platform = platform
+        self.history = history
 
 
-@dataclass(slots=True)
 class Graph:
     """What is to be done: ``nodes`` in an order in which they can be, ``target`` what is wanted of it."""
 
-    nodes: list[Node]
-    target: Built
-    findings: list[Finding]
+    __slots__ = ("findings", "nodes", "target")
+
+    def __init__(self, nodes: list[Node], target: Built, findings: list[Finding]) -> None:
+        self.nodes = nodes
+        self.target = target
+        self.findings = findings
 
 
 class Planner:

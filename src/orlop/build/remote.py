@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import email.utils
 import os
-import subprocess
 from hashlib import sha256
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 from orlop import third_party
 from orlop.errors import DigestMismatch, InvalidArgument, NotFound, OrlopError, RegistryError
@@ -24,8 +21,9 @@ def is_git(source: str) -> bool:
     """Whether a source is a git repository."""
     if source.startswith(("git://", "git@", "ssh://")) or source.startswith(_HOSTS):
         return True
-    address = urlsplit(source) if source.startswith(("http://", "https://")) else None
-    return address is not None and address.path.endswith(".git")
+    if not source.startswith(("http://", "https://")):
+        return False
+    return source.partition("#")[0].partition("?")[0].endswith(".git")
 
 
 def is_remote(source: str) -> bool:
@@ -39,6 +37,8 @@ def file_name(source: str) -> str:
     Raises:
         InvalidArgument: it has none.
     """
+    from urllib.parse import unquote, urlsplit
+
     name = os.path.basename(unquote(urlsplit(source).path))
     if not name or name in {".", ".."} or "/" in name or "\0" in name:
         raise InvalidArgument(f"cannot determine a file's name from {source}: expected a destination that is a file")
@@ -54,6 +54,8 @@ def download(source: str, directory: int, name: str, checksum: str = "") -> str:
         DigestMismatch: the file is not what ``checksum`` says.
         OSError: it cannot be written.
     """
+    import email.utils
+
     urllib3 = third_party.load("urllib3", "downloading files")
     timeout = urllib3.Timeout(connect=_CONNECT, read=_READ)
     state = sha256()
@@ -114,6 +116,8 @@ class GitSource:
         self.reference, _, self.subdirectory = fragment.partition(":")
         address, question, query = repository.partition("?")
         if question and "://" in repository:
+            from urllib.parse import parse_qsl
+
             for name, value in parse_qsl(query):
                 if name in {"ref", "branch", "tag", "commit", "checksum"}:
                     self.reference = self.reference or value
@@ -157,6 +161,8 @@ def clone(source: GitSource, path: str, *, keep_git_dir: bool = False) -> str:
 
 
 def _git(arguments: list[str]) -> str:
+    import subprocess
+
     environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "GIT_LFS_SKIP_SMUDGE": "0", "LC_ALL": "C"}
     try:
         done = subprocess.run(  # noqa: S603 - what is run is git, and nothing of its arguments is an option of ours

@@ -10,11 +10,11 @@ import os
 import select
 import signal
 import time
-from dataclasses import dataclass
 
 from orlop import json_text
 from orlop.build.cache import Layer, Record
 from orlop.build.temporary import Temporary
+from orlop.build.value import Value
 from orlop.build.work import StepFailed, Work, chain_of
 from orlop.errors import OrlopError
 
@@ -31,8 +31,7 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 16
 
 
-@dataclass(frozen=True, slots=True)
-class Files:
+class Files(Value):
     """What a step leads to: the ``chain`` ID of all files, and the ``layers`` upon the base image."""
 
     chain: str
@@ -76,7 +75,7 @@ class _Task:
 class Scheduler:
     """Does the steps of a graph. ``uses_cache`` says of a step whether it may be one that was done before."""
 
-    __slots__ = ("_files", "_nodes", "_parallel", "_progress", "_shop", "_tasks", "_uses_cache", "made")
+    __slots__ = ("_files", "_nodes", "_parallel", "_progress", "_shop", "_tasks", "_uses_cache", "has_worked", "made")
 
     def __init__(
         self,
@@ -94,8 +93,9 @@ class Scheduler:
         self._uses_cache = uses_cache
         self._files: dict[int, Files] = {}
         self._tasks: list[_Task] = []
-        #: The snapshots that were made now.
+        #: The snapshots that were made now, and whether any step was done at all.
         self.made: list[str] = []
+        self.has_worked = False
 
     def run(self) -> dict[int, Files]:
         """Do all steps; what each node's number came to.
@@ -166,6 +166,7 @@ class Scheduler:
     def _fork(self, node: Node, below: str, chains: dict[Origin, str], key: str, *, uses_cache: bool) -> None:
         # Each takes a lock that others may want, so they are had here, in one process.
         wanted = 4 + len(getattr(node.step, "mounts", ())) + len(getattr(node.step, "sources", ()))
+        self.has_worked = True
         temporary = Temporary(self._shop.storage, self._shop.lease)
         keys = temporary.keys(wanted)
         output, output_end = os.pipe()

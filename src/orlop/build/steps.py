@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from orlop.build.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -10,8 +10,7 @@ if TYPE_CHECKING:
     from orlop.build.dockerfile.run_mounts import RunMount
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Value):
     """Where files come from: the ``stage`` of a number, an ``image`` by name, or a ``context`` by name (empty: the build's own)."""
 
     stage: int = -1
@@ -24,32 +23,28 @@ class Origin:
         return self.stage < 0 and not self.image
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(Value):
     """A here-document that is copied: its file's name and content."""
 
     name: str
     content: str
 
 
-@dataclass(frozen=True, slots=True)
-class Mounted:
+class Mounted(Value):
     """A mount of a step, and where it comes from (None: from nowhere)."""
 
     mount: RunMount
     origin: Origin | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class Step(Value, kw_only=True):
     """What all steps have: the ``text`` for people, and where it stands."""
 
     text: str
     span: Span
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run(Step):
+class Run(Step, kw_only=True):
     """A program is run, with ``environment`` (``NAME=value``) and as ``user``; ``proxies`` are more of it that does not count.
 
     ``script`` is a file that is run by its ``#!``, and then the last of the ``arguments``' stand-in.
@@ -66,8 +61,7 @@ class Run(Step):
     script: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Copy(Step):
+class Copy(Step, kw_only=True):
     """Files are put at ``target``, an absolute path that ends with a slash if it is to be a directory.
 
     ``mode`` is octal or symbolic text or empty. ``adds`` if archives are unpacked and addresses fetched; ``unpack``
@@ -89,8 +83,7 @@ class Copy(Step):
     keep_git_dir: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MakeDirectory(Step):
+class MakeDirectory(Step, kw_only=True):
     """A working directory is made, if it is not there; it belongs to ``user``."""
 
     path: str

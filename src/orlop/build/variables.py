@@ -7,8 +7,6 @@ an argument counts from its line on; the environment hides arguments of the same
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from orlop.build.dockerfile import expansion
 from orlop.build.dockerfile.problem import suggestion
 from orlop.errors import InvalidArgument
@@ -50,16 +48,16 @@ def of_platforms(target: Platform, build: Platform, stage: str = "") -> dict[str
     return made
 
 
-@dataclass(slots=True)
 class Words:
-    """Expands the words of one file: variables in, an error with the instruction's place out.
+    """Expands the words of one file: variables in, an error with the instruction's place out."""
 
-    ``undefined`` collects variables without a value: the name, where it is, and the names that were known there.
-    """
+    __slots__ = ("escape", "source", "undefined")
 
-    source: Source
-    escape: str
-    undefined: list[tuple[str, Span, tuple[str, ...]]] = field(default_factory=list)
+    def __init__(self, source: Source, escape: str) -> None:
+        self.source = source
+        self.escape = escape
+        #: Variables without a value: the name, where it is, and the names that were known there.
+        self.undefined: list[tuple[str, Span, tuple[str, ...]]] = []
 
     def one(self, text: str, variables: Mapping[str, str], span: Span) -> str:
         """A text as one word.

@@ -10,7 +10,7 @@ import os
 import select
 from contextlib import ExitStack
 
-from orlop.build import archives, cache, copying, keys, mounting, remote, selection, steps, tree_digest
+from orlop.build import cache, copying, keys, mounting, remote, selection, steps, tree_digest
 from orlop.build.cache import Layer
 from orlop.build.ignore import Ignored
 from orlop.build.worker import Job
@@ -271,6 +271,8 @@ class Work:
             return False
         if step.unpack is None and any(remote.is_remote(source) for source in step.sources):
             return False
+        from orlop.build import archives
+
         descriptor = chosen.as_entry().open()
         try:
             return archives.is_archive(descriptor)
@@ -278,6 +280,8 @@ class Work:
             os.close(descriptor)
 
     def _unpack(self, step: steps.Copy, chosen: Chosen, root: int, owner: tuple[int, int] | None) -> None:
+        from orlop.build import archives
+
         snapshots = self._shop.storage.snapshots
         key = next(self._keys)
         shown = snapshots.prepare(key)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from orlop.build.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
+    from typing import Any, Protocol
 
     from orlop.storage.mounts import Mount
+else:
+    Protocol = object  # `typing` takes long to import
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Value):
     """One program that is to be run to its end in a container of its own.
 
     ``root`` is its root file system, ``mounts`` are what the OCI runtime specification calls so, beside what every container

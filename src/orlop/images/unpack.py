@@ -139,13 +139,13 @@ def unpack(
         DigestMismatch: a layer's content is not what the configuration says.
         OrlopError, OSError: whatever ``fetch`` raises, or the file system.
     """
-    from concurrent.futures import ThreadPoolExecutor
-
     unpacking = _Unpacking(storage, lease, fetch, progress)
     there = [unpacking.is_there(layer) for layer in layers]
     made: list[str] = []
     if all(there):
         return made
+    from concurrent.futures import ThreadPoolExecutor
+
     for layer, is_there in zip(layers, there, strict=True):
         if is_there:
             progress.update(layer.short, words.EXISTS)

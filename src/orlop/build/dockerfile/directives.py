@@ -7,9 +7,9 @@ character that escapes and continues lines. ``check`` configures the checks (`or
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 
 from orlop.build.dockerfile.problem import Span
+from orlop.build.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,8 +20,7 @@ _KNOWN = ("syntax", "escape", "check")
 _ESCAPES = ("\\", "`")
 
 
-@dataclass(frozen=True, slots=True)
-class Directives:
+class Directives(Value):
     """What the directives of a file say, and by which line they end (``lines`` of the file are directives)."""
 
     syntax: str = ""
@@ -29,7 +28,7 @@ class Directives:
     check: str = ""
     lines: int = 0
     #: The line of each that is there.
-    where: dict[str, int] = field(default_factory=dict)
+    where: dict[str, int] = {}
 
 
 def read(source: Source) -> Directives:

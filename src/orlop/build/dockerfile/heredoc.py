@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from orlop.build.dockerfile import words
+from orlop.build.value import Value
 
 _MARK = re.compile(r"(\d*)<<(-?)([^<].*)", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Heredoc:
+class Heredoc(Value):
     """One here-document.
 
     ``name`` is the word that ends it; ``expand`` says that variables in it are replaced, for the word has no quotes;

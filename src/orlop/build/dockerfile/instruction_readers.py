@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 from orlop.build.dockerfile import heredoc, run_mounts, statements, words
 from orlop.build.dockerfile.flags import Flags
@@ -277,7 +276,7 @@ def _healthcheck(said: Said) -> HealthCheck:
         raise InvalidArgument(f"unknown type '{kind}' of HEALTHCHECK: expected CMD or NONE")
     if not rest:
         raise InvalidArgument("HEALTHCHECK CMD has no command: expected one after CMD")
-    command = Said(replace(said.statement, flags=(), rest=rest), said.escape).command()
+    command = Said(said.statement.replace(flags=(), rest=rest), said.escape).command()
     if not command.is_line and not command.words:
         raise InvalidArgument("HEALTHCHECK CMD has no command: expected one after CMD")
     return HealthCheck(

@@ -6,7 +6,7 @@ goes into an image's history and into errors.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from orlop.build.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from orlop.build.dockerfile.statements import Statement
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Instruction:
+class Instruction(Value, kw_only=True):
     """What all instructions have; ``statement`` is its text as it was split."""
 
     statement: Statement
@@ -37,16 +36,14 @@ class Instruction:
         return " ".join((self.name, *self.statement.flags, self.statement.rest)).rstrip()
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(Value):
     """``NAME=value``, neither with its variables replaced; ``value`` is None where ``ARG`` has a name alone."""
 
     name: str
     value: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Value):
     """What is to be run: the ``words`` of a JSON array, or one ``line`` for the shell, with here-documents after it."""
 
     words: tuple[str, ...] = ()
@@ -59,7 +56,6 @@ class Command:
         return self.line is not None
 
 
-@dataclass(frozen=True, slots=True)
 class From(Instruction):
     """``FROM [--platform=…] image [AS name]``; ``stage`` is empty if it has no name."""
 
@@ -69,14 +65,12 @@ class From(Instruction):
     as_keyword: str = ""
 
 
-@dataclass(frozen=True, slots=True)
 class Arg(Instruction):
     """``ARG name[=default] …``."""
 
     pairs: tuple[Pair, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Env(Instruction):
     """``ENV name=value …``; ``is_legacy`` if it is ``ENV name value``."""
 
@@ -84,7 +78,6 @@ class Env(Instruction):
     is_legacy: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class Label(Instruction):
     """``LABEL name=value …``; ``is_legacy`` if it is ``LABEL name value``."""
 
@@ -92,7 +85,6 @@ class Label(Instruction):
     is_legacy: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class Run(Instruction):
     """``RUN``; ``mounts`` are the texts of ``--mount`` (`orlop.build.dockerfile.run_mounts`)."""
 
@@ -103,7 +95,6 @@ class Run(Instruction):
     devices: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
 class Copy(Instruction):
     """``COPY``, and what `Add` has in common with it. ``documents`` are sources too."""
 
@@ -118,7 +109,6 @@ class Copy(Instruction):
     exclude: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
 class Add(Copy):
     """``ADD``: a `Copy` that also fetches and unpacks. ``unpack`` is None where the kind of source decides."""
 
@@ -127,70 +117,60 @@ class Add(Copy):
     unpack: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class Cmd(Instruction):
     """``CMD``."""
 
     command: Command
 
 
-@dataclass(frozen=True, slots=True)
 class Entrypoint(Instruction):
     """``ENTRYPOINT``."""
 
     command: Command
 
 
-@dataclass(frozen=True, slots=True)
 class Shell(Instruction):
     """``SHELL``."""
 
     words: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class User(Instruction):
     """``USER``."""
 
     user: str
 
 
-@dataclass(frozen=True, slots=True)
 class Workdir(Instruction):
     """``WORKDIR``."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True)
 class Volume(Instruction):
     """``VOLUME``."""
 
     paths: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Expose(Instruction):
     """``EXPOSE``."""
 
     ports: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Maintainer(Instruction):
     """``MAINTAINER``, which images have a field for."""
 
     author: str
 
 
-@dataclass(frozen=True, slots=True)
 class StopSignal(Instruction):
     """``STOPSIGNAL``."""
 
     signal: str
 
 
-@dataclass(frozen=True, slots=True)
 class HealthCheck(Instruction):
     """``HEALTHCHECK``: durations in nanoseconds, 0 is the engine's; ``command`` is None for ``NONE``."""
 
@@ -202,7 +182,6 @@ class HealthCheck(Instruction):
     retries: int = 0
 
 
-@dataclass(frozen=True, slots=True)
 class OnBuild(Instruction):
     """``ONBUILD``: the ``trigger`` as it goes into the image, and what it is, read."""
 

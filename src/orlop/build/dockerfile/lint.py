@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from orlop.build.dockerfile.instructions import (
     Cmd,
@@ -20,6 +19,7 @@ from orlop.build.dockerfile.instructions import (
     Maintainer,
 )
 from orlop.build.dockerfile.problem import Span
+from orlop.build.value import Value
 from orlop.errors import InvalidArgument
 
 TYPE_CHECKING = False
@@ -61,8 +61,7 @@ _SECRET = re.compile(
 _PUBLIC = re.compile(r"(?:^|_)(?:public|anon(?:ymous)?)(?:_|$)", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Value):
     """One thing that a rule found."""
 
     rule: str
@@ -75,8 +74,7 @@ class Finding:
         return RULES[self.rule]
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Value):
     """Which rules count, from the ``check`` directive."""
 
     skip: frozenset[str] = frozenset()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from orlop.build.dockerfile import instruction_readers, statements
 from orlop.build.dockerfile.instructions import Arg, From
 from orlop.build.dockerfile.problem import Span
+from orlop.build.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 _NUMBER = re.compile(r"[0-9]{1,6}")
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(Value):
     """One ``FROM`` and what follows it; ``number`` counts from 0, ``name`` may be empty."""
 
     number: int
@@ -37,8 +36,7 @@ class Stage:
         return self.name or f"stage-{self.number}"
 
 
-@dataclass(frozen=True, slots=True)
-class Dockerfile:
+class Dockerfile(Value):
     """A whole file. ``arguments`` stand before the first stage and count for all ``FROM``."""
 
     source: Source

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from orlop.build.value import Value
 from orlop.errors import InvalidDockerfile
 
 TYPE_CHECKING = False
@@ -17,8 +16,7 @@ _MOST_LINES = 12
 _WIDEST = 160
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Span:
+class Span(Value):
     """The lines of an instruction, counted from 1, both included."""
 
     first: int
@@ -28,8 +26,7 @@ class Span:
         return str(self.first)
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Value):
     """A Dockerfile's text: ``name`` is what errors call it, ``lines`` have no ends of line."""
 
     name: str

@@ -6,10 +6,8 @@ variables in it have values.
 
 from __future__ import annotations
 
-import csv
-from dataclasses import dataclass
-
 from orlop.build.dockerfile.problem import suggestion
+from orlop.build.value import Value
 from orlop.errors import InvalidArgument
 from orlop.options import boolean, size
 
@@ -37,8 +35,7 @@ _FLAGS = ("readwrite", "readonly", "required")
 _SECRETS = "/run/secrets"
 
 
-@dataclass(frozen=True, slots=True)
-class RunMount:
+class RunMount(Value):
     """One mount. What a type does not have is empty, and None is the type's default.
 
     ``size`` is in bytes, ``mode`` the permission bits. ``from_`` is a stage, an image or a context, or empty for the
@@ -68,6 +65,8 @@ def parse(text: str, expand: Callable[[str], str] | None = None) -> RunMount:
     Raises:
         InvalidArgument: it is malformed.
     """
+    import csv
+
     try:
         fields = next(csv.reader([text], strict=True), [])
     except csv.Error as error:

@@ -6,10 +6,10 @@ What a statement's words mean is not known here yet (`orlop.build.dockerfile.par
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
 
 from orlop.build.dockerfile import directives, heredoc
 from orlop.build.dockerfile.problem import Source, Span
+from orlop.build.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,8 +23,7 @@ _BLANKS = " \t\r\v\f"
 _WITH_DOCUMENTS = ("ADD", "COPY", "RUN")
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(Value):
     """One instruction as text.
 
     ``keyword`` is as it was written, ``flags`` are the words that begin with ``--``, without their quotes; ``rest`` is
@@ -44,8 +43,7 @@ class Statement:
         return self.keyword.upper()
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(Value):
     """A Dockerfile that was read: its statements, and the lines where a continuation has an empty line."""
 
     source: Source
@@ -111,7 +109,7 @@ class _Splitter:
         documents = self._documents(statement)
         if not documents:
             return statement
-        return replace(statement, documents=documents, span=Span(first, self._next))
+        return statement.replace(documents=documents, span=Span(first, self._next))
 
     def _join(self) -> str:
         """The next logical line; continued lines keep the blanks that they begin with."""
@@ -160,7 +158,7 @@ class _Splitter:
             whole = self._lines[self._next]
             self._next += 1
             if (line.lstrip("\t") if mark.chomp else line) == mark.name:
-                return replace(mark, content="".join(content))
+                return mark.replace(content="".join(content))
             content.append(whole + "\n")
         raise self._source.problem(span, f"unterminated heredoc: expected a line with {mark.name} alone")
 
@@ -169,7 +167,7 @@ def inner(statement: Statement, escape: str) -> Statement:
     """The statement that follows the keyword of another (``ONBUILD``)."""
     keyword, rest = _first_word(statement.rest)
     flags, rest = _take_flags(rest.strip(_BLANKS), escape)
-    return replace(statement, keyword=keyword, flags=flags, rest=rest)
+    return statement.replace(keyword=keyword, flags=flags, rest=rest)
 
 
 def _first_word(text: str) -> tuple[str, str]:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from orlop.build.scheduler import Files
     from orlop.engine.building.request import BuildRequest
     from orlop.engine.location import Location
+    from orlop.images.manifest import Manifest
     from orlop.images.store import Image, ImageStore
     from orlop.storage.leases import Lease
     from orlop.storage.store import Storage
@@ -85,18 +86,15 @@ def build(location: Location, request: BuildRequest, progress: Progress) -> Buil
     images = image_store.open_store(location)
     storage = images.storage
     storage.prepare()
-    try:
-        with sweep.after_change(location, images, resumable=True), storage.leases.take() as lease:
-            lease.temporary_key()  # makes the lease's file, before any process is forked that adds to it
-            temporary = Temporary(storage, lease)
-            with Aside(location) as aside, cleared(temporary):
-                opened = open_dockerfile(request, storage, temporary, aside)
-                try:
-                    built = _build(location, request, opened, images, lease, aside, names, progress)
-                finally:
-                    opened.close()
-    finally:
-        step_network.linger(location)
+    with sweep.after_change(location, images, resumable=True), storage.leases.take() as lease:
+        lease.temporary_key()  # makes the lease's file, before any process is forked that adds to it
+        temporary = Temporary(storage, lease)
+        with Aside(location) as aside, cleared(temporary):
+            opened = open_dockerfile(request, storage, temporary, aside)
+            try:
+                built = _build(location, request, opened, images, lease, aside, names, progress)
+            finally:
+                opened.close()
     write_out.begin(location)
     if built.image is not None:
         for name in names:
@@ -147,6 +145,9 @@ def _build(
     except BuildFailed as error:
         error.excerpt = dockerfile.source.excerpt(error.node.step.span)
         raise
+    finally:
+        if scheduler.has_worked:
+            step_network.linger(location)
     squashed = _squash(storage, lease, graph, files, request) if request.squash else None
     made, manifest = result.of(graph.target, files, clamp=request.epoch, squashed=squashed)
     lease.hold(manifest.config.digest)
@@ -155,9 +156,21 @@ def _build(
     chain = files[top.number].chain if top is not None else graph.target.base.top
     image = None
     if any(each.kind not in outputs.FILES for each in request.outputs) or not request.outputs:
-        image = install.install(store, manifest, names, lease, unpacked=scheduler.made)
+        image = _published(store, manifest, names, lease)
+        if image is None:
+            image = install.install(store, manifest, names, lease, unpacked=scheduler.made)
     outputs.write(location, request.outputs, storage, chain, image, names)
     return Built(image, names, findings, dockerfile)
+
+
+def _published(store: ImageStore, manifest: Manifest, names: list[str], lease: Lease) -> Image | None:
+    """The image of a manifest, if it is there already and has these names: then there is nothing to be written."""
+    lease.hold(manifest.digest, manifest.config.digest)
+    try:
+        image = store.find(manifest.config.digest)
+    except NotFound:
+        return None
+    return image if image.manifest == manifest.digest and set(names) <= set(image.names) else None
 
 
 def _plan(location: Location, request: BuildRequest, opened: Opened, lease: Lease, progress: Progress) -> Graph:

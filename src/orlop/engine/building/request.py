@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
+from orlop.build.value import Value
 from orlop.images import platform
 
 TYPE_CHECKING = False
@@ -14,8 +13,7 @@ if TYPE_CHECKING:
     from orlop.images.platform import Platform
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(Value):
     """Where the result goes: ``image`` into the store, ``local`` and ``tar`` as files, ``oci`` and ``docker`` as an archive.
 
     ``destination`` is a path, or ``-`` for standard output.
@@ -25,8 +23,7 @@ class Output:
     destination: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class BuildRequest:
+class BuildRequest(Value):
     """One build.
 
     ``context`` is a directory, an address, a git repository or ``-``; ``dockerfile`` a path, ``-``, or empty for the
@@ -39,17 +36,17 @@ class BuildRequest:
     dockerfile: str = ""
     tags: Sequence[str] = ()
     target: str = ""
-    arguments: Mapping[str, str] = field(default_factory=dict)
-    contexts: Mapping[str, str] = field(default_factory=dict)
-    platform: Platform = field(default_factory=platform.host)
-    labels: Mapping[str, str] = field(default_factory=dict)
+    arguments: Mapping[str, str] = {}
+    contexts: Mapping[str, str] = {}
+    platform: Platform = platform.host()
+    labels: Mapping[str, str] = {}
     no_cache: bool = False
     no_cache_filter: Sequence[str] = ()
     pull: bool = False
-    secrets: Mapping[str, bytes] = field(default_factory=dict)
-    agents: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, bytes] = {}
+    agents: Mapping[str, str] = {}
     network: str = "default"
-    wishes: Mapping[str, Any] = field(default_factory=dict)
+    wishes: Mapping[str, Any] = {}
     allows_insecure: bool = False
     epoch: int | None = None
     squash: bool = False

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import os
-from dataclasses import dataclass
 
 from orlop import filters
 from orlop.build import result
 from orlop.build.cache import Cache
+from orlop.build.value import Value
 from orlop.engine import image_store, sweep
 from orlop.storage import trees, usage
 
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 RESULT, MOUNT = "regular", "exec.cachemount"
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(Value):
     """One thing that is kept: ``kind`` is `RESULT` or `MOUNT`, ``size`` its bytes, ``used`` seconds since the epoch."""
 
     kind: str

@@ -7,18 +7,9 @@ away (`clear_abandoned`).
 
 from __future__ import annotations
 
-import _signal
 import os
-import select
 
-from orlop.engine import bundle, container, mount_points, network_files, users
-from orlop.engine.building.step_network import StepNetwork
-from orlop.engine.settings import Settings
-from orlop.errors import InvalidArgument, NotFound, OrlopError
-from orlop.linux import pidfd
-from orlop.runtime import create, delete
-from orlop.runtime.container import Container
-from orlop.runtime.request import Request
+from orlop.errors import InvalidArgument, NotFound
 from orlop.storage import directory_lock, trees
 
 TYPE_CHECKING = False
@@ -48,6 +39,8 @@ class EngineWorker:
         """See the protocol."""
         if not root:
             return _numbers(user)
+        from orlop.engine import users
+
         found = users.find_in_snapshot(root, user)
         name, _, group = user.partition(":")
         # A number alone means the group of that number too (Dockerfile reference, COPY --chown).
@@ -55,82 +48,18 @@ class EngineWorker:
 
     def run(self, job: Job) -> int:
         """See the protocol."""
+        from orlop.engine.building.step_container import StepContainer
+
         identifier = f"build-{os.urandom(16).hex()}"
         aside = f"{self._directory}/{identifier}"
         os.makedirs(self._directory, 0o700, exist_ok=True)
         lock = directory_lock.begin(self._directory, aside)
         try:
-            return self._run(job, identifier, aside)
+            made = StepContainer(self._location, job, identifier, aside, self._wishes, insecure=self.allows_insecure)
+            return made.run()
         finally:
             os.close(lock)
             trees.remove(aside)
-
-    def _run(self, job: Job, identifier: str, aside: str) -> int:
-        settings = self._settings(job, identifier)
-        network = StepNetwork(self._location, settings, identifier, aside)
-        try:
-            return self._run_on(network, settings, job, identifier, aside)
-        finally:
-            network.close()
-
-    def _run_on(self, network: StepNetwork, settings: Settings, job: Job, identifier: str, aside: str) -> int:
-        user = users.find_in_snapshot(list(job.root), job.user)
-        mounts = mount_points.below(self._location, list(job.root), aside)
-        rootfs = f"{aside}/rootfs"
-        os.mkdir(rootfs, 0o755)
-        network_files.write(aside, settings)
-        made = bundle.configuration(
-            settings, identifier, aside, rootfs, user, rootless=self._location.rootless, mounts=list(job.mounts)
-        )
-        if self._location.rootless:
-            _stay_in_namespace(made.config)
-        container.write(f"{aside}/config.json", made.config)
-        null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            created = create.create(
-                Request(
-                    root=self._location.runtime,
-                    id=identifier,
-                    bundle=aside,
-                    stdio=(null, job.output, job.output),
-                    rootless=self._location.rootless,
-                    root_mounts=[each.as_json() for each in mounts],
-                    connect=network.connect,
-                )
-            )
-        finally:
-            os.close(null)
-        try:
-            network.begin()
-            created.release()
-            _wait(created.pidfd, job.leash, network)
-        except BaseException:
-            if created.container.alive():
-                created.container.signal(_signal.SIGKILL)
-            raise
-        finally:
-            _, status = os.waitpid(created.pid, 0)
-            os.close(created.pidfd)
-            with created.container.lock():
-                delete.destroy(created.container)
-        code = os.waitstatus_to_exitcode(status)
-        return code if code >= 0 else 128 - code
-
-    def _settings(self, job: Job, identifier: str) -> Settings:
-        settings = Settings(rootfs=identifier, command=list(job.arguments))
-        settings.env = list(job.environment)
-        settings.workdir = job.workdir
-        settings.user = job.user
-        if job.network != "default":
-            settings.network = job.network
-        if job.insecure:
-            if not self.allows_insecure:
-                raise InvalidArgument("RUN --security=insecure is not allowed: add --allow security.insecure")
-            settings.privileged = True
-        for name, value in self._wishes.items():
-            setattr(settings, name, value)
-        settings.hostname = "buildkitsandbox"
-        return settings
 
 
 def directory_of(location: Location) -> str:
@@ -150,6 +79,11 @@ def clear_abandoned(location: Location) -> None:
         names = os.listdir(directory)
     except FileNotFoundError:
         return
+    if not names:
+        return
+    from orlop.runtime import delete
+    from orlop.runtime.container import Container
+
     for name in names:
         lock = directory_lock.lock_abandoned(directory, f"{directory}/{name}")
         if lock is None:
@@ -162,33 +96,6 @@ def clear_abandoned(location: Location) -> None:
             trees.remove(f"{directory}/{name}")
         finally:
             os.close(lock)
-
-
-def _wait(process: int, leash: int, network: StepNetwork) -> None:
-    """Wait for the end of a process.
-
-    Raises:
-        OrlopError: nobody wants it any more.
-    """
-    while True:
-        poll = select.poll()
-        poll.register(process, select.POLLIN)
-        poll.register(leash, select.POLLIN)
-        ready = {descriptor for descriptor, _ in poll.poll(network.register(poll))}
-        if process in ready:
-            return
-        if leash in ready:
-            pidfd.send_signal(process, _signal.SIGKILL)
-            raise OrlopError("canceled")
-        network.look(ready)
-
-
-def _stay_in_namespace(config: dict[str, Any]) -> None:
-    """Have a container of an ordinary user be in the user namespace that the build is in: it is root there."""
-    linux = config["linux"]
-    linux["namespaces"] = [each for each in linux["namespaces"] if each["type"] != "user"]
-    linux.pop("uidMappings", None)
-    linux.pop("gidMappings", None)
 
 
 def _numbers(user: str) -> tuple[int, int]:
