@@ -52,7 +52,7 @@ class Wire(asyncio.Protocol):
         self._ended = True
         self._news.set()
         self.gone.set()
-        return True
+        return self.transport.get_extra_info("sslcontext") is None  # TLS has no halves
 
     def connection_lost(self, _error: Exception | None) -> None:
         """asyncio's: it is over."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import sys
 
+from orlop.errors import InvalidArgument
 from orlop.options import Option, Parser
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import socket
-
+    from orlop.api.listening import Certificates, Listener
     from orlop.engine.location import Location
     from orlop.options import Parsed
 
@@ -20,53 +20,111 @@ PARSER = Parser(
     (
         Option(
             "-H, --host",
-            "Listen here: unix:///path (default: docker.sock in the engine's run directory)",
+            "Listen here: unix:///path, tcp://host:port, fd:// (default: docker.sock in the engine's run directory)",
             value="list",
             many=True,
         ),
         Option("--docker-socket", "Listen on /var/run/docker.sock, where clients look first"),
         Option("-G, --group", "Group whose members may use the sockets", value="string", default="docker"),
+        Option("--tlscert", "Certificate to show to clients over TCP", value="path", default=""),
+        Option("--tlskey", "Its key", value="path", default=""),
+        Option("--tlscacert", "CA of the certificates that clients over TCP must have", value="path", default=""),
+        Option("--tlsverify", "Ask clients over TCP for certificates, which --tlscacert does, too"),
+        Option("--insecure-tcp", "Listen on TCP without certificates: whoever reaches it is root on this machine"),
+        Option("--print-unit", "Print a unit file for systemd, and a socket's, and end"),
     ),
     at_most=0,
 )
 
 _DOCKER_SOCKET = "/var/run/docker.sock"
-_UNIX = "unix://"
+
+_UNITS = """\
+# /etc/systemd/system/orlop.service
+[Unit]
+Description=orlop: Docker's Engine API
+Documentation=https://docs.docker.com/reference/api/engine/
+Requires=orlop.socket
+After=network-online.target orlop.socket
+
+[Service]
+Type=notify
+ExecStart={program} serve -H fd://
+KillMode=process
+Restart=on-failure
+LimitNOFILE=1048576
+TasksMax=infinity
+Delegate=yes
+
+[Install]
+WantedBy=multi-user.target
+
+# /etc/systemd/system/orlop.socket
+[Unit]
+Description=orlop: Docker's Engine API
+
+[Socket]
+ListenStream={socket}
+SocketMode=0660
+SocketUser=root
+SocketGroup=docker
+
+[Install]
+WantedBy=sockets.target
+"""
 
 
 def run(location: Location, said: Parsed) -> int:
     """Carry the command out."""
+    if said["print-unit"]:
+        sys.stdout.write(_UNITS.format(program=sys.argv[0], socket=_DOCKER_SOCKET))
+        return 0
     from orlop.api import server
-    from orlop.errors import InvalidArgument
 
     location.prepare()
-    places = []
-    for text in said["host"]:
-        if not text.startswith(_UNIX + "/"):
-            raise InvalidArgument(f"cannot listen on {text}: only {_UNIX}/path is served")
-        places.append(text.removeprefix(_UNIX))
-    if said["docker-socket"]:
-        places.append(_DOCKER_SOCKET)
-    places = places or [f"{location.run_root}/docker.sock"]
+    places = [*said["host"], *([f"unix://{_DOCKER_SOCKET}"] if said["docker-socket"] else [])]
+    certificates = _certificates(said)
     group = _group(said["group"], asked=said.given("group"))
-    listeners: list[socket.socket] = []
+    listeners: list[Listener] = []
     try:
-        listeners.extend(server.listen(place, group=group) for place in places)
+        for place in places or [f"unix://{location.run_root}/docker.sock"]:
+            listeners += _listen(place, group, certificates, insecure=said["insecure-tcp"])
         server.Server(location).run(listeners)
     finally:
-        for place in places[: len(listeners)]:
-            try:
-                os.unlink(place)
-            except FileNotFoundError:
-                continue
+        for each in listeners:
+            each.close()
     return 0
+
+
+def _listen(place: str, group: int, certificates: Certificates | None, *, insecure: bool) -> list[Listener]:
+    from orlop.api import listening
+
+    kind, separator, address = place.partition("://")
+    if kind == "unix" and address.startswith("/"):
+        return [listening.unix(address, group)]
+    if kind == "tcp":
+        return [listening.tcp(address, certificates, insecure=insecure)]
+    if kind == "fd" and separator:
+        return listening.passed()
+    raise InvalidArgument(f"cannot listen on {place}: it must be unix:///path, tcp://host:port or fd://")
+
+
+def _certificates(said: Parsed) -> Certificates | None:
+    from orlop.api.listening import Certificates
+
+    if not said["tlscert"] and not said["tlskey"]:
+        if said["tlscacert"] or said["tlsverify"]:
+            raise InvalidArgument("clients can be asked for certificates only with --tlscert and --tlskey")
+        return None
+    if not said["tlscert"] or not said["tlskey"]:
+        raise InvalidArgument("--tlscert and --tlskey belong together")
+    if said["tlsverify"] and not said["tlscacert"]:
+        raise InvalidArgument("--tlsverify needs the CA of the clients' certificates: --tlscacert")
+    return Certificates(said["tlscert"], said["tlskey"], said["tlscacert"])
 
 
 def _group(name: str, *, asked: bool) -> int:
     """A group's number; -1, which is nobody's, if there is none of that name and nobody asked for it."""
     import grp
-
-    from orlop.errors import InvalidArgument
 
     try:
         return grp.getgrnam(name).gr_gid

@@ -20,7 +20,9 @@ def check(served: Served, method: str, path: str, body: Any = None, *, status: i
     assert answer.status == status, answer
     told = answer.json() if answer.headers.get("content-type", "").startswith("application/json") else None
     if told is not None:
-        assert complaints(method, path.partition("?")[0], status, told) == []
+        found = complaints(method, path.partition("?")[0], status, told)
+        # How a command ended that has not is not known: dockerd's clients expect null there.
+        assert [each for each in found if each != "$.ExitCode: None is not of type 'integer'"] == []
     return told
 
 

@@ -6,12 +6,14 @@ import os
 import signal
 import socket
 import stat
+import subprocess
 import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.integration.engine.conftest import wait_until
+from tests.integration.images.servers import Authority
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,7 +60,7 @@ def test_two_servers_do_not_share_a_socket(served: Served) -> None:
     assert served("GET", "/_ping").status == 200
 
 
-@pytest.mark.parametrize("place", ["tcp://127.0.0.1:2375", "unix://relative", "fd://", "nonsense"])
+@pytest.mark.parametrize("place", ["tcp://127.0.0.1:2375", "tcp://127.0.0.1:x", "unix://relative", "fd://", "nonsense"])
 def test_where_it_cannot_listen_is_said(served: Served, place: str) -> None:
     done = served.engine("serve", "-H", place)
     assert done.code == 1
@@ -96,6 +98,79 @@ def test_whoever_started_it_is_told_that_it_serves(served: Served, tmp_path: Pat
         assert listener.recv(100) == b"READY=1"
         other.send_signal(signal.SIGTERM)
         assert other.wait(timeout=20) == 0
+
+
+def test_over_tcp_only_clients_with_a_certificate_are_served(served: Served, tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "authority")
+    files = {
+        each: str(tmp_path / "authority" / each) for each in ("server.crt", "server.key", "client.crt", "client.key")
+    }
+    words = ["--tlscert", files["server.crt"], "--tlskey", files["server.key"]]
+    words += ["--tlscacert", str(authority.certificate)]
+    other = served.engine.popen("serve", "-H", "tcp://127.0.0.1:2376", *words, stderr=subprocess.PIPE)
+    inside = ["nsenter", f"--net=/proc/{served.engine.machine.pid}/ns/net", "curl", "-sS", "--cacert"]
+    inside += [str(authority.certificate), "--max-time", "20"]
+    place = "https://localhost:2376/_ping"
+    try:
+        with_one = [*inside, "--cert", files["client.crt"], "--key", files["client.key"], place]
+        wait_until(lambda: subprocess.run(with_one, capture_output=True, check=False).stdout == b"OK", "an answer")
+        assert subprocess.run([*inside, place], capture_output=True, check=False).returncode != 0
+    finally:
+        other.send_signal(signal.SIGTERM)
+        assert other.communicate(timeout=20)[1] == b""
+    done = served.engine("serve", "-H", "tcp://127.0.0.1:2375")
+    assert "whoever reaches it would be root" in done.err
+
+
+def test_plain_tcp_has_to_be_asked_for_by_its_name(served: Served) -> None:
+    other = served.engine.popen("serve", "-H", "tcp://127.0.0.1:2375", "--insecure-tcp")
+    ask = ["nsenter", f"--net=/proc/{served.engine.machine.pid}/ns/net", "curl", "-sS", "http://127.0.0.1:2375/_ping"]
+    try:
+        wait_until(lambda: subprocess.run(ask, capture_output=True, check=False).stdout == b"OK", "an answer")
+    finally:
+        other.send_signal(signal.SIGTERM)
+        assert other.wait(timeout=20) == 0
+
+
+def test_a_socket_that_it_was_started_with_is_served(served: Served, tmp_path: Path) -> None:
+    path = str(tmp_path / "passed.sock")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(path)
+        listener.listen()
+
+        def be_systemd() -> None:
+            os.dup2(listener.fileno(), 3)
+            os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+            command = served.engine.command("serve", "-H", "fd://")
+            os.execvp(command[0], command)
+
+        pid = os.fork()
+        if pid == 0:
+            be_systemd()
+    wait_until(lambda: serves(path), "the server")
+    os.kill(pid, signal.SIGTERM)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert os.path.exists(path)
+
+
+def test_a_unit_for_systemd_is_printed(served: Served) -> None:
+    text = served.engine.ok("serve", "--print-unit")
+    assert "serve -H fd://" in text
+    assert "ListenStream=/var/run/docker.sock" in text
+
+
+def test_containers_that_are_to_come_back_do_when_a_server_begins(served: Served) -> None:
+    name = served.made(
+        Cmd=["sh", "-c", "while :; do sleep 0.05; done"], HostConfig={"RestartPolicy": {"Name": "always"}}
+    )
+    assert served("POST", f"/containers/{name}/start").status == 204
+    served.stop()
+    pid = served.engine.state(name)["Pid"]
+    os.kill(served.engine.monitor(name), signal.SIGKILL)
+    os.kill(pid, signal.SIGKILL)
+    served.start()
+    wait_until(lambda: served("GET", f"/containers/{name}/json").json()["State"]["Pid"] not in (0, pid), "a new life")
+    served.engine.ok("rm", "-f", name)
 
 
 def test_many_clients_start_containers_at_once(served: Served) -> None:
