@@ -54,7 +54,7 @@ class Server:
             await loop.create_server(self._accept, sock=each.socket, ssl=each.tls, backlog=BACKLOG)
             for each in listeners
         ]
-        await children.call(lambda _: _begin(self._location))
+        await children.call(lambda _: _repair(self._location))
         _tell_ready()
         await told_to_end.wait()
         for each in servers:
@@ -62,11 +62,12 @@ class Server:
         await self._part()
 
     def _accept(self) -> Wire:
-        wire = Wire()
+        return Wire(self._begin)
+
+    def _begin(self, wire: Wire) -> None:
         client = asyncio.ensure_future(self._serve(wire))
         self._clients.add(client)
         client.add_done_callback(self._clients.discard)
-        return wire
 
     async def _serve(self, wire: Wire) -> None:
         await connection.Connection(wire, self._routes, self._headers).serve()
@@ -78,7 +79,7 @@ class Server:
             await asyncio.wait(self._clients, timeout=_PARTING)
 
 
-def _begin(location: Location) -> None:
+def _repair(location: Location) -> None:
     """Clear away what crashes left, and start again what is to come back after the machine was down."""
     repair.everything(location)
 

@@ -10,6 +10,10 @@ import asyncio
 import select
 from typing import cast
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _MOST_UNREAD = 1 << 18
 #: Seconds between two looks whether a client that sends no more is still there.
 _LOOK = 1.0
@@ -18,12 +22,25 @@ _LOOK = 1.0
 class Wire(asyncio.Protocol):
     """The connection of one client.
 
-    ``gone`` is set when the client has closed its side, ``over`` when the connection is lost.
+    ``begin`` is called when it is there. ``gone`` is set when the client has closed its side, ``over`` when the connection is lost.
     """
 
-    __slots__ = ("_can_write", "_chunks", "_ended", "_lost", "_news", "_serve", "_size", "gone", "over", "transport")
+    __slots__ = (
+        "_begin",
+        "_can_write",
+        "_chunks",
+        "_ended",
+        "_lost",
+        "_news",
+        "_serve",
+        "_size",
+        "gone",
+        "over",
+        "transport",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, begin: Callable[[Wire], object]) -> None:
+        self._begin = begin
         self._chunks: list[bytes] = []
         self._size = 0
         self._ended = False
@@ -38,6 +55,7 @@ class Wire(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio's: it is there."""
         self.transport = cast("asyncio.Transport", transport)
+        self._begin(self)
 
     def data_received(self, data: bytes) -> None:
         """asyncio's: the client has sent something."""
