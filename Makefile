@@ -5,6 +5,7 @@
 #   ORLOP_SOAK=10                   how many times as long as usual `make soak` takes
 #   BENCH='--rounds 100'            options of the benchmark (python -m bench --help)
 #   BENCH_IMAGES='--rounds 5'       options of its second part (python -m bench.images --help)
+#   BENCH_BUILDS='--rounds 5'       options of its fourth part (python -m bench.builds --help)
 #   BENCH_NETWORKS='--rounds 5'     options of its third part (python -m bench.networks --help)
 
 VENV := .venv
@@ -21,7 +22,7 @@ help:
 	@echo 'make lint    ruff, mypy and the direction of imports'
 	@echo 'make soak    the tests that take minutes: random layers, thousands of them (root)'
 	@echo 'make vm      the cgroup tests where version 2 is alone, in a virtual machine (root)'
-	@echo 'make bench   compare with runc, crun, docker and podman: bench-containers, bench-images, bench-networks (root)'
+	@echo 'make bench   compare with runc, crun, docker and podman: bench-containers, bench-images, bench-networks, bench-builds (root)'
 	@echo 'make clean   remove what was built here'
 
 .PHONY: setup
@@ -76,7 +77,7 @@ $(ROOTFS): scripts/build-rootfs | packages
 	@scripts/build-rootfs $@
 
 .PHONY: bench
-bench: bench-containers bench-images bench-networks
+bench: bench-containers bench-images bench-networks bench-builds
 
 .PHONY: bench-containers
 bench-containers: root setup
@@ -89,6 +90,10 @@ bench-images: root setup $(ROOTFS)
 .PHONY: bench-networks
 bench-networks: root setup
 	@$(BIN)/python3 -m bench.networks $(BENCH_NETWORKS)
+
+.PHONY: bench-builds
+bench-builds: root setup
+	@$(BIN)/python3 -m bench.builds $(BENCH_BUILDS)
 
 .PHONY: demo
 demo: root setup $(ROOTFS)
