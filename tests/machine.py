@@ -122,7 +122,8 @@ class Machine:
             client.settimeout(patience)
             try:
                 client.connect((address, port))
-                client.send(b"?")
+                if protocol == "udp":
+                    client.send(b"?")
                 return client.recv(1000).decode()
             except OSError:
                 return ""

@@ -91,12 +91,23 @@ class _Process:
 
             location = Location(root, self._run_root, rootless=about["rootless"])
             self._services[root] = Service(location.networks, self._loop)
+            if not about["rootless"]:
+                self._guard(location)
         udp, tcp = (_socket.socket(fileno=each) for each in passed)
 
         def failed() -> None:
             self._drop(line)
 
         self._services[root].add(line.fileno(), about["container"], (udp, tcp), about["servers"], failed)
+
+    def _guard(self, location: Location) -> None:
+        """Put the engine's rules back when somebody removes them, since this process is there anyway."""
+        from orlop.network import protection
+        from orlop.network.firewall.sentry import Sentry
+
+        sentry = Sentry(self._loop, lambda: protection.check(location.networks))
+        self._loop.add(sentry.descriptor, READABLE, sentry.look)
+        self._loop.timed.append(sentry)
 
     def _drop(self, line: _socket.socket) -> None:
         if line.fileno() not in self._lines:

@@ -165,7 +165,23 @@ class Firewall:
         Raises:
             OSError: the kernel refused.
         """
+        self.retract(ports)
+        self.end_connections(ports)
+
+    def retract(self, ports: list[Port]) -> None:
+        """Have ports lead nowhere any more, wherever they led; connections that there are go on.
+
+        Raises:
+            OSError: the kernel refused.
+        """
         self._take_out([place for port in ports for place in self._present(port)])
+
+    def end_connections(self, ports: list[Port]) -> None:
+        """End the connections that there are by ports, which lead nowhere any more or elsewhere.
+
+        Raises:
+            OSError: the kernel refused.
+        """
         by_address: dict[tuple[int, str], set[tuple[int, int, int]]] = {}
         for port in ports:
             if not port.direct:
