@@ -61,6 +61,7 @@ class Client:
     __slots__ = (
         "_book",
         "_bounds",
+        "_busy",
         "_connections",
         "_container",
         "_failed",
@@ -85,12 +86,15 @@ class Client:
         origin: Origin,
         upstream: Upstream,
         bounds: Bounds,
+        busy: set[Client],
         failed: Callable[[], None],
     ) -> None:
         """``sockets`` are where the container asks, by UDP and TCP; ``upstream`` is asked what the book does not say.
 
-        ``failed`` is called when something went wrong that nobody has thought of: it ends the service for this container.
+        While anything can take too long here, this is among the ``busy``. ``failed`` is called when something went wrong that
+        nobody has thought of: it ends the service for this container.
         """
+        self._busy = busy
         self._failed = failed
         self._loop = loop
         self._book = book
@@ -129,6 +133,7 @@ class Client:
 
     def close(self) -> None:
         """Serve it no more."""
+        self._busy.discard(self)
         for forward in self._forwards.values():
             forward.close()
         self._forwards = {}
@@ -205,6 +210,7 @@ class Client:
         forward = Forward(self._loop, self._origin, self._upstream, query, finish, self, by_tcp=by_tcp)
         forward.wait(query, tell)
         self._forwards[key] = forward
+        self._busy.add(self)
         forward.go_on()
         return True
 
@@ -233,6 +239,7 @@ class Client:
         while len(self._connections) >= self._bounds.connections:
             next(iter(self._connections)).close()  # the oldest
         self._connections[Connection(self, self._loop, taken)] = None
+        self._busy.add(self)
 
 
 class Connection:

@@ -30,7 +30,7 @@ _OTHERS = 64
 class Service:
     """Everybody who is served, by a loop that the caller runs."""
 
-    __slots__ = ("_book", "_bounds", "_clients", "_host", "_loop", "_own", "_watcher")
+    __slots__ = ("_book", "_bounds", "_busy", "_clients", "_host", "_loop", "_own", "_watcher")
 
     def __init__(self, place: Place, loop: Loop) -> None:
         self._loop = loop
@@ -38,6 +38,7 @@ class Service:
         self._watcher = Watcher(place, self._book)
         self._host = Upstream()
         self._clients: dict[int, Client] = {}
+        self._busy: set[Client] = set()
         #: Our own network namespace, the host's.
         self._own = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -50,15 +51,17 @@ class Service:
     @property
     def has_deadlines(self) -> bool:
         """Whether there is anything that can take too long."""
-        return any(client.has_deadlines for client in self._clients.values())
+        return bool(self._busy)
 
     def tick(self) -> None:
         """Go on with what has taken too long."""
-        for client in list(self._clients.values()):
+        for client in list(self._busy):
             try:
                 client.tick()
             except Exception:  # noqa: BLE001 - as in `Loop.add`: who is not served is told, and the others are
                 client.fail()
+            if not client.has_deadlines:
+                self._busy.discard(client)
 
     def add(
         self,
@@ -78,7 +81,7 @@ class Service:
         upstream = Upstream(list(servers)) if servers else self._host
         look = self._watcher.look
         self._clients[key] = Client(
-            self._loop, self._book, look, container, sockets, origin, upstream, self._bounds, failed
+            self._loop, self._book, look, container, sockets, origin, upstream, self._bounds, self._busy, failed
         )
         self._bounds.share(len(self._clients))
 

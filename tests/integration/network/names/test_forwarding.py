@@ -292,10 +292,20 @@ def _socket_in(asker: Box, address: tuple[str, int]) -> socket.socket:
     own = os.open("/proc/self/ns/net", os.O_RDONLY)
     namespace.join(asker.namespace, namespace.CLONE_NEWNET)
     try:
-        made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        made = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET, socket.SOCK_DGRAM)
         made.bind(address)
     finally:
         namespace.join(own, namespace.CLONE_NEWNET)
         os.close(own)
     made.settimeout(30)
     return made
+
+
+def test_servers_have_addresses_of_either_version(networks: Networks, box: Callable[..., Box]) -> None:
+    asker = box(servers=["fe80::1%none", "::1"])
+    networks.connect(networks.make("net"), asker.id, "asker", "10.1.0.2/24")
+    with _socket_in(asker, ("::1", 53)) as inside:
+        question = Question(asker, "example.org")
+        wire, source = inside.recvfrom(65535)
+        inside.sendto(told(dns.message.from_wire(wire), "192.0.2.6"), source)
+        assert addresses_in(question.answer()) == {"192.0.2.6"}
