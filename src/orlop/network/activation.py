@@ -33,6 +33,7 @@ LINGER = 0.5
 
 _UP = "up"
 _LINGERING = "lingering"
+_GONE = ".gone-"
 _OWN_NAMESPACE = "/proc/self/ns/net"
 
 
@@ -126,6 +127,9 @@ def sweep(place: Place, present: Mapping[str, Sequence[str]], runs: Callable[[st
 
     ``present`` are the networks that are up, and which containers were on each a moment ago.
     """
+    for name in os.listdir(place.run_directory):
+        if name.startswith(_GONE):
+            _clear(f"{place.run_directory}/{name}")
     for network_id, container_ids in present.items():
         network = store.read(place, network_id)
         if network is None:
@@ -199,13 +203,21 @@ def _lock(place: Place, network_id: str, kind: int) -> int | None:
 
 def _remove(place: Place, network_id: str) -> None:
     """Remove a running directory, which is locked exclusively: under another name, so that it is there or not."""
-    gone = f"{place.run_directory}/.gone-{network_id}"
+    gone = f"{place.run_directory}/{_GONE}{os.urandom(8).hex()}"
     os.rename(place.running(network_id), gone)
+    _clear(gone)
+
+
+def _clear(gone: str) -> None:
+    """Remove what was a running directory; somebody else may be at it too."""
     for directory in ("addresses", "endpoints", ""):
         path = f"{gone}/{directory}"
-        for name in os.listdir(path):
-            os.unlink(f"{path}/{name}")
-        os.rmdir(path)
+        try:
+            for name in os.listdir(path):
+                os.unlink(f"{path}/{name}")
+            os.rmdir(path)
+        except FileNotFoundError:
+            continue
 
 
 def _read(place: Place, network_id: str) -> int:
