@@ -7,7 +7,7 @@ from orlop.engine import devices, restart_policy
 from orlop.engine.settings import DEFAULT_LOG_DRIVER
 from orlop.errors import InvalidArgument
 from orlop.network.ports import specification
-from orlop.options import Option, integer, natural, one_of, size
+from orlop.options import Option, integer, limit, natural, one_of, size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -173,8 +173,7 @@ OPTIONS = (
     Option("--ip6", "IPv6 address", value="ip", read=network_option.ipv6),
     Option("--ipc", "IPC mode to use (none|private|shareable|host|container:NAME)", value="string"),
     Option("--isolation", "Container isolation technology", value="string", read=one_of("default", "container")),
-    Option("--kernel-memory", "Kernel memory limit", value="bytes", hidden=True,
-           read=_refused("--kernel-memory", "is no more: kernels since 5.4 do not limit it")),
+    Option("--kernel-memory", "No effect", value="bytes", hidden=True, read=limit),
     Option("--label-file", "Read in a line delimited file of labels", value="list", many=True),
     Option("--link", "Add link to another container", value="list", many=True),
     Option("--link-local-ip", "Container IPv4/IPv6 link-local addresses", value="list", many=True,

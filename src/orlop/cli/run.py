@@ -152,6 +152,8 @@ def tell(said: Parsed, container_id: str, warnings: list[str]) -> None:
         from orlop.cli import cid_file
 
         cid_file.write(said, container_id)
+        if said.given("kernel-memory"):
+            sys.stderr.write("WARNING: --kernel-memory has no effect: kernels since 5.4 do not limit it\n")
     for each in warnings:
         sys.stderr.write(f"WARNING: {each}\n")
 

@@ -36,8 +36,9 @@ def run(_location: Location, said: Parsed) -> int:
         "Arch": system.machine,
         "KernelVersion": system.release,
     }
+    shown = {**about, "Client": about, "Server": about}  # Docker's two are one here
     if said["format"]:
-        sys.stdout.write(template.render(said["format"], about) + "\n")
+        sys.stdout.write(template.render(said["format"], shown) + "\n")
     else:
         sys.stdout.write("".join(f"{key + ':':<16}{value}\n" for key, value in about.items()))
     return 0

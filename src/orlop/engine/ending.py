@@ -6,6 +6,7 @@ Apart from `monitor`, so that what an idle monitor uses lies together in memory.
 from __future__ import annotations
 
 import os
+import time
 
 from orlop import clock, json_text
 from orlop.engine import container, control_socket, events, frames, monitor_lock, names, oom, starter
@@ -87,7 +88,8 @@ def _state(target: container.Container, request: dict[str, Any], born: Born, cod
         request["attributes"] = events.attributes(target.record)  # it was renamed
     if state["OOMKilled"]:
         events.emit(target.location, events.CONTAINER, "oom", target.id, request["attributes"])
-    about = {**request["attributes"], "exitCode": str(code)}
+    lasted = max(0, int(time.monotonic() - born.began))
+    about = {**request["attributes"], "execDuration": str(lasted), "exitCode": str(code)}
     events.emit(target.location, events.CONTAINER, "die", target.id, about)
     if "volumes" in request:
         events.of_volumes(target.location, "unmount", target.id, request["volumes"])

@@ -113,3 +113,4 @@ def test_inspect_as_json_is_one_list_on_one_line(three: Engine) -> None:
 def test_version_takes_a_template(three: Engine) -> None:
     assert three.ok("version", "--format", '{{.Os | upper | printf "%-6s|"}}') == "LINUX |\n"
     assert json.loads(three.ok("version", "--format", "json"))["Os"] == "linux"
+    assert three.ok("version", "--format", "{{.Client.Os}} {{.Server.Os}}") == "linux linux\n"

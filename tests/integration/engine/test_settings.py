@@ -262,8 +262,6 @@ def test_inspect_has_docker_s_fields(shared: Engine) -> None:
         (("--tmpfs", "relative"), "absolute"),
         (("--label-file", "/nowhere"), "/nowhere"),
         (("--cidfile", "/nowhere/id"), "/nowhere/id"),
-        (("--publish", "80:80"), "network"),
-        (("-P",), "network"),
         (("--mac-address", "00:00:00:00:00:00"), "network"),
         (("--storage-opt", "size=1g"), "storage"),
         (("--isolation", "hyperv"), "container"),
@@ -343,3 +341,8 @@ def test_an_ordinary_user_s_containers_have_the_same_options(owner: Engine) -> N
     text = owner.ok("run", "--rm", *words, "plain", "sh", "-c", script)
     expected = "90\n1\n600\n1\n0 5\n" if not owner.prefix else "90\n1\n600\n2\n0 5\n"
     assert text == expected
+
+
+def test_what_kernels_do_not_limit_any_more_is_said_to_have_no_effect(shared: Engine) -> None:
+    done = shared("run", "--rm", "--kernel-memory", "50m", "--rootfs", "ROOTFS", "true")
+    assert (done.code, done.err) == (0, "WARNING: --kernel-memory has no effect: kernels since 5.4 do not limit it\n")
