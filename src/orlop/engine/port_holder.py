@@ -39,8 +39,11 @@ def explain(location: Location, taken: Taken) -> Conflict:
 
 
 def is_passing(location: Location, taken: Taken) -> bool:
-    """Whether it is likely that a port is just being given back: our proxy is there, and no container has the port."""
-    return os.path.exists(f"{location.run_root}/ports.sock") and not taken.holder and not _own(location, taken.wanted)
+    """Whether a port may just be being given back, by the proxy or by who clears away: nobody is known who has it."""
+    if taken.holder or _own(location, taken.wanted):
+        return False
+    program = _program(taken.wanted)
+    return not program or program.startswith("orlop-")
 
 
 def _own(location: Location, wanted: Published) -> str:
@@ -52,7 +55,7 @@ def _own(location: Location, wanted: Published) -> str:
 
 def _has(location: Location, container_id: str, wanted: Published) -> bool:
     in_force = published.read(location.networks, container_id)
-    return in_force is not None and any(each.overlaps(wanted) for each in in_force.ports)
+    return in_force is not None and not in_force.is_over and any(each.overlaps(wanted) for each in in_force.ports)
 
 
 def _container(location: Location, container_id: str) -> str:

@@ -6,7 +6,9 @@ import os
 
 from orlop import json_text
 from orlop.engine import birth, frames
+from orlop.engine.location import Location
 from orlop.engine.summon import Summons
+from orlop.errors import OrlopError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,10 +28,12 @@ _LIVE = "orlop.engine.port_proxy:live"
 class Keeper:
     """An errand of the pump. ``held`` are what holds the claims and, if the proxy serves some, what tells that it has work."""
 
-    __slots__ = ("_summons", "held")
+    __slots__ = ("_container", "_location", "_summons", "held")
 
     def __init__(self, born: birth.Born) -> None:
         told = json_text.loads(born.data)
+        self._location = Location(told["root"], told["run_root"], rootless=told["rootless"])
+        self._container = told["id"]
         message = json_text.dumps([told["root"], told["run_root"], told["id"]]).encode()
         self.held = tuple(born.ends.pop(name) for name in (birth.PORTS, birth.PORTS_WATCHED) if name in born.ends)
         self._summons = Summons(told["run_root"], PROXY, _LIVE, self.held[1:], message, self.held[:1])
@@ -50,7 +54,13 @@ class Keeper:
             os.close(each)
 
     def close(self) -> None:
-        """Let go of the claims, and of the proxy."""
+        """Let go of the claims, and of the proxy: the container's program has ended."""
+        from orlop.network.ports import publishing
+
+        try:
+            publishing.close(self._location.networks, self._container)
+        except (OSError, OrlopError):
+            pass  # whoever clears away after the container tries again
         self._summons.close(_PATIENCE)
         for each in self.held:
             os.close(each)

@@ -27,7 +27,7 @@ def settings(target: Container, *, is_running: bool) -> Ports:
         return {}
     found: Ports = dict.fromkeys(target.record["Config"].get("ExposedPorts") or ())
     known = in_force.read(target.location.networks, target.id)
-    for each in known.ports if known is not None else ():
+    for each in known.ports if known is not None and not known.is_over else ():
         bindings = found.get(each.port) or []
         found[each.port] = bindings + each.bindings()
     return dict(sorted(found.items(), key=lambda item: order(item[0])))

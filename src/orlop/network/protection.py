@@ -124,8 +124,8 @@ def publish(place: Place, ports: Sequence[Port]) -> None:
         firewall.close()
 
 
-def unpublish(place: Place, ports: Sequence[Port]) -> None:
-    """Have ports of the host lead nowhere any more.
+def retract(place: Place, ports: Sequence[Port]) -> None:
+    """Have ports of the host lead nowhere any more. The caller holds them (`orlop.network.ports.claims`).
 
     Raises:
         OSError: the kernel refused.
@@ -134,7 +134,22 @@ def unpublish(place: Place, ports: Sequence[Port]) -> None:
         return
     firewall = _firewall(place)
     try:
-        firewall.unpublish(list(ports))
+        firewall.retract(list(ports))
+    finally:
+        firewall.close()
+
+
+def end_connections(place: Place, ports: Sequence[Port]) -> None:
+    """End the connections by ports that led to a container, whoever has them now.
+
+    Raises:
+        OSError: the kernel refused.
+    """
+    if not ports:
+        return
+    firewall = _firewall(place)
+    try:
+        firewall.end_connections(list(ports))
     finally:
         firewall.close()
 

@@ -192,6 +192,16 @@ def test_packets_of_sctp_come_through(lan: Lan, engine: NetworkedEngine) -> None
     assert "port is already allocated, to container sctp" in taken.err
 
 
+def test_a_port_is_the_next_containers_at_once_and_stays_so(lan: Lan, engine: NetworkedEngine) -> None:
+    for _ in range(6):
+        assert engine.run("--network", "bridge", "-p", "8080:80", "true").code == 0
+    serve(engine, "web", "-p", "8080:80")
+    # Whoever clears away after the one before must not take what is this one's.
+    engine.ok("ps")
+    wait_until(lambda: len(os.listdir(engine.run_root / "monitors")) == 1, "an end of clearing away")
+    assert lan.from_peer(HOST4, 8080) == PEER4
+
+
 def test_of_many_who_want_a_port_at_once_one_gets_it(lan: Lan, engine: NetworkedEngine) -> None:
     started = [
         engine.popen(

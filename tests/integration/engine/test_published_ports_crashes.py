@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 CHANGES = (
     "engine/port_changes.py:publish:change.write(after)",
     "engine/port_changes.py:publish:change.write(after)+",
-    "network/ports/publishing.py:exchange:protection.unpublish(",
+    "network/ports/publishing.py:exchange:protection.retract(",
     "network/ports/publishing.py:exchange:protection.publish(",
     "network/ports/publishing.py:exchange:protection.publish(+",
     "engine/port_changes.py:settle:queue, watched",
@@ -35,7 +35,9 @@ STARTS = (
     "engine/starter.py:_start:self._tell_monitor(+",
 )
 ENDS = (
-    "network/ports/publishing.py:withdraw:protection.unpublish(",
+    "network/ports/publishing.py:close:protection.retract(",
+    "network/ports/publishing.py:close:in_force.write(",
+    "network/ports/publishing.py:withdraw:protection.end_connections(",
     "network/ports/publishing.py:withdraw:published.forget(",
 )
 

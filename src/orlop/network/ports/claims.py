@@ -104,6 +104,14 @@ class Claims:
                 raise Taken(wanted, f"the same container's {each.port}")
         self._have(wanted, _bound(wanted))
 
+    def try_to_hold(self, wanted: Published) -> bool:
+        """Claim a port that somebody has had; whether nobody has it now."""
+        try:
+            self._hold(wanted)
+        except OrlopError:
+            return False
+        return True
+
     def _have(self, published: Published, socket: _socket.socket) -> None:
         self._sockets.append(socket)
         self.published.append(published)

@@ -61,7 +61,7 @@ class Datagrams:
             port.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
         else:
             port.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
-        loop.add(port.fileno(), READABLE, self._take)
+        loop.add(port.fileno(), READABLE, self._take, self)
         loop.timed.append(self)
 
     def _take(self, _events: int) -> None:
@@ -101,7 +101,7 @@ class Datagrams:
             server.close()
             return None
         session = self._sessions[peer] = _Session(server, peer, self._loop.now)
-        self._loop.add(server.fileno(), READABLE, lambda _events: self._answer(session))
+        self._loop.add(server.fileno(), READABLE, lambda _events: self._answer(session), self)
         return session
 
     def _answer(self, session: _Session) -> None:
@@ -140,10 +140,14 @@ class Datagrams:
         self._loop.remove(session.server.fileno())
         session.server.close()
 
-    def close(self) -> None:
-        """End all sessions and the port."""
+    def fail(self) -> None:
+        """End all sessions, because something happened that nobody has thought of; the port goes on."""
         for session in list(self._sessions.values()):
             self._end(session)
+
+    def close(self) -> None:
+        """End all sessions and the port."""
+        self.fail()
         self._loop.remove(self._port.fileno())
         self._loop.timed.remove(self)
         self._port.close()

@@ -117,7 +117,7 @@ class _Tcp:
         self._where = where
         self._proxy = proxy
         self._streams: set[Stream] = set()
-        loop.add(claim.fileno(), READABLE, self._accept)
+        loop.add(claim.fileno(), READABLE, self._accept, self)
 
     def _accept(self, _events: int) -> None:
         for _ in range(_AT_ONCE):
@@ -137,6 +137,9 @@ class _Tcp:
                 self._streams.add(Stream(self._loop, self._pipes, client, target, self._streams.discard))
             except OSError:
                 streams.refuse(client)
+
+    def fail(self) -> None:
+        """Go on with the next connection, after something happened with one that nobody has thought of."""
 
     def close(self) -> None:
         """End it, and all connections."""

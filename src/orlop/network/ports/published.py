@@ -116,13 +116,17 @@ class Target:
 
 
 class InForce:
-    """What a container has published: ``ports``, and where they lead, by the versions of the protocol (AF_INET, AF_INET6)."""
+    """What a container has published: ``ports``, and where they lead, by the versions of the protocol (AF_INET, AF_INET6).
 
-    __slots__ = ("ports", "targets")
+    ``is_over`` says that they lead there no more, and that only connections are to be ended yet.
+    """
 
-    def __init__(self, ports: Iterable[Published], targets: Mapping[int, Target]) -> None:
+    __slots__ = ("is_over", "ports", "targets")
+
+    def __init__(self, ports: Iterable[Published], targets: Mapping[int, Target], *, is_over: bool = False) -> None:
         self.ports = list(ports)
         self.targets = dict(targets)
+        self.is_over = is_over
 
     def write(self, place: Place, container_id: str) -> None:
         """Write it down, in place of what was there.
@@ -134,7 +138,7 @@ class InForce:
         directory = os.path.dirname(path)
         aside = f"{directory}/.{container_id}.{os.getpid()}"
         targets = [[family, each.address, each.bridge, each.is_routed] for family, each in self.targets.items()]
-        told = {"targets": targets, "ports": [each.fields() for each in self.ports]}
+        told = {"targets": targets, "ports": [each.fields() for each in self.ports], "is_over": self.is_over}
         data = json_text.dumps(told).encode()
         descriptor = _create(directory, aside)
         try:
@@ -162,7 +166,8 @@ def read(place: Place, container_id: str) -> InForce | None:
             family: Target(address, bridge, is_routed=is_routed)
             for family, address, bridge, is_routed in told["targets"]
         }
-        return InForce([Published.from_fields(each) for each in told["ports"]], targets)
+        ports = [Published.from_fields(each) for each in told["ports"]]
+        return InForce(ports, targets, is_over=told["is_over"])
     except (ValueError, KeyError, TypeError):
         return None  # damaged by hand; whoever repairs takes it away
 

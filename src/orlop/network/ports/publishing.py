@@ -10,7 +10,7 @@ import _socket
 
 from orlop.network import inside, protection, record, store
 from orlop.network.firewall.port import Port
-from orlop.network.ports import published
+from orlop.network.ports import claims, published
 from orlop.network.ports.published import Target
 from orlop.network.ports.specification import SCTP
 from orlop.network.subnet import Subnet
@@ -75,20 +75,45 @@ def exchange(place: Place, container_id: str, before: InForce | None, after: InF
     """
     after.write(place, container_id)
     kept = forwarded(after, after.ports)
+    known = {_key(each) for each in kept}
     gone = forwarded(before, before.ports) if before is not None else []
-    protection.unpublish(place, [each for each in gone if each not in kept])
+    gone = [each for each in gone if _key(each) not in known]
+    protection.retract(place, gone)
     protection.publish(place, kept)
+    protection.end_connections(place, gone)
+
+
+def close(place: Place, container_id: str) -> None:
+    """Have nothing lead to a container any more whose program has ended. The caller holds its claims, and lets go of them then.
+
+    Whoever changes where a port leads has to hold it: else a rule could be removed that is the next one's already.
+
+    Raises:
+        OSError: there is no space, or the kernel refused.
+    """
+    in_force = published.read(place, container_id)
+    if in_force is not None and not in_force.is_over:
+        protection.retract(place, forwarded(in_force, in_force.ports))
+        in_force.is_over = True
+        in_force.write(place, container_id)
 
 
 def withdraw(place: Place, container_id: str) -> None:
-    """Have nothing lead to a container any more; nothing happens if nothing did.
+    """Clear away what was published of a container that has ended; nothing happens if nothing was.
 
     Raises:
         OSError: the kernel refused.
     """
     in_force = published.read(place, container_id)
     if in_force is not None:
-        protection.unpublish(place, forwarded(in_force, in_force.ports))
+        if not in_force.is_over:  # whoever held the claims was killed
+            held = claims.Claims()
+            mine = [each for each in in_force.ports if held.try_to_hold(each)]
+            try:
+                protection.retract(place, forwarded(in_force, mine))
+            finally:
+                held.close()
+        protection.end_connections(place, forwarded(in_force, in_force.ports))
     published.forget(place, container_id)
 
 
@@ -97,7 +122,7 @@ def every(place: Place) -> list[Port]:
     found: list[Port] = []
     for container_id in published.containers(place):
         in_force = published.read(place, container_id)
-        if in_force is not None:
+        if in_force is not None and not in_force.is_over:
             found += forwarded(in_force, in_force.ports)
     return found
 
@@ -121,6 +146,11 @@ def forwarded(in_force: InForce, ports: Iterable[Published]) -> list[Port]:
         if family in in_force.targets and each.address != _LOOPBACK
         for source in _sources(each, family)
     ]
+
+
+def _key(port: Port) -> tuple[str | int | bool, ...]:
+    """What makes two ports the same to the kernel."""
+    return tuple(getattr(port, name) for name in Port.__slots__)
 
 
 def _sources(port: Published, family: int) -> Sequence[str]:

@@ -161,8 +161,8 @@ class Stream:
         self._down = _Direction(self._server, self._client)
         #: What the loop waits for, at each of them.
         self._wanted = [0, select.EPOLLOUT]
-        loop.add(self._client.fileno(), 0, self._client_is_gone)
-        loop.add(self._server.fileno(), select.EPOLLOUT, self._connected)
+        loop.add(self._client.fileno(), 0, self._client_is_gone, self)
+        loop.add(self._server.fileno(), select.EPOLLOUT, self._connected, self)
 
     def _client_is_gone(self, _events: int) -> None:
         """Before the container was reached."""
@@ -174,7 +174,7 @@ class Stream:
             return
         for each in (self._client, self._server):
             self._loop.remove(each.fileno())
-            self._loop.add(each.fileno(), 0, self._go_on)
+            self._loop.add(each.fileno(), 0, self._go_on, self)
         self._wanted = [0, 0]
         self._go_on(events & ~select.EPOLLHUP)
 
@@ -205,6 +205,10 @@ class Stream:
             self.close(abruptly=True)  # nobody is there any more to whom the rest could go
         else:
             self._wait()
+
+    def fail(self) -> None:
+        """Break it off, because something happened that nobody has thought of."""
+        self.close(abruptly=True)
 
     def close(self, *, abruptly: bool = False) -> None:
         """End both connections; ``abruptly`` tells both sides that something may be missing."""
