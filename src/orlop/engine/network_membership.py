@@ -121,7 +121,7 @@ class _Change:
         joiner = self._joiner()
         place = self._target.location.networks
         try:
-            endpoint.remove(place, network.id, self._target.id)  # what a connection that was broken off has left
+            connecting.disconnect(place, network, joiner)  # what a connection that was broken off has left
             made = connecting.connect(place, [(network, settings)], joiner, networking.runs(self._target.location))
             name_keeper.provide(self._target, joiner.namespace)
             networking.refresh(self._target, made)

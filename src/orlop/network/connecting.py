@@ -177,10 +177,12 @@ def disconnect(place: Place, network: Network, joiner: Joiner) -> Endpoint | Non
     gone = endpoint.read(place, network.id, joiner.id)
     if gone is None:
         return None
-    endpoint.remove(place, network.id, joiner.id)
+    # The endpoint goes after its device, so that whoever is killed between can be followed by another.
     with Netlink() as netlink, Netlink(joiner.namespace) as there:
         choice.find(network.driver).detach(netlink, there, gone)
-        inside.set_default_routes(there, endpoint.of_container(place, joiner.id))
+        others = [each for each in endpoint.of_container(place, joiner.id) if each.network != network.id]
+        inside.set_default_routes(there, others)
+    endpoint.remove(place, network.id, joiner.id)
     for text in gone.addresses:
         addresses.release(place, network.id, text, joiner.id)
     return gone

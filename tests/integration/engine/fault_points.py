@@ -150,7 +150,7 @@ POINTS = {
         "engine/monitor.py:_accompany:pump.run",
     ),
     "run without launcher": (
-        "engine/start.py:start:launch.spawn",
+        "engine/start.py:wait_started:launch.spawn",
         "engine/start.py:_fork_monitor:monitor.run",
         "engine/launch.py:spawn:os.setsid",
     ),
@@ -228,7 +228,8 @@ def start_launcher(engine: Engine, mark: Path, place: str) -> subprocess.Popen[b
     """Put a launcher in the place of the engine's own, one of whose processes is to die."""
     end_launcher(engine)
     (engine.run_root).mkdir(mode=0o700, exist_ok=True)
-    process = subprocess.Popen(_program(mark, place, "launcher", str(engine.root), str(engine.run_root)))
+    words = killing(mark, place, "launcher", str(engine.root), str(engine.run_root))
+    process = subprocess.Popen([*engine.prefix, *words])
     wait_until(lambda: (engine.run_root / "launcher.sock").exists() or process.poll() is not None, "a launcher")
     return process
 
@@ -243,7 +244,8 @@ def end_launcher(engine: Engine) -> None:
     wait_until(lambda: not engine.processes("orlop-launcher") and not (engine.run_root / "launcher.sock").exists())
 
 
-def _program(mark: Path, place: str, *words: str) -> list[str]:
+def killing(mark: Path, place: str, *words: str) -> list[str]:
+    """The command line of a command one of whose processes is to die at a place, having made the file ``mark``."""
     return [
         sys.executable,
         "-IS",
@@ -267,7 +269,7 @@ def broken_off(engine: Engine, scenario: Scenario, place: str, directory: Path) 
     if launcher is None and words[0] == "run":
         end_launcher(engine)
     if launcher is None or launcher.poll() is not None:
-        subprocess.run(_program(mark, place, *own), stdin=-3, capture_output=True, timeout=60, check=False)
+        subprocess.run(killing(mark, place, *own), stdin=-3, capture_output=True, timeout=60, check=False)
     else:
         engine(*words)
     if launcher is not None:
