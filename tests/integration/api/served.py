@@ -11,10 +11,11 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 from tests.integration.engine.conftest import Result, wait_until
-from tests.integration.engine.networked import NetworkedEngine
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.integration.engine.conftest import Engine
 
 
 class Answer:
@@ -48,10 +49,10 @@ class _Connection(http.client.HTTPConnection):
 
 
 class Served:
-    """A server on an engine of its own, on a machine of its own."""
+    """A server on an engine of its own."""
 
-    def __init__(self, directory: Path, rootfs: Path) -> None:
-        self.engine = NetworkedEngine(directory, rootfs)
+    def __init__(self, directory: Path, engine: Engine) -> None:
+        self.engine = engine
         self.path = str(directory / "docker.sock")
         self._configuration = directory / "client"
         self._configuration.mkdir()

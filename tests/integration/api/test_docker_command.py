@@ -10,6 +10,7 @@ import subprocess
 import tarfile
 from typing import TYPE_CHECKING
 
+from tests.integration.api.conftest import machine_of
 from tests.integration.engine.conftest import wait_until
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def test_several_terminals_see_the_same(served: Served) -> None:
     monitored = f"/{served.engine.inspect('echo')['Id']}"
 
     def connections() -> int:
-        with open(f"/proc/{served.engine.machine.pid}/net/unix") as file:
+        with open(f"/proc/{machine_of(served)}/net/unix") as file:
             return sum(line.split()[-1].endswith(monitored) for line in file)
 
     wait_until(lambda: connections() == 4, "both, and that both wait for the end")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.integration.api.conftest import machine_of
 from tests.integration.engine.conftest import wait_until
 from tests.integration.images.servers import Authority
 
@@ -108,7 +109,7 @@ def test_over_tcp_only_clients_with_a_certificate_are_served(served: Served, tmp
     words = ["--tlscert", files["server.crt"], "--tlskey", files["server.key"]]
     words += ["--tlscacert", str(authority.certificate)]
     other = served.engine.popen("serve", "-H", "tcp://127.0.0.1:2376", *words, stderr=subprocess.PIPE)
-    inside = ["nsenter", f"--net=/proc/{served.engine.machine.pid}/ns/net", "curl", "-sS", "--cacert"]
+    inside = ["nsenter", f"--net=/proc/{machine_of(served)}/ns/net", "curl", "-sS", "--cacert"]
     inside += [str(authority.certificate), "--max-time", "20"]
     place = "https://localhost:2376/_ping"
     try:
@@ -124,7 +125,7 @@ def test_over_tcp_only_clients_with_a_certificate_are_served(served: Served, tmp
 
 def test_plain_tcp_has_to_be_asked_for_by_its_name(served: Served) -> None:
     other = served.engine.popen("serve", "-H", "tcp://127.0.0.1:2375", "--insecure-tcp")
-    ask = ["nsenter", f"--net=/proc/{served.engine.machine.pid}/ns/net", "curl", "-sS", "http://127.0.0.1:2375/_ping"]
+    ask = ["nsenter", f"--net=/proc/{machine_of(served)}/ns/net", "curl", "-sS", "http://127.0.0.1:2375/_ping"]
     try:
         wait_until(lambda: subprocess.run(ask, capture_output=True, check=False).stdout == b"OK", "an answer")
     finally:

@@ -30,14 +30,30 @@ _PUSHED = re.compile(r"(\S+): digest: (\S+) size: (\d+)")
 
 
 class _Told(Messages):
-    """The messages of a pull or a push, with what the API's have beyond the command line's."""
+    """The messages of a pull or a push, with what the API's have beyond the command line's.
 
-    __slots__ = ()
+    The first one is kept until there is another: what fails before that is an answer of its own.
+    """
+
+    __slots__ = ("_first",)
+
+    def __init__(self, write: Callable[[str], object]) -> None:
+        self._first: dict[str, Any] | None = None
+        super().__init__(self._all_of(write))
+
+    def _all_of(self, write: Callable[[str], object]) -> Callable[[str], object]:
+        def after_first(text: str) -> None:
+            if self._first is not None:
+                write(line(self._first).decode())
+                self._first = None
+            write(text)
+
+        return after_first
 
     def say(self, text: str) -> None:
         """Tell a whole line."""
         if found := _BEGUN.fullmatch(text):
-            self._write({"status": found[2], "id": found[1]})
+            self._first = {"status": found[2], "id": found[1]}
             return
         super().say(text)
         if found := _PUSHED.fullmatch(text):
