@@ -42,7 +42,10 @@ def run(location: Location, said: Parsed) -> int:
             raise InvalidArgument("--format oci-dir needs --output with the directory to make")
         image_transfer.save(location, said.arguments, output, form=save.OCI_DIRECTORY)
     elif output:
-        _write_file(location, said, output)
+        from orlop.engine import output_file
+
+        with output_file.written(output) as descriptor:
+            _write(location, said, descriptor)
     else:
         if os.isatty(1):
             raise InvalidArgument("cowardly refusing to save to a terminal: use the -o flag or redirect")
@@ -56,25 +59,3 @@ def _write(location: Location, said: Parsed, descriptor: int) -> None:
     from orlop.storage.layers import tar_writer
 
     image_transfer.save(location, said.arguments, tar_writer.Descriptor(descriptor), form=said["format"])
-
-
-def _write_file(location: Location, said: Parsed, output: str) -> None:
-    """Write to a file that appears when it is complete; a device or a pipe is written to as it is."""
-    if os.path.exists(output) and not os.path.isfile(output):
-        descriptor = os.open(output, os.O_WRONLY | os.O_CLOEXEC)
-        try:
-            _write(location, said, descriptor)
-        finally:
-            os.close(descriptor)
-        return
-    aside = f"{os.path.realpath(output)}.{os.urandom(4).hex()}"
-    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            _write(location, said, descriptor)
-        finally:
-            os.close(descriptor)
-        os.rename(aside, os.path.realpath(output))
-    except BaseException:
-        os.unlink(aside)
-        raise

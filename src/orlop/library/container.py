@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from orlop.engine import container as engine_container
-from orlop.engine import pausing
+from orlop.engine import output_file, pausing
 from orlop.errors import NotFound
 from orlop.library import errand, files, quantities
 from orlop.library.entries import Difference, LogEntry
@@ -469,7 +469,7 @@ class Container:
         Raises:
             Unsupported: it is one of the image ``host``.
         """
-        with files.written(path) as descriptor:
+        with output_file.written(path) as descriptor:
             errand.call(self.location, "export", {"container": self.id}, descriptors=[descriptor])
 
     # Its files
@@ -509,7 +509,7 @@ class Container:
         Raises:
             NotFound: there is no such file.
         """
-        with files.written(archive) as descriptor:
+        with output_file.written(archive) as descriptor:
             arguments = {"container": self.id, "source": source, "follows": False}
             errand.call(self.location, "get_archive", arguments, descriptors=[descriptor], light=True)
 

@@ -1,4 +1,4 @@
-"""Single files of containers, and files of ours that are written for somebody."""
+"""Single files of containers, and their ends."""
 
 from __future__ import annotations
 
@@ -17,27 +17,6 @@ if TYPE_CHECKING:
 
 #: Bytes of an archive beside the content of its one file.
 _OVERHEAD = 1 << 20
-
-
-class written:  # noqa: N801 - used like a function, as contextlib's are
-    """``with written(path) as descriptor:`` makes a file that is there, or replaced, once it is whole."""
-
-    __slots__ = ("_aside", "_descriptor", "_path")
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._path = os.path.realpath(os.fspath(path))
-        self._aside = f"{self._path}.{os.urandom(6).hex()}"
-
-    def __enter__(self) -> int:
-        self._descriptor = os.open(self._aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        return self._descriptor
-
-    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
-        os.close(self._descriptor)
-        if kind is None:
-            os.rename(self._aside, self._path)
-        else:
-            os.unlink(self._aside)
 
 
 def read(target: Container, path: str, limit: int | None) -> bytes:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
-from orlop.engine import image_store
+from orlop.engine import image_store, output_file
 from orlop.errors import ImageNotFound, NotFound
-from orlop.library import errand, files
+from orlop.library import errand
 from orlop.library.entries import Repository, Step
 
 TYPE_CHECKING = False
@@ -203,7 +203,7 @@ class Images:
             ImageNotFound: there is no such image.
         """
         arguments = {"names": [names] if isinstance(names, str) else list(names), "format": format}
-        with files.written(path) as descriptor:
+        with output_file.written(path) as descriptor:
             errand.call(self._location, "save", arguments, descriptors=[descriptor])
 
     def import_(

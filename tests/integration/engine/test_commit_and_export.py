@@ -6,6 +6,7 @@ import io
 import json
 import os
 import signal
+import stat
 import subprocess
 import tarfile
 from pathlib import Path
@@ -190,6 +191,19 @@ def test_an_export_to_a_file_is_there_only_once_it_is_whole(owner: Engine, chang
     path.unlink()
     assert owner("export", "-o", str(path), "no-such-container").code == 1
     assert [each for each in os.listdir(path.parent) if each.startswith("export.tar")] == []
+
+
+def test_an_export_to_a_device_leaves_it_what_it_is(owner: Engine, changed: str) -> None:
+    if owner.prefix:
+        pytest.skip("an ordinary user cannot make a device")
+    device = owner.root.parent / "null"
+    os.mknod(device, stat.S_IFCHR | 0o666, os.stat("/dev/null").st_rdev)
+    owner.ok("export", "-o", str(device), changed)
+    owner.ok("save", "-o", str(device), "plain")
+    assert stat.S_ISCHR(device.lstat().st_mode)
+    assert [path.name for path in device.parent.iterdir() if path.name.startswith("null")] == ["null"]
+    done = owner("export", "-o", "/no/such/file", changed)
+    assert (done.code, done.err) == (1, "orlop: /no/such/file: No such file or directory\n")
 
 
 def test_a_directory_is_exported_and_the_view_of_the_host_is_not(owner: Engine) -> None:
