@@ -75,9 +75,10 @@ def test_a_server_is_reached_by_the_name_of_its_service(engine: NetworkedEngine)
         *("run", "-d", "--name", "shop-web-1", "--network", "net", "--network-alias", "web", "host"),
         *("sh", "-c", f'echo "{configuration}" > /tmp/nginx.conf; exec nginx -c /tmp/nginx.conf'),
     )
-    fetch = "import urllib.request as r; print(r.urlopen('http://web/', timeout=60).read().decode())"
-    retry = f'until python3 -c "{fetch}" 2>/dev/null; do sleep 0.1; done'
-    assert engine.ok("run", "--rm", "--network", "net", "host", "timeout", "50", "sh", "-c", retry) == "served\n"
+    fetch = "import urllib.request as r; print(r.urlopen('http://web/', timeout=20).read().decode())"
+    retry = f'until python3 -c "{fetch}"; do sleep 0.1; done'
+    result = engine("run", "--rm", "--network", "net", "host", "timeout", "50", "sh", "-c", retry)
+    assert result.out == "served\n", f"{result.err[-2000:]}{engine('logs', 'shop-web-1')}"
 
 
 def test_several_containers_with_one_alias_are_all_found(engine: NetworkedEngine) -> None:
