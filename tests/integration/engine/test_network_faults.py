@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 #: In whoever starts a container, or looks after it: what is done one after the other from the start to the end.
 STARTING = (
-    "network/activation.py:_bring_up:self.base = choice",
     "network/drivers/bridge.py:up:bridge.create(+",
     "network/protection.py:enclose:os.close+",
     "network/activation.py:_bring_up:_write(+",
@@ -25,32 +24,23 @@ STARTING = (
     "network/endpoint.py:write:os.rename+",
     "network/drivers/bridge.py:attach:network_device.change",
     "network/connecting.py:make:inside.configure",
-    "network/connecting.py:connect:inside.set_default_routes",
-    "engine/networking.py:make:tell",
-    "engine/networking.py:release:tell",
     "network/connecting.py:leave:addresses.release",
     "engine/ending.py:finish:networking.linger",
     "network/activation.py:take_down:os.unlink+",
-    "network/protection.py:release:rules.firewall.close_zone",
     "network/drivers/bridge.py:down:network_device.delete",
     "network/activation.py:_remove:os.rename+",
 )
 #: In a command: what is there before, its words, and where.
 COMMANDS = (
     ("network create web", "network/creation.py:create:claims.take+"),
-    ("network create web", "network/store.py:publish:os.mkdir+"),
     ("network create web", "network/store.py:publish:os.symlink+"),
     ("network create web", "network/store.py:publish:os.rename+"),
-    ("network rm there", "network/creation.py:remove:with pools"),
     ("network rm there", "network/creation.py:remove:claims.give_back+"),
     ("network rm there", "network/store.py:withdraw:os.rename+"),
-    ("network rm there", "network/store.py:withdraw:os.unlink+"),
     ("network connect there lives", "network/endpoint.py:write:os.rename+"),
     ("network connect there lives", "network/connecting.py:make:inside.configure"),
     ("network connect there lives", "engine/network_membership.py:write:container.write"),
-    ("network connect there lives", "engine/network_membership.py:write:container.write+"),
     ("network disconnect bridge lives", "network/endpoint.py:remove:os.unlink+"),
-    ("network disconnect bridge lives", "network/connecting.py:disconnect:choice.find"),
     ("network disconnect bridge lives", "engine/network_membership.py:disconnect:change.write"),
 )
 
