@@ -43,7 +43,7 @@ class Machine:
         if shutil.which("mkfs.ext4") is None:
             pytest.skip("needs mkfs.ext4 (Debian's e2fsprogs)")
         with self.disk.open("wb") as made:
-            made.truncate(128 << 20)
+            made.truncate(48 << 20)
         subprocess.run(["mkfs.ext4", "-q", self.disk], check=True)
 
     @contextmanager
