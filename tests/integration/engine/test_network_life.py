@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import signal
 from typing import TYPE_CHECKING
 
@@ -339,6 +341,54 @@ def test_whatever_is_killed_gives_everything_back(engine: NetworkedEngine, who: 
 
     wait_until(engine.is_clean, "a clean machine")
     assert taken(engine) == []
+
+
+def test_after_a_reboot_containers_come_back_on_their_networks(engine: NetworkedEngine) -> None:
+    engine.ok("network", "create", "--subnet", "10.55.0.0/24", "lasting")
+    engine.detached("back", "--restart", "always", "--network", "lasting", "--ip", "10.55.0.7", "sleep", "1000")
+    init = engine.state("back")["Pid"]
+    for pid in (*engine.processes(), init):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not engine.processes(), "the end of all processes")
+    shutil.rmtree(engine.run_root / "networks")
+    for name in engine.devices():
+        if name.startswith(("or", "ov")):
+            engine.machine.run("ip", "link", "del", name, check=False)
+    engine.machine.run("nft", "flush", "ruleset")
+
+    wait_until(lambda: engine("ps", "-q", "-f", "status=running").out, "the container")
+
+    assert engine.address("back", "lasting") == "10.55.0.7"
+    assert engine.reaches("back", "10.55.0.1")
+    engine.ok("rm", "-f", "back")
+    engine.ok("network", "rm", "lasting")
+
+
+def test_what_goes_over_a_network_is_counted(engine: NetworkedEngine) -> None:
+    engine.detached("counted", "sleep", "1000")
+    assert engine.reaches("counted", engine.network("bridge")["IPAM"]["Config"][0]["Gateway"])
+
+    received, sent = engine.ok("stats", "--no-stream", "--format", "{{.NetIO}}", "counted").strip().split(" / ")
+
+    assert received != "0B"
+    assert sent != "0B"
+    engine.ok("rm", "-f", "counted")
+
+
+def test_a_container_that_restarts_by_its_policy_is_connected_anew(engine: NetworkedEngine) -> None:
+    engine.detached("again", "--restart", "always", "sleep", "1000")
+    before = engine.state("again")["Pid"]
+    os.kill(before, signal.SIGKILL)
+
+    def came_back() -> bool:
+        state = engine.state("again")
+        return bool(state["Status"] == "running" and state["Pid"] not in {0, before})
+
+    wait_until(came_back, "another life")
+    assert engine.reaches("again", engine.network("bridge")["IPAM"]["Config"][0]["Gateway"])
+    assert taken(engine) == [engine.address("again")]
+    engine.ok("rm", "-f", "again")
 
 
 def test_who_is_killed_while_the_network_lingers_leaves_it_to_the_next_command(engine: NetworkedEngine) -> None:
