@@ -188,6 +188,8 @@ def _local_place(destination: str) -> _Place:
         for _ in range(_MOST_LINKS):
             about = os.lstat(path)
             if not stat.S_ISLNK(about.st_mode):
+                if not (stat.S_ISDIR(about.st_mode) or stat.S_ISREG(about.st_mode)):
+                    raise InvalidArgument(f'invalid output path: "{destination}" must be a directory or a regular file')
                 return _Place(path, exists=True, is_directory=stat.S_ISDIR(about.st_mode))
             path = os.path.join(os.path.dirname(path), os.readlink(path))
         raise InvalidArgument(f"{destination}: too many symbolic links")

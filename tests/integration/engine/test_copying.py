@@ -161,6 +161,17 @@ def test_files_come_out_as_the_users_own(place: Place) -> None:
     assert (place.directory / "l").read_text() == "a\n"
 
 
+def test_what_is_no_file_and_no_directory_stays_what_it_is(shared_place: Place) -> None:
+    pipe = shared_place.directory / "pipe"
+    os.mkfifo(pipe)
+    result = shared_place.cp("C:/o/f", "pipe")
+    assert (result.code, result.err) == (
+        1,
+        'Error: invalid output path: "pipe" must be a directory or a regular file\n',
+    )
+    assert pipe.is_fifo()
+
+
 def test_an_archive_is_read_from_standard_input(place: Place) -> None:
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode="w:gz") as archive:
