@@ -168,7 +168,7 @@ class _Change:
 
     def bindings(self) -> Bindings:
         """All that is asked for, with what ``PublishAllPorts`` adds said singly."""
-        return {port: [dict(each) for each in bindings] for port, bindings in publishing.wanted(self._record).items()}
+        return {port: [dict(each) for each in bindings] for port, bindings in publishing.asked(self._record).items()}
 
     def find(self, text: str, bindings: Bindings) -> list[tuple[str, dict[str, Any]]]:
         """The bindings that a text means."""
@@ -200,9 +200,12 @@ class _Change:
         if not self._runs:
             return []
         try:
-            return self._held().add(wanted)
+            return self._held().add(self._placed(wanted))
         except claims.Taken as taken:
             raise port_holder.explain(self._target.location, taken) from None
+
+    def _placed(self, bindings: Mapping[str, Sequence[Mapping[str, Any]]]) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+        return publishing.placed(self._target.location, self._record, bindings)
 
     def write(self, bindings: Bindings) -> None:
         """Write down what is asked for from now on."""
@@ -220,7 +223,7 @@ class _Change:
         if not self._runs:
             return
         held = self._held()
-        missing, surplus = _compared(publishing.wanted(self._record), held.published)
+        missing, surplus = _compared(self._placed(publishing.asked(self._record)), held.published)
         held.remove(surplus)
         self.claim(missing)
         before = published.read(place, container_id)

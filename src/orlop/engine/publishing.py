@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import _socket
 import time
 
-from orlop.engine import birth
+from orlop.engine import birth, network_mode
+from orlop.errors import OrlopError
+from orlop.network import record as network_record
+from orlop.network import store
 from orlop.network.ports import claims, publishing
-from orlop.network.ports.published import InForce
+from orlop.network.ports.published import ANY, InForce
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
     from orlop.engine.container import Container
+    from orlop.engine.location import Location
     from orlop.network.endpoint import Endpoint
 
 #: How often, and after how many seconds, a port is asked for again that is just being given back.
@@ -43,7 +48,7 @@ class Publication:
         attempts = _ATTEMPTS
         while True:
             try:
-                self._claims.add(wanted(target.record))
+                self._claims.add(placed(target.location, target.record, asked(target.record)))
                 return
             except claims.Taken as taken:
                 from orlop.engine import port_holder
@@ -73,7 +78,7 @@ class Publication:
         return {birth.PORTS: queue} if watched < 0 else {birth.PORTS: queue, birth.PORTS_WATCHED: watched}
 
 
-def wanted(record: Mapping[str, Any]) -> dict[str, Any]:
+def asked(record: Mapping[str, Any]) -> dict[str, Sequence[Mapping[str, Any]]]:
     """Docker's ``PortBindings`` with what ``PublishAllPorts`` adds to them."""
     host = record["HostConfig"]
     return claims.every(
@@ -81,3 +86,28 @@ def wanted(record: Mapping[str, Any]) -> dict[str, Any]:
         record["Config"].get("ExposedPorts") or (),
         publish_all=bool(host.get("PublishAllPorts")),
     )
+
+
+def placed(
+    location: Location, record: Mapping[str, Any], bindings: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+    """Docker's ``PortBindings`` with the address that a container's network has for ports which name none."""
+    address = _default_address(location, record)
+    if not address:
+        return bindings
+    return {
+        port: [{**each, "HostIp": each.get("HostIp") or address} for each in several]
+        for port, several in bindings.items()
+    }
+
+
+def _default_address(location: Location, record: Mapping[str, Any]) -> str:
+    for name in network_mode.wanted(record):
+        try:
+            network = store.find(location.networks, name)
+        except OrlopError:
+            continue  # which is told when the container is connected to it
+        if network.driver == network_record.BRIDGE:
+            said = str(network.options.get(network_record.HOST_BINDING_IPV4, ""))
+            return "" if said == ANY[_socket.AF_INET] else said  # which is what nothing would mean, too
+    return ""

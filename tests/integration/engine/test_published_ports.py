@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -329,6 +330,26 @@ def test_what_the_machine_lets_nobody_in_for_is_closed_for_containers_too(lan: L
     assert lan.from_peer(HOST4, 8080) == PEER4
 
 
+def test_a_network_says_at_which_address_ports_are_that_name_none(lan: Lan, engine: NetworkedEngine) -> None:
+    engine.ok("network", "create", "-o", "com.docker.network.bridge.host_binding_ipv4=127.0.0.1", "private")
+    serve(engine, "web", "--network", "private", "-p", "8080:80", "-p", f"{HOST4}:8081:80")
+    assert ports(engine, "web")["80/tcp"] == ["127.0.0.1 8080", f"{HOST4} 8081"]
+    assert lan.from_peer(HOST4, 8080) == REFUSED
+    assert lan.from_peer(HOST4, 8081) == PEER4
+    engine.ok("port", "add", "web", "8082:80")
+    assert lan.from_peer(HOST4, 8082) == REFUSED
+    assert "." in lan.from_host("127.0.0.1", 8082)
+    engine.ok("rm", "-f", "web")
+    engine.ok("network", "rm", "private")
+
+
+def test_ports_come_back_when_somebody_has_removed_all_rules(lan: Lan, engine: NetworkedEngine) -> None:
+    serve(engine, "web", "-p", "8080:80")
+    engine.machine.run("nft", "flush", "ruleset")
+    engine.ok("network", "reload")
+    assert lan.from_peer(HOST4, 8080) == PEER4
+
+
 def test_a_conflict_is_told_before_anything_is_made_and_names_who_has_the_port(
     lan: Lan, engine: NetworkedEngine, tmp_path: Path
 ) -> None:
@@ -365,6 +386,7 @@ def test_a_program_of_the_machine_cannot_have_the_port_of_a_container(lan: Lan, 
 
 def test_ports_are_added_and_removed_while_a_container_runs_and_stay_so(lan: Lan, engine: NetworkedEngine) -> None:
     serve(engine, "web", "-p", "8080:80")
+    begun = str(time.time())
     assert engine.ok("port", "add", "web", "8081:80", "5353:53/udp") == (
         "53/udp -> 0.0.0.0:5353\n53/udp -> [::]:5353\n80/tcp -> 0.0.0.0:8081\n80/tcp -> [::]:8081\n"
     )
@@ -375,6 +397,9 @@ def test_ports_are_added_and_removed_while_a_container_runs_and_stay_so(lan: Lan
     assert "to the same container's 80/tcp" in engine("port", "add", "web", "8080:81").err
 
     engine.ok("port", "rm", "web", "8080:80")
+    told = engine.ok("events", "--since", begun, "--until", "0s", "--format", "{{.Action}} {{.Actor.Attributes.ports}}")
+    assert "publish 5353:53/udp,8081:80/tcp\n" in told
+    assert "unpublish 8080:80/tcp\n" in told
     assert lan.from_peer(HOST4, 8080) == REFUSED
     assert lan.from_host("::1", 8080) == REFUSED
     assert lan.from_peer(HOST4, 8081) == PEER4

@@ -10,13 +10,14 @@ import signal
 import socket
 import struct
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from orlop.network.names.loop import Loop
 from orlop.network.place import Place
-from orlop.network.ports import claims, specification
+from orlop.network.ports import claims, datagrams, specification
 from orlop.network.ports.proxy import Proxy
 from orlop.network.ports.published import InForce, Target
 
@@ -202,6 +203,43 @@ def test_an_answer_comes_from_the_address_that_was_asked(served: Served, contain
         _, peer = container.udp.recvfrom(10)
         container.udp.sendto(b"!", peer)
         assert client.recvfrom(10) == (b"!", ("127.0.0.7", port))
+
+
+def test_sessions_end_when_nothing_is_said_any_more(
+    served: Served, container: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(datagrams, "IDLE", 0.05)
+    [port] = served.start(f"{container.port}/udp")
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as client:
+        client.connect(("::1", port))
+        client.send(b"1")
+        _, first = container.udp.recvfrom(10)
+        peers = {first}
+        while peers == {first}:
+            time.sleep(0.1)
+            client.send(b"2")
+            peers.add(container.udp.recvfrom(10)[1])
+
+
+def test_of_too_many_sessions_the_quietest_one_ends(
+    served: Served, container: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(datagrams, "MOST", 4)
+    [port] = served.start(f"{container.port}/udp")
+    clients = [socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) for _ in range(5)]
+
+    def say(number: int) -> tuple[str, int]:
+        clients[number].sendto(b"%d" % number, ("::1", port))
+        peer: tuple[str, int] = container.udp.recvfrom(10)[1]
+        return peer
+
+    before = [say(number) for number in (0, 1, 2, 3)]
+    assert say(0) == before[0]
+    say(4)  # in the place of 1, who was quiet for longest
+    assert [say(number) for number in (0, 2, 3)] == [before[0], *before[2:]]
+    assert say(1) != before[1]
+    for each in clients:
+        each.close()
 
 
 def test_more_clients_than_descriptors_do_not_keep_the_proxy_from_going_on(
