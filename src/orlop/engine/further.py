@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from orlop.engine import devices, modes, resources
 from orlop.engine.host_config import OWN_RUNTIME
 from orlop.errors import InvalidArgument, InvalidConfig
@@ -77,6 +79,8 @@ def apply(config: dict[str, Any], settings: Settings, container_id: str, directo
     modes.apply(linux, settings)
     _set_names(config, settings)
     _shared_memory(config["mounts"], settings)
+    if rootless:
+        _kernel_files(config["mounts"], settings)
     if settings.ulimits:
         process["rlimits"] = resources.limits(settings.ulimits)
     if settings.oom_score_adjustment:
@@ -118,6 +122,16 @@ def _shared_memory(mounts: list[dict[str, Any]], settings: Settings) -> None:
         for each in mounts:
             if each["destination"] == "/dev/shm":
                 each.update(type="bind", source="/dev/shm", options=["rbind", "rprivate", "nosuid", "noexec", "nodev"])
+
+
+def _kernel_files(mounts: list[dict[str, Any]], settings: Settings) -> None:
+    """Take the machine's own where an ordinary user may not mount those of a namespace that is the machine's."""
+    if settings.pid == modes.HOST:
+        for each in mounts:
+            if each["type"] == "proc":
+                each.update(type="bind", source="/proc", options=["rbind", "rprivate", "nosuid", "noexec", "nodev"])
+    if settings.ipc == modes.HOST and not os.path.isdir("/dev/mqueue"):
+        mounts[:] = [each for each in mounts if each["type"] != "mqueue"]
 
 
 def _cgroup_parent(said: str) -> str:

@@ -151,6 +151,13 @@ def test_an_ordinary_user_s_container_joins_those_of_one_user_namespace_only(use
     assert "only one can be joined" in result.err
 
 
+@pytest.mark.parametrize(("option", "file"), [("network", "net"), ("pid", "pid"), ("ipc", "ipc"), ("uts", "uts")])
+def test_a_namespace_is_the_machine_s(owner: Engine, option: str, file: str) -> None:
+    assert owner.ok("run", "--rm", f"--{option}", "host", "plain", "readlink", f"/proc/self/ns/{file}") == (
+        f"{Path(f'/proc/self/ns/{file}').readlink()}\n"
+    )
+
+
 def test_what_is_found_at_the_start_is_found_again_by_a_restart_policy(engine: Engine) -> None:
     engine.ok("volume", "create", "-o", "type=tmpfs", "-o", "device=tmpfs", "memory")
     engine.detached("first", "sleep", "600")
