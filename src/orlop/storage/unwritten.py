@@ -69,12 +69,14 @@ def settle(storage: Storage) -> None:
             names.update(os.pread(file, os.fstat(file).st_size, 0).decode().split("\n")[:-1])
         found = storage.snapshots.provisional(names)
         if found:
+            place = f"{storage.directory}/snapshots"
             try:
-                disk.write_out(f"{storage.directory}/snapshots")
+                disk.write_out(place)
             except OSError:
                 _forget(notes)  # the kernel tells this once, and another attempt would seem to succeed
                 raise
             storage.snapshots.confirm(found)
+            disk.write_out(place)  # what says so, too: it would all be done again after a loss of power
         _forget(notes)
     finally:
         for file in notes.values():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -82,10 +83,16 @@ class Machine:
 
 
 def lose_files(engine: ImageEngine) -> None:
-    """Empty all that is in images' snapshots, but for their records: the worst that a loss of power leaves."""
-    for path in (engine.root / "snapshots").glob("*/sha256:*/**/*"):
-        if path.is_file() and not path.is_symlink() and path.name not in ("record.json", "driver"):
-            path.write_bytes(b"")
+    """Empty all that is in images' snapshots, but for those that are known to be on the disk: the worst there can be."""
+    for snapshot in (engine.root / "snapshots").glob("*/sha256:*"):
+        try:
+            if "confirmed" in json.loads((snapshot / "record.json").read_bytes()):
+                continue
+        except ValueError:
+            pass  # it was lost itself
+        for path in snapshot.rglob("*"):
+            if path.is_file() and not path.is_symlink() and path.name != "record.json":
+                path.write_bytes(b"")
 
 
 def write_out(engine: ImageEngine) -> None:
