@@ -44,22 +44,32 @@ def open_in(namespace: int) -> tuple[int, int]:
         OSError: the namespace cannot be entered, or the kernel lacks nftables.
     """
     own = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    opened: list[_socket.socket] = []
     try:
         namespaces.join(namespace, namespaces.CLONE_NEWNET)
         try:
-            opened.append(_open(_socket.SOCK_DGRAM))
-            opened.append(_open(_socket.SOCK_STREAM))
-            opened[1].listen(_BACKLOG)
-            _redirect(*(each.getsockname()[1] for each in opened))
+            return open_here()
         finally:
             namespaces.join(own, namespaces.CLONE_NEWNET)
+    finally:
+        os.close(own)
+
+
+def open_here() -> tuple[int, int]:
+    """What `open_in` does, in the network namespace that the caller is in.
+
+    Raises:
+        OSError: the kernel lacks nftables.
+    """
+    opened: list[_socket.socket] = []
+    try:
+        opened.append(_open(_socket.SOCK_DGRAM))
+        opened.append(_open(_socket.SOCK_STREAM))
+        opened[1].listen(_BACKLOG)
+        _redirect(*(each.getsockname()[1] for each in opened))
     except BaseException:
         for each in opened:
             each.close()
         raise
-    finally:
-        os.close(own)
     return opened[0].detach(), opened[1].detach()
 
 
