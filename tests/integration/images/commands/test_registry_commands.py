@@ -403,7 +403,7 @@ def test_what_podman_and_skopeo_are_told_of_mirrors_counts_here_too(
         command = [
             "skopeo",
             "--registries-conf",
-            configuration,
+            str(configuration),
             "inspect",
             "--config",
             "docker://registry.example/app:1",
