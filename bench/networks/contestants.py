@@ -135,9 +135,11 @@ def _joining(name: str, count: int) -> Contestant:
 TIMES: dict[str, Contestant] = {
     "orlop run, no network": _start_to_exit("orlop", "--network", "none"),
     "orlop run": _start_to_exit("orlop"),
+    "orlop run, a port": _start_to_exit("orlop", "-p", "17001:80"),
     "orlop run, the hundredth": _hundredth,
     "docker run, no network": _start_to_exit("docker", "--network", "none"),
     "docker run": _start_to_exit("docker"),
+    "docker run, a port": _start_to_exit("docker", "-p", "17002:80"),
     "podman run, no network": _start_to_exit("podman", "--network", "none"),
     "podman run": _start_to_exit("podman"),
 }
@@ -148,7 +150,7 @@ JOINS: dict[str, Contestant] = {
 
 
 def carried(name: str, workspace: Workspace, outside: int, host: str, rounds: int) -> dict[str, list[float]]:
-    """Bits a second and seconds for a byte there and back: container to container, and from outside through a port.
+    """Bits a second and seconds for a byte there and back: container to container, from outside through a port, and from here.
 
     Then seconds for finding out where another container is.
 
@@ -168,6 +170,8 @@ def carried(name: str, workspace: Workspace, outside: int, host: str, rounds: in
                     ("through a port, Gbit/s", traffic.throughput(outside, host, much) / 1e9),
                     ("between containers, µs", traffic.latency(from_pid, address) * 1e6),
                     ("through a port, µs", traffic.latency(outside, host, little) * 1e6),
+                    ("by the proxy at ::1, Gbit/s", traffic.throughput(os.getpid(), "::1", much) / 1e9),
+                    ("by the proxy at ::1, µs", traffic.latency(os.getpid(), "::1", little) * 1e6),
                 ):
                     found.setdefault(key, []).append(value)
         rival.remove(server, client)
