@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orlop.build.graph import Base
-from orlop.engine import image_settings, image_store, own_namespace
+from orlop.engine import image_settings, image_store, lost_snapshots, own_namespace
 from orlop.errors import NotFound
 from orlop.images import reference
 
@@ -55,4 +55,6 @@ class EngineImages:
         if not image_settings.is_for(config, str(wanted)):
             raise NotFound(f"the image {name} that is here is for {config.platform}, not for {wanted}")
         self._lease.hold(*(layer.digest for layer in manifest.layers))
+        if image.top and not self._store.storage.snapshots.has(image.top):
+            lost_snapshots.restore(self._store.storage, image.manifest, image.id)
         return Base(name, config, manifest)

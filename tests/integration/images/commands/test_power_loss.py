@@ -131,6 +131,21 @@ def test_containers_whose_image_was_lost_find_it_whole_whatever_is_asked_of_them
             assert ask(engine, name), name
 
 
+def test_a_build_begins_with_the_whole_of_an_image_that_was_lost(machine: Machine, tmp_path: Path) -> None:
+    with machine.booted() as engine:
+        power.killed(engine, power.BEFORE_THE_DISK, "load", given=APP)
+        machine.lose_power()
+        power.settled_by_next(engine)
+    (tmp_path / "context").mkdir()
+    (tmp_path / "context/Dockerfile").write_text("FROM app:1\nRUN cat /a/file /many/199 > /seen\n")
+    with machine.booted() as engine:
+        power.lose_files(engine)
+        engine.ok("build", "--network", "none", "-t", "built:1", str(tmp_path / "context"))
+        assert engine.ok("run", "--rm", "built:1", "cat", "/seen") == "texttext 199"
+        power.settled_by_next(engine)
+        engine.is_sound()
+
+
 def tar_of(engine: ImageEngine, name: str, directory: Path) -> bytes:
     """A container's files."""
     engine.ok("export", "-o", str(directory / "export.tar"), name)
