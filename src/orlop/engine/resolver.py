@@ -98,7 +98,9 @@ class _Process:
         def failed() -> None:
             self._drop(line)
 
-        self._services[root].add(line.fileno(), about["container"], (udp, tcp), about["servers"], failed)
+        # An ordinary user's container reaches the outside by a program of its own.
+        servers, leads_out = about["servers"], about["rootless"]
+        self._services[root].add(line.fileno(), about["container"], (udp, tcp), servers, failed, leads_out=leads_out)
 
     def _guard(self, location: Location) -> None:
         """Put the engine's rules back when somebody removes them, since this process is there anyway."""

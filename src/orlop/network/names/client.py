@@ -67,6 +67,7 @@ class Client:
         "_failed",
         "_forwards",
         "_known",
+        "_leads_out",
         "_look",
         "_loop",
         "_origin",
@@ -88,12 +89,16 @@ class Client:
         bounds: Bounds,
         busy: set[Client],
         failed: Callable[[], None],
+        *,
+        leads_out: bool = False,
     ) -> None:
         """``sockets`` are where the container asks, by UDP and TCP; ``upstream`` is asked what the book does not say.
 
         While anything can take too long here, this is among the ``busy``. ``failed`` is called when something went wrong that
-        nobody has thought of: it ends the service for this container.
+        nobody has thought of: it ends the service for this container. ``leads_out`` says that it reaches the outside
+        whatever the book says.
         """
+        self._leads_out = leads_out
         self._busy = busy
         self._failed = failed
         self._loop = loop
@@ -188,7 +193,7 @@ class Client:
             found = self._book.addresses(self._container, query.name)
             if found is not None:
                 return query.answer(texts=[each for each in found if _is_asked(query.kind, each)], by_tcp=by_tcp)
-        if self._book.is_shut_in(self._container):
+        if not self._leads_out and self._book.is_shut_in(self._container):
             return query.answer(message.NO_SUCH_NAME, by_tcp=by_tcp)
         return None
 

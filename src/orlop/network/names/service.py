@@ -70,18 +70,31 @@ class Service:
         sockets: tuple[_socket.socket, _socket.socket],
         servers: Sequence[str],
         failed: Callable[[], None],
+        *,
+        leads_out: bool = False,
     ) -> None:
         """Serve a container at ``sockets``, by UDP and TCP, until `remove` is called with the same key.
 
         ``servers`` are asked instead of the host's, from where the container is; empty if the user named none. ``failed``
-        is called if it cannot be served any more.
+        is called if it cannot be served any more; ``leads_out`` says that it reaches the outside though it is on no network.
         """
         self.remove(key)
-        origin = Origin(self._own, sockets[0] if servers else None)
+        # Only root may be in another namespace for a moment.
+        origin = Origin(self._own, sockets[0] if servers and not leads_out else None)
         upstream = Upstream(list(servers)) if servers else self._host
         look = self._watcher.look
         self._clients[key] = Client(
-            self._loop, self._book, look, container, sockets, origin, upstream, self._bounds, self._busy, failed
+            self._loop,
+            self._book,
+            look,
+            container,
+            sockets,
+            origin,
+            upstream,
+            self._bounds,
+            self._busy,
+            failed,
+            leads_out=leads_out,
         )
         self._bounds.share(len(self._clients))
 

@@ -47,7 +47,13 @@ class Box:
         assert self.process.stdout.readline() == b"up\n"
         self.namespace = os.open(f"/proc/{self.process.pid}/ns/net", os.O_RDONLY)
         self.ends: tuple[int, ...] = sockets.open_in(self.namespace)
-        told = {"root": location.root, "run_root": location.run_root, "rootless": False, "id": self.id, "dns": servers}
+        told = {
+            "root": location.root,
+            "run_root": location.run_root,
+            "rootless": location.rootless,
+            "id": self.id,
+            "dns": servers,
+        }
         self.summons = name_keeper.Keeper(json_text.dumps(told).encode(), self.ends)
 
     def serve(self) -> None:

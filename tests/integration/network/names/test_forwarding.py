@@ -309,3 +309,19 @@ def test_servers_have_addresses_of_either_version(networks: Networks, box: Calla
         wire, source = inside.recvfrom(65535)
         inside.sendto(told(dns.message.from_wire(wire), "192.0.2.6"), source)
         assert addresses_in(question.answer()) == {"192.0.2.6"}
+
+
+def test_an_ordinary_user_s_container_reaches_the_outside_by_other_means(
+    networks: Networks, box: Callable[..., Box], server: Callable[[], Server], host_file: Path
+) -> None:
+    outside = server()
+    host_file.write_text(f"nameserver {outside.address}\n")
+    nowhere = box()
+    assert nowhere.ask("example.org").rcode() == dns.rcode.NXDOMAIN  # on no network nobody is asked
+    networks.location.rootless = True
+    for servers in ([], [outside.address]):
+        asker = box(servers=servers)
+        question = Question(asker, "example.org")
+        query, source = outside.take()
+        outside.udp.sendto(told(query, "192.0.2.1"), source)
+        assert addresses_in(question.answer()) == {"192.0.2.1"}
