@@ -140,6 +140,18 @@ def test_unpublished_ports_and_the_hosts_own_services_are_left_alone(dropping: S
         client.connect((HOST, 8080))
 
 
+def test_rules_that_were_laid_for_the_other_setting_are_not_whole(
+    site: Site, respectful: Engine, engine: Engine
+) -> None:
+    for before, after in ((engine, respectful), (respectful, engine)):
+        before.firewall.rebuild([site.one], ALL)
+        assert before.firewall.is_whole()
+        assert not after.firewall.is_whole()
+        after.firewall.rebuild([site.one], [])
+        assert after.firewall.is_whole()
+        assert not before.firewall.is_whole()
+
+
 def test_engines_do_not_get_in_each_others_way(site: Site, respectful: Engine) -> None:
     other = Engine(site, "orlop-1a2b3c4d", respect=True)
     try:
@@ -158,13 +170,22 @@ def test_engines_do_not_get_in_each_others_way(site: Site, respectful: Engine) -
         other.end()
 
 
-def test_the_devices_come_with_the_first_network_and_go_with_the_last(site: Site, respectful: Engine) -> None:
+def test_the_devices_come_with_the_first_port_and_go_with_the_last_network(site: Site, respectful: Engine) -> None:
     before = site.host.run("ip", "-o", "link")
     respectful.open(site.one, site.two)
+    assert respectful.firewall.is_whole()
+    assert site.host.run("ip", "-o", "link") == before
+    respectful.publish(*ALL)
     assert respectful.firewall.is_whole()
     assert "orl-i" in site.host.run("ip", "-o", "link")
     site.host.run("ip", "link", "delete", "orl-i")
     assert not respectful.firewall.is_whole()
+    respectful.open(site.one)
+    assert respectful.firewall.is_whole()
+    site.host.run("nft", "flush", "table", "ip", "orlop")
+    assert not respectful.firewall.is_whole()
+    respectful.open(site.one)
+    assert respectful.firewall.is_whole()
     respectful.firewall.rebuild([site.one, site.two], ALL)
     assert respectful.firewall.is_whole()
     assert site.lan.ask(HOST, 8080) == f"web {LAN}"

@@ -72,15 +72,16 @@ def chains(netlink: Netlink, family: int, table_name: str) -> dict[str, int]:
     found = {}
     what = f"nftables: list chains (table {table_name})"
     for body in netlink.dump(what, message.kind(message.GETCHAIN), message.head(family)):
-        details = dict(attributes(body[_HEAD:]))
-        if _text(details[1]) == table_name:
-            found[_text(details[3])] = rules_in_chain(body)
+        if _text(dict(attributes(body[_HEAD:]))[1]) == table_name:
+            _, name, rules = chain(body)
+            found[name] = rules
     return found
 
 
-def rules_in_chain(body: bytes) -> int:
-    """How many rules and elements are in a chain or lead to it, from the kernel's answer to GETCHAIN."""
-    return int.from_bytes(dict(attributes(body[_HEAD:]))[6], "big")
+def chain(body: bytes) -> tuple[int, str, int]:
+    """From the kernel's answer to GETCHAIN: the family, the name, and how many rules and elements are in it or lead to it."""
+    details = dict(attributes(body[_HEAD:]))
+    return body[0], _text(details[3]), int.from_bytes(details[6], "big")
 
 
 def rules(netlink: Netlink, family: int, table_name: str) -> dict[str, list[bytes]]:

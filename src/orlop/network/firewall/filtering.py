@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from orlop.linux.nftables.transaction import Transaction
     from orlop.network.firewall.zone import Zone
 
-#: Kept with each of an engine's tables: whose it is, and how it is laid.
+#: What begins the note that is kept with each of an engine's tables.
 MAKER = b"orlop "
-NOTE = MAKER + b"1"
 
 #: The base chains → how many rules are in them.
 BASE_CHAINS = {"forward": 5, "last": 1}
@@ -58,9 +57,14 @@ _DROP = e.verdict(e.DROP)
 _RETURN = e.verdict(e.RETURN)
 
 
-def lay(change: Transaction) -> None:
+def note(*, respectful: bool) -> bytes:
+    """What is kept with each of an engine's tables: whose it is, and how it is laid."""
+    return MAKER + (b"1 respect" if respectful else b"1 open")
+
+
+def lay(change: Transaction, *, respectful: bool) -> None:
     """The part that does not depend on networks."""
-    change.add_table(NOTE)
+    change.add_table(note(respectful=respectful))
     change.add_counter("accepted")
     change.add_counter("passed")
     change.add_set("bridges", types.INTERFACE_NAME)

@@ -14,16 +14,17 @@ import os
 from orlop.errors import Conflict, NotFound
 from orlop.linux import conntrack, network_device
 from orlop.linux import namespace as namespaces
-from orlop.linux.netlink import NETLINK_NETFILTER, Netlink, text
-from orlop.linux.nftables import listing, message, transaction
+from orlop.linux.netlink import NETLINK_NETFILTER, Netlink
+from orlop.linux.nftables import listing, transaction
 from orlop.linux.nftables.message import INET, IPV4, IPV6
 from orlop.linux.nftables.transaction import Transaction
-from orlop.network.firewall import filtering, forwarding, respect, translation
+from orlop.network.firewall import filtering, forwarding, respect, shape, translation
 from orlop.network.firewall.port import PROTOCOLS
+from orlop.network.firewall.shape import families
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from typing import TypeAlias, TypeVar
 
     from orlop.linux.nftables.transaction import Element
@@ -81,6 +82,8 @@ class Firewall:
             change = self._transaction()
             if not self.is_whole():
                 self._lay(change)
+                if self.respect and shape.is_respecting(self._netlink, self.table):
+                    self._lay_respect(change)
             self._open(change, zone)
             try:
                 change.commit()
@@ -109,7 +112,7 @@ class Firewall:
                 return
             change = self._transaction()
             filtering.close_zone(change, zone)
-            for family in _families():
+            for family in families():
                 translation.close_zone(change.beside(family), family, zone)
             try:
                 change.commit()
@@ -129,6 +132,8 @@ class Firewall:
         """
         change = self._transaction()
         places = [self._place(port) for port in ports]
+        if self.respect and not shape.is_respecting(self._netlink, self.table):
+            self._lay_respect(change)
         self._add(change, places)
         try:
             change.commit()
@@ -211,16 +216,14 @@ class Firewall:
 
     def is_whole(self) -> bool:
         """Whether the tables are there, with all rules that every packet comes by."""
-        if self.respect:
-            with Netlink(self._namespace) as devices:
-                if not respect.has_loop(devices, self.table):
-                    return False
-        if self._is_as_laid():
-            return True
-        if not listing.table(self._netlink, INET, self.table):
-            return False
-        transaction.wait_for_others(self._netlink)
-        return self._is_as_laid()
+        found = shape.look(self._netlink, self.table, respectful=self.respect)
+        if found == shape.BROKEN and listing.table(self._netlink, INET, self.table):
+            transaction.wait_for_others(self._netlink)
+            found = shape.look(self._netlink, self.table, respectful=self.respect)
+        if found != shape.RESPECTING:
+            return found == shape.PLAIN
+        with Netlink(self._namespace) as devices:
+            return respect.has_loop(devices, self.table)
 
     def rebuild(self, zones: list[Zone], ports: list[Port], links: tuple[Link, ...] = ()) -> None:
         """Make everything anew, as the engine's records have it.
@@ -237,10 +240,12 @@ class Firewall:
             return
         self._own()
         change = self._transaction()
-        for family in (INET, *_families()):
+        for family in (INET, *families()):
             change.beside(family).add_table()
             change.beside(family).delete_table()
         self._lay(change)
+        if self.respect and ports:
+            self._lay_respect(change)
         for zone in zones:
             self._inside(forwarding.switch_on, zone)
             self.prepare(zone)
@@ -299,16 +304,15 @@ class Firewall:
 
     def _lay(self, change: Transaction) -> None:
         self._own()
-        loop = 0
-        if self.respect:
-            with Netlink(self._namespace) as devices:
-                loop = self._inside(respect.make_loop, devices, self.table)
-        filtering.lay(change)
-        for family in _families():
-            table = change.beside(family)
-            translation.lay(table, family, respectful=self.respect)
-            if self.respect:
-                respect.lay(table, family, self.table, loop)
+        filtering.lay(change, respectful=self.respect)
+        for family in families():
+            translation.lay(change.beside(family), family, respectful=self.respect)
+
+    def _lay_respect(self, change: Transaction) -> None:
+        with Netlink(self._namespace) as devices:
+            loop = self._inside(respect.make_loop, devices, self.table)
+        for family in families():
+            respect.lay(change.beside(family), family, self.table, loop)
 
     def _own(self) -> list[int]:
         """Of which families the engine's tables are there.
@@ -317,7 +321,7 @@ class Firewall:
             Conflict: one of that name is not orlop's.
         """
         found = []
-        for family in (INET, *_families()):
+        for family in (INET, *families()):
             there = listing.table(self._netlink, family, self.table)
             if there and not there.note.startswith(filtering.MAKER):
                 raise Conflict(f"nftables has a table {self.table} that is not orlop's: rename it or delete it")
@@ -327,7 +331,7 @@ class Firewall:
 
     def _open(self, change: Transaction, zone: Zone) -> None:
         filtering.open_zone(change, zone)
-        for family in _families():
+        for family in families():
             translation.open_zone(change.beside(family), family, zone)
 
     def _clear(self, generation: int) -> bool:
@@ -344,30 +348,6 @@ class Firewall:
         with Netlink(self._namespace) as devices:
             respect.remove_loop(devices, self.table)
         return True
-
-    def _is_as_laid(self) -> bool:
-        wanted = list(self._expected())
-        name = text(1, self.table)
-        steps = [("nftables: look at table", message.kind(message.GETTABLE), 0, message.head(INET) + name, (_ENOENT,))]
-        for family, chain, _ in wanted:
-            body = message.head(family) + name + text(3, chain)
-            steps.append(("nftables: look at chain", message.kind(message.GETCHAIN), 0, body, (_ENOENT,)))
-        found = self._netlink.run(steps)
-        return (
-            len(found) == len(steps)
-            and listing.note_of_table(found[0]) == filtering.NOTE
-            and [listing.rules_in_chain(body) for body in found[1:]] == [rules for _, _, rules in wanted]
-        )
-
-    def _expected(self) -> Iterator[tuple[int, str, int]]:
-        """Every base chain and how many rules are in it."""
-        for chain, rules in filtering.BASE_CHAINS.items():
-            yield INET, chain, rules
-        further = respect.FURTHER if self.respect else {}
-        for family in _families():
-            base = translation.BASE_CHAINS[family]
-            for chain in {**base, **further}:
-                yield family, chain, base.get(chain, 0) + further.get(chain, 0)
 
     def _elements(self, family: int, set_name: str) -> list[Element]:
         return listing.elements(self._netlink, family, self.table, set_name)
@@ -418,10 +398,6 @@ class Firewall:
                 namespaces.join(own, namespaces.CLONE_NEWNET)
         finally:
             os.close(own)
-
-
-def _families() -> tuple[int, ...]:
-    return (IPV4, IPV6) if os.path.isdir("/proc/sys/net/ipv6") else (IPV4,)
 
 
 def _link(link: Link) -> Place:

@@ -18,7 +18,7 @@ from orlop.linux.nftables import expression as e
 from orlop.linux.nftables import transaction, types
 from orlop.linux.nftables.message import IPV4, IPV6
 from orlop.network.firewall.port import packed
-from orlop.network.firewall.translation import TO_THIS_MACHINE, by_device, size, targets
+from orlop.network.firewall.translation import by_device, size, targets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: Base chains → how many rules they have more than without.
 FURTHER = {"prerouting": 1, "input": 3}
+#: That of them which is there only then.
+CHAIN = "input"
 
 _AFTER_ALL = 2147483646
 _REMEMBERED = 5000  # milliseconds: longer than a client waits before it tries again
@@ -87,14 +89,14 @@ def remove_loop(netlink: Netlink, table: str) -> None:
 
 
 def lay(change: Transaction, family: int, table: str, loop: int) -> None:
-    """The rules of one family, upon those of `translation.lay`, with ``prerouting`` still to be filled."""
+    """The rules of one family, upon those of `translation.lay`, if they are not there yet."""
     address = types.IPV6_ADDRESS if family == IPV6 else types.IPV4_ADDRESS
     wide = size(family)
     key = (types.PROTOCOL, address, types.SERVICE, address, types.SERVICE)
     change.add_set("admitted", *key, timeout=_REMEMBERED, dynamic=True, size=_MOST)
-    change.add_base_chain("input", "filter", transaction.INPUT, _AFTER_ALL)
+    change.add_base_chain(CHAIN, "filter", transaction.INPUT, _AFTER_ALL)
     change.add_chain("ask")
-    for chain in ("input", "ask"):
+    for chain in (CHAIN, "ask"):
         change.flush_chain(chain)
     source, destination = (e.ipv6_source, e.ipv6_destination) if family == IPV6 else (e.ipv4_source, e.ipv4_destination)
     packet = (
@@ -104,16 +106,13 @@ def lay(change: Transaction, family: int, table: str, loop: int) -> None:
         destination(2 + wide),
         e.destination_port(2 + 2 * wide),
     )
-    change.add_rule(
-        "prerouting", e.meta(e.META_INPUT_NAME), e.lookup("bridges"), *TO_THIS_MACHINE, e.verdict(e.JUMP, "ports")
-    )
     change.add_rule("prerouting", *packet, e.lookup("admitted"), e.verdict(e.JUMP, "ports"))
     # By which device the copy's original came is what its mark says.
     again = (e.meta(e.META_INPUT_NAME), e.compare(types.interface_name(names(table)[1])))
     change.add_rule("ports", *again, *by_device(family, e.META_MARK), e.dnat(family, 0, wide))
-    change.add_rule("input", e.meta(e.META_INPUT_NAME), e.compare(types.interface_name("lo")), e.verdict(e.RETURN))
-    change.add_rule("input", e.meta(e.META_INPUT_NAME), e.lookup("bridges"), e.verdict(e.RETURN))
-    change.add_rule("input", *_IS_NEW, e.verdict(e.JUMP, "ask"))
+    change.add_rule(CHAIN, e.meta(e.META_INPUT_NAME), e.compare(types.interface_name("lo")), e.verdict(e.RETURN))
+    change.add_rule(CHAIN, e.meta(e.META_INPUT_NAME), e.lookup("bridges"), e.verdict(e.RETURN))
+    change.add_rule(CHAIN, *_IS_NEW, e.verdict(e.JUMP, "ask"))
     admit = (
         *packet,
         e.remember("admitted"),

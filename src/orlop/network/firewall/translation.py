@@ -18,7 +18,7 @@ from orlop.linux.nftables import transaction, types
 from orlop.linux.nftables.message import IPV4, IPV6
 from orlop.linux.nftables.transaction import Element, interval
 from orlop.linux.nftables.types import Verdict
-from orlop.network.firewall.filtering import NOTE
+from orlop.network.firewall.filtering import note
 from orlop.network.firewall.port import network, packed
 
 TYPE_CHECKING = False
@@ -51,7 +51,7 @@ def lay(change: Transaction, family: int, *, respectful: bool) -> None:
     destination = e.ipv6_destination() if family == IPV6 else e.ipv4_destination()
     target = (address, types.SERVICE)
     limits = (types.PROTOCOL, address, types.SERVICE, address)
-    change.add_table(NOTE)
+    change.add_table(note(respectful=respectful))
     change.add_set("bridges", types.INTERFACE_NAME)
     change.add_set("sources", address, verdicts=True, intervals=True)
     change.add_set("by_device", *limits, types.INTERFACE, value=target, intervals=True)
@@ -78,8 +78,9 @@ def lay(change: Transaction, family: int, *, respectful: bool) -> None:
     else:
         # The kernel takes ::1 to and from the loopback device only: a proxy's.
         change.add_rule("output", destination, *_IPV6_LOOPBACK, _RETURN)
-    for chain in ("output",) if respectful else ("prerouting", "output"):
-        change.add_rule(chain, *TO_THIS_MACHINE, e.verdict(e.JUMP, "ports"))
+    trusted = (e.meta(e.META_INPUT_NAME), e.lookup("bridges")) if respectful else ()
+    change.add_rule("prerouting", *trusted, *TO_THIS_MACHINE, e.verdict(e.JUMP, "ports"))
+    change.add_rule("output", *TO_THIS_MACHINE, e.verdict(e.JUMP, "ports"))
     for find in targets(family):
         change.add_rule("ports", *find, e.dnat(family, 0, size(family)))
     source = e.ipv6_source() if family == IPV6 else e.ipv4_source()
