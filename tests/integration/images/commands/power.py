@@ -32,10 +32,11 @@ _OTHER_BOOT = 'mount --bind "$0" /proc/sys/kernel/random/boot_id && exec "$@"'
 class Machine:
     """An engine on a disk of its own, whose power can be lost."""
 
-    def __init__(self, directory: Path, rootfs: Path, driver: str = "") -> None:
+    def __init__(self, directory: Path, rootfs: Path) -> None:
         self._directory = directory
         self._rootfs = rootfs
-        self._driver = driver
+        #: Of the storage.
+        self.driver = "overlay"
         self._boots = 0
         self.disk = directory / "disk"
 
@@ -58,8 +59,7 @@ class Machine:
             engine = ImageEngine(place, self._rootfs)
             shutil.rmtree(engine.run_root, ignore_errors=True)  # as a reboot does
             engine.prefix = self.prefix()
-            if self._driver:
-                engine.variables["ORLOP_STORAGE_DRIVER"] = self._driver
+            engine.variables["ORLOP_STORAGE_DRIVER"] = self.driver
             yield engine
             if ids := engine.ok("ps", "-aq").split():
                 engine.ok("rm", "-f", *ids)

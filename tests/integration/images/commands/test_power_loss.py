@@ -65,7 +65,9 @@ def test_an_image_that_is_listed_is_whole_after_a_loss_of_power(machine: Machine
         engine.is_sound()
 
 
-def test_what_may_not_have_come_to_the_disk_is_unpacked_again_before_it_is_used(machine: Machine) -> None:
+@pytest.mark.parametrize("driver", ["overlay", "vfs"])
+def test_what_may_not_have_come_to_the_disk_is_unpacked_again_before_it_is_used(machine: Machine, driver: str) -> None:
+    machine.driver = driver
     with machine.booted() as engine:
         power.killed(engine, power.BEFORE_THE_DISK, "load", given=APP)
         machine.lose_power()
