@@ -26,6 +26,10 @@ _FLAGS = os.SPLICE_F_NONBLOCK | os.SPLICE_F_MOVE
 #: Closing with this tells the other side that the connection was broken off (RST).
 _ABRUPT = struct.pack("ii", 1, 0)
 
+#: The two sockets of a connection, and what stands for one that nothing is waited for at, not even its end.
+_CLIENT, _SERVER = 0, 1
+_PARKED = -1
+
 
 class Pipes:
     """Pipes that nobody uses just now."""
@@ -159,6 +163,8 @@ class Stream:
             raise
         self._up = _Direction(self._client, self._server)
         self._down = _Direction(self._server, self._client)
+        self._sockets = (self._client, self._server)
+        self._actions = (self._heed(_CLIENT), self._heed(_SERVER))
         #: What the loop waits for, at each of them.
         self._wanted = [0, select.EPOLLOUT]
         loop.add(self._client.fileno(), 0, self._client_is_gone, self)
@@ -168,43 +174,59 @@ class Stream:
         """Before the container was reached."""
         self.close(abruptly=True)
 
-    def _connected(self, events: int) -> None:
+    def _connected(self, _events: int) -> None:
         if self._server.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             self.close(abruptly=True)  # nobody is at the port in the container
             return
-        for each in (self._client, self._server):
-            self._loop.remove(each.fileno())
-            self._loop.add(each.fileno(), 0, self._go_on, self)
-        self._wanted = [0, 0]
-        self._go_on(events & ~select.EPOLLHUP)
+        for place in (_CLIENT, _SERVER):
+            self._loop.remove(self._sockets[place].fileno())
+            self._loop.add(self._sockets[place].fileno(), 0, self._actions[place], self)
+            self._wanted[place] = 0
+        self._wait()
+
+    def _heed(self, place: int) -> Callable[[int], None]:
+        """What is to be done about events at one of the sockets."""
+        readable, writable = (self._up, self._down) if place == _CLIENT else (self._down, self._up)
+
+        def heed(events: int) -> None:
+            moved = False
+            try:
+                if events & ~select.EPOLLOUT:
+                    moved = readable.move(self._pipes)
+                if events & ~select.EPOLLIN:
+                    moved = writable.move(self._pipes) or moved
+            except OSError:
+                self.close(abruptly=True)
+                return
+            if self._up.is_done and self._down.is_done:
+                self.close()
+                return
+            if not moved and events & select.EPOLLERR:
+                self.close(abruptly=True)
+                return
+            if not moved and events & select.EPOLLHUP:  # which is told for as long as it is waited for anything there
+                self._loop.remove(self._sockets[place].fileno())
+                self._wanted[place] = _PARKED
+            self._wait()
+
+        return heed
 
     def _wait(self) -> None:
         """Have the loop tell when something can go on."""
-        for place, (each, read, write) in enumerate(
-            ((self._client, self._up, self._down), (self._server, self._down, self._up))
-        ):
-            wanted = 0
-            if not read.waiting and not read.has_ended:
-                wanted = select.EPOLLIN
-            if write.waiting:
-                wanted |= select.EPOLLOUT
-            if wanted != self._wanted[place]:
-                self._wanted[place] = wanted
-                self._loop.change(each.fileno(), wanted)
-
-    def _go_on(self, events: int) -> None:
-        try:
-            moved = self._up.move(self._pipes)
-            moved = self._down.move(self._pipes) or moved
-        except OSError:
-            self.close(abruptly=True)
-            return
-        if self._up.is_done and self._down.is_done:
-            self.close()
-        elif events & (select.EPOLLHUP | select.EPOLLERR) and not moved:
-            self.close(abruptly=True)  # nobody is there any more to whom the rest could go
-        else:
-            self._wait()
+        up, down = self._up, self._down
+        wanted = (
+            (0 if up.waiting or up.has_ended else select.EPOLLIN) | (select.EPOLLOUT if down.waiting else 0),
+            (0 if down.waiting or down.has_ended else select.EPOLLIN) | (select.EPOLLOUT if up.waiting else 0),
+        )
+        for place in (_CLIENT, _SERVER):
+            before, now = self._wanted[place], wanted[place]
+            if before == now or (before == _PARKED and not now):
+                continue
+            if before == _PARKED:
+                self._loop.add(self._sockets[place].fileno(), now, self._actions[place], self)
+            else:
+                self._loop.change(self._sockets[place].fileno(), now)
+            self._wanted[place] = now
 
     def fail(self) -> None:
         """Break it off, because something happened that nobody has thought of."""
@@ -212,7 +234,7 @@ class Stream:
 
     def close(self, *, abruptly: bool = False) -> None:
         """End both connections; ``abruptly`` tells both sides that something may be missing."""
-        for each in (self._client, self._server):
+        for each in self._sockets:
             self._loop.remove(each.fileno())
             if abruptly:
                 each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABRUPT)

@@ -115,6 +115,13 @@ def is_refused(address: str, port: int) -> bool:
     return False
 
 
+def times_of(pid: int) -> int:
+    """What a process has used of the processor, in ticks."""
+    with open(f"/proc/{pid}/stat") as file:
+        words = file.read().rpartition(")")[2].split()
+    return int(words[11]) + int(words[12])
+
+
 def read_all(source: socket.socket) -> bytes:
     return b"".join(iter(lambda: source.recv(1 << 16), b""))
 
@@ -150,6 +157,30 @@ def test_a_reader_that_is_slow_holds_the_writer_back_and_gets_everything(served:
         rest.start()
         assert read_all(client) == much
         rest.join()
+
+
+def test_what_a_client_has_said_before_it_went_comes_to_a_server_that_is_slow(
+    served: Served, container: Container
+) -> None:
+    [port] = served.start(f"{container.port}")
+    much = os.urandom(1 << 16) * 64  # 4 MiB
+    with connect("::1", port) as client, container.accept() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 14)
+        server.shutdown(socket.SHUT_WR)
+        assert client.recv(1) == b""
+
+        def say() -> None:
+            client.sendall(much)
+            client.close()
+
+        saying = threading.Thread(target=say)
+        saying.start()
+        time.sleep(0.2)  # so that the buffers are full, and the client's end waits behind them
+        begun = times_of(served.pid)
+        time.sleep(0.2)
+        assert times_of(served.pid) - begun < 10  # ticks: the proxy waits, and does not spin
+        assert read_all(server) == much
+        saying.join()
 
 
 def test_a_connection_that_is_broken_off_is_so_on_the_other_side(served: Served, container: Container) -> None:
