@@ -11,7 +11,7 @@ from __future__ import annotations
 import _socket
 import os
 
-from orlop.errors import Conflict, NotFound
+from orlop.errors import Conflict, NotFound, Unsupported
 from orlop.linux import conntrack, network_device
 from orlop.linux import namespace as namespaces
 from orlop.linux.netlink import NETLINK_NETFILTER, Netlink
@@ -45,7 +45,7 @@ _INDEX = 4  # bytes of a device's index, with which a key ends
 
 
 class FirewallGone(Exception):
-    """The engine's tables are not there: somebody flushed the rule set. `Firewall.rebuild` makes them anew."""
+    """Something of the engine's tables is not there: somebody flushed the rule set, or the kernel lacks it. `Firewall.rebuild` makes them anew."""
 
 
 class Firewall:
@@ -80,14 +80,17 @@ class Firewall:
         self.prepare(zone)
         for _ in range(_ATTEMPTS):
             change = self._transaction()
-            if not self.is_whole():
+            is_whole = self.is_whole()
+            if not is_whole:
                 self._lay(change)
                 if self.respect and shape.is_respecting(self._netlink, self.table):
                     self._lay_respect(change)
             self._open(change, zone)
             try:
                 change.commit()
-            except FileNotFoundError:
+            except FileNotFoundError as error:
+                if not is_whole:
+                    raise lacking(error) from None
                 continue  # somebody removed the tables meanwhile
             return
         raise self._restless(f"{zone.bridge} was put into it")
@@ -234,6 +237,7 @@ class Firewall:
             Conflict: somebody else has tables of the engine's name.
             InvalidArgument: an address cannot be right.
             OSError: the kernel refused.
+            Unsupported: the kernel lacks a part of nf_tables.
         """
         if not zones:
             self.clear()
@@ -252,7 +256,10 @@ class Firewall:
             self._open(change, zone)
         there = [port for port in ports if not port.interface or self._index(port.interface) is not None]
         self._add(change, _distinct([self._place(port) for port in there] + [_link(link) for link in links]))
-        change.commit()
+        try:
+            change.commit()
+        except FileNotFoundError as error:
+            raise lacking(error) from None
         for bridge in {port.bridge for port in ports if port.bridge and port.is_on_loopback and not port.direct}:
             self._inside(forwarding.open_loopback, bridge)
 
@@ -398,6 +405,12 @@ class Firewall:
                 namespaces.join(own, namespaces.CLONE_NEWNET)
         finally:
             os.close(own)
+
+
+def lacking(error: OSError) -> Unsupported:
+    """What it means that something is not there where everything that rules speak of has just been made."""
+    hint = '; firewall = "open" in /etc/orlop/config.toml does without' if "chain ask " in str(error) else ""
+    return Unsupported(f"this kernel lacks a part of nf_tables ({error.strerror}){hint}")
 
 
 def _link(link: Link) -> Place:
