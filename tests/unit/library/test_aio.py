@@ -13,7 +13,7 @@ _INNER = {"target", "location", "begin", "finish", "settings", "settle", "close"
 
 
 def public(kind: type) -> set[str]:
-    return {name for name in vars(kind) if name[0] != "_"}
+    return {name for name in dir(kind) if name[0] != "_"}
 
 
 @pytest.mark.parametrize(
