@@ -51,7 +51,7 @@ def test_a_flood_of_questions_that_nobody_answers_is_bounded(
     with bad.connect() as asking:
         asking.setblocking(False)
         sizes = []
-        for _ in range(20):
+        for _ in range(10):
             for _ in range(200):
                 asking.send(dns.message.make_query(f"{os.urandom(30).hex()}.example.org", "A").to_wire())
             assert good.texts("good") == ["10.1.0.2"]
