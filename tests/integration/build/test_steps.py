@@ -195,6 +195,17 @@ def test_a_context_may_be_an_archive_or_a_dockerfile_alone(builder: Builder) -> 
     assert builder.output(alone.out.strip(), "cat", "/f") == "alone\n"
 
 
+def test_a_dockerfile_may_be_elsewhere_and_has_a_list_of_patterns_of_its_own(builder: Builder, tmp_path: Path) -> None:
+    context = builder.context("", f="f", g="g")
+    os.unlink(context / "Dockerfile")
+    (tmp_path / "Other").write_text("FROM base\nCOPY . /c\nRUN ls /c >/l\n")
+    (tmp_path / "Other.dockerignore").write_text("g\n")
+    image = builder.build(context, "-f", str(tmp_path / "Other")).out.strip()
+    assert builder.output(image, "cat", "/l") == "f\n"
+    (context / "dockerfile").symlink_to(tmp_path / "Other")
+    assert builder.build(context).code == 0
+
+
 def test_further_contexts_have_names(builder: Builder) -> None:
     other = builder.context("", f="other")
     image = builder.built(

@@ -77,6 +77,7 @@ def test_a_health_check_has_durations_in_nanoseconds() -> None:
     made = one('HEALTHCHECK --interval=1m30s --retries=3 CMD ["x", "y"]')
     assert isinstance(made, instructions.HealthCheck)
     assert (made.interval, made.retries, made.command) == (90_000_000_000, 3, Command(("x", "y")))
+    assert isinstance(one("HEALTHCHECK \t CMD\tx"), instructions.HealthCheck)
     none = one("HEALTHCHECK none")
     assert isinstance(none, instructions.HealthCheck)
     assert none.command is None

@@ -266,8 +266,8 @@ def _volume(said: Said) -> Volume:
 
 
 def _healthcheck(said: Said) -> HealthCheck:
-    kind, _, rest = said.rest.partition(" ")
-    rest = rest.strip()
+    kind, *more = said.rest.split(None, 1)
+    rest = more[0] if more else ""
     if kind.upper() == "NONE":
         if rest or said.statement.flags:
             raise InvalidArgument("HEALTHCHECK NONE takes no arguments")

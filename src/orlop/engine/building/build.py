@@ -214,14 +214,23 @@ def _dockerfile(request: BuildRequest, source: ContextSource) -> tuple[Dockerfil
     if name == _STDIN:
         with os.fdopen(os.dup(0), "rb") as file:
             return parser.parse(file.read()), ""
-    if source.is_local and name:
+    if source.is_local:
+        # The user's own: a link to somewhere else is meant so.
+        path = name or _beside(f"{source.directory}/{context_sources.DOCKERFILE}")
         try:
-            with open(name, "rb") as file:
-                return parser.parse(file.read(), os.path.basename(name)), os.path.abspath(name)
+            with open(path, "rb") as file:
+                return parser.parse(file.read(), os.path.basename(path)), os.path.abspath(path)
         except FileNotFoundError:
-            raise NotFound(f"cannot read the Dockerfile {name}: no such file or directory") from None
+            raise NotFound(f"cannot read the Dockerfile {path}: no such file or directory") from None
     name = name or context_sources.DOCKERFILE
     return parser.parse(source.read(name), os.path.basename(name)), f"{source.directory}/{name}"
+
+
+def _beside(path: str) -> str:
+    """The path of a Dockerfile, or of one in small letters if only that is there."""
+    directory, _, name = path.rpartition("/")
+    small = f"{directory}/{name.lower()}"
+    return small if not os.path.lexists(path) and os.path.exists(small) else path
 
 
 def _squash(
