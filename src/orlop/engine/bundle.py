@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from orlop.engine import capabilities, defaults, network_files
+from orlop.engine import capabilities, defaults, network_files, network_mode
 from orlop.engine.security_options import UNCONFINED, SecurityOptions
 from orlop.errors import InvalidArgument
 
@@ -93,6 +93,8 @@ def configuration(
         },
     }
     linux = config["linux"]
+    if network_mode.is_connected(settings.network):
+        linux["sysctl"] = dict(defaults.NETWORK_PARAMETERS)
     if rootless:
         linux["uidMappings"] = uid_maps
         linux["gidMappings"] = gid_maps

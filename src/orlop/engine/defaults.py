@@ -27,6 +27,12 @@ READONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysr
 
 _QUIET = ["nosuid", "noexec", "nodev"]
 
+#: Kernel parameters of containers on networks, as with Docker: what is root's on a host because others share it is not here.
+NETWORK_PARAMETERS = {
+    "net.ipv4.ip_unprivileged_port_start": "0",
+    "net.ipv4.ping_group_range": "0 2147483647",
+}
+
 
 def mounts(*, privileged: bool, own_sys: bool, map_tty_group: bool) -> list[dict[str, Any]]:
     """The file systems of the kernel that a container sees.

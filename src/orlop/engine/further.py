@@ -91,7 +91,7 @@ def apply(config: dict[str, Any], settings: Settings, container_id: str, directo
     if settings.annotations:
         config["annotations"] = dict(settings.annotations)
     if settings.sysctls:
-        linux["sysctl"] = dict(settings.sysctls)
+        linux["sysctl"] = {**linux.get("sysctl", {}), **settings.sysctls}
     if settings.init:
         from orlop.engine import init_program
 

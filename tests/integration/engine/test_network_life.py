@@ -68,6 +68,34 @@ def test_a_container_that_names_no_network_is_on_the_default_one_and_reaches_the
             engine.machine.run("ip", "link", "del", "uplink")
 
 
+def test_who_is_not_root_may_listen_at_low_ports_and_ping(engine: NetworkedEngine) -> None:
+    script = "cat /proc/sys/net/ipv4/ping_group_range; timeout 1 nc -l -p 80 || test $? = 143"
+
+    done = engine.run("--user", "1000", "--cap-drop", "ALL", "busybox", "sh", "-c", script)
+
+    assert done.code == 0, done
+    assert done.out.split() == ["0", "2147483647"]
+    chosen = ("--sysctl", "net.ipv4.ip_unprivileged_port_start=1024")
+    assert engine.run("--user", "1000", "--cap-drop", "ALL", *chosen, "busybox", "sh", "-c", script).code == 1
+
+
+def test_networks_of_ipv6_carry_it_with_ipv4_or_without(engine: NetworkedEngine) -> None:
+    engine.ok("network", "create", "--ipv6", "--subnet", "10.56.0.0/24", "--subnet", "fd00:56::/64", "both")
+    engine.ok("network", "create", "--ipv4=false", "--ipv6", "--subnet", "fd00:57::/64", "six")
+    for network, prefix in (("both", "fd00:56"), ("six", "fd00:57")):
+        engine.detached("one", "--network", network, "sleep", "1000")
+        engine.detached("two", "--network", network, "sleep", "1000")
+        settings = engine.inspect("two")["NetworkSettings"]["Networks"][network]
+        assert settings["GlobalIPv6Address"].startswith(prefix)
+        assert settings["GlobalIPv6PrefixLen"] == 64
+        assert bool(settings["IPAddress"]) == (network == "both")
+        assert engine.reaches("one", settings["GlobalIPv6Address"])
+        assert engine.reaches("one", settings["IPv6Gateway"])
+        assert f"default via {settings['IPv6Gateway']}" in engine.ok("exec", "one", "ip", "-6", "route")
+        engine.ok("rm", "-f", "one", "two")
+    engine.ok("network", "rm", "both", "six")
+
+
 def test_a_network_comes_with_its_first_container_and_goes_with_its_last(engine: NetworkedEngine) -> None:
     wait_until(engine.is_clean, "a clean machine")
     engine.ok("network", "create", "short")

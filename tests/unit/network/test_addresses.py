@@ -56,7 +56,7 @@ def test_the_thousandth_address_is_found_as_fast_as_the_first(tmp_path: Path, mo
     place, network = made(tmp_path, Pool("10.0.0.0/20", "", "10.0.0.1", {}))
     for number in range(999):
         take(place, network, str(number))
-    calls = []
+    calls: list[str] = []
     monkeypatch.setattr(addresses, "_taken", calls.append)
 
     assert take(place, network, "last") == "10.0.3.233/20"
