@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 FILES = ("resolv.conf", "hostname", "hosts")
 #: Files that a container has made larger than this are its own affair.
 _LARGEST = 1 << 20
+#: Where a container on the host's network finds the host.
+_HOST = "127.0.0.1"
 _NOTE = b"# As orlop wrote it: "
 _WHY = b". What is changed here stays.\n"
 
@@ -40,7 +42,7 @@ def write(directory: str, settings: Settings) -> None:
     hostname = settings.hostname
     on_host = settings.network == "host"
     is_connected = network_mode.is_connected(settings.network)
-    hosts = (_read("/etc/hosts") if on_host else None) or hosts_file.LOCAL.encode()
+    hosts = _hosts_of_host() if on_host else hosts_file.LOCAL.encode()
     resolvers = (_read("/etc/resolv.conf") if on_host else None) or b""
     if is_connected or not settings.is_ordinary:
         from orlop.engine import name_resolution
@@ -53,7 +55,7 @@ def write(directory: str, settings: Settings) -> None:
             own = (
                 hosts_file.line("127.0.1.1", _names(hostname, settings.domainname)) if not on_host and hostname else ""
             )
-            hosts += "".join((own, *name_resolution.hosts(settings.extra_hosts, ["127.0.0.1"]))).encode()
+            hosts += "".join((own, *name_resolution.hosts(settings.extra_hosts, [_HOST]))).encode()
     elif not on_host and hostname:
         hosts += hosts_file.line("127.0.1.1", _names(hostname, "")).encode()
     texts = {"resolv.conf": resolvers, "hostname": f"{hostname}\n".encode(), "hosts": hosts}
@@ -92,6 +94,22 @@ def at_start(
     lines += [hosts_file.line(address, names) for each in endpoints for address in each.addresses]
     _replace(f"{directory}/hosts", "".join(lines).encode())
     renew_resolver(directory, record)
+
+
+def as_host(directory: str, record: Mapping[str, Any]) -> None:
+    """Have the files of a container that has the host's network say what the host's do now, as it starts again."""
+    from orlop.engine import name_resolution
+
+    host = record["HostConfig"]
+    hosts = _hosts_of_host()
+    resolvers = _read("/etc/resolv.conf") or b""
+    said = (host.get(key) or () for key in ("Dns", "DnsSearch", "DnsOptions"))
+    extra = name_resolution.hosts(host.get("ExtraHosts") or (), [_HOST])
+    try:
+        _replace(f"{directory}/hosts", hosts + "".join(extra).encode())
+        _replace(f"{directory}/resolv.conf", name_resolution.resolvers(resolvers, *said))
+    except PermissionError:
+        return  # an ordinary user's container has made them those of another of its users
 
 
 def renew_resolver(directory: str, record: Mapping[str, Any]) -> None:
@@ -185,6 +203,11 @@ def _replace(path: str, text: bytes) -> None:
         os.ftruncate(descriptor, written)
     finally:
         os.close(descriptor)
+
+
+def _hosts_of_host() -> bytes:
+    text = _read("/etc/hosts") or hosts_file.LOCAL.encode()
+    return text if text.endswith(b"\n") else text + b"\n"
 
 
 def _read(path: str) -> bytes | None:

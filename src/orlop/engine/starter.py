@@ -139,6 +139,10 @@ class _Start:
             stdio, ours = birth.pipes(open_stdin=self._request["open_stdin"])
             self._ends.update(ours)
         record = self._container.record
+        if record["HostConfig"]["NetworkMode"] == "host" and "create" not in self._call.request:
+            from orlop.engine import network_files
+
+            network_files.as_host(self._container.directory, record)
         wanted = Request(
             root=self._location.runtime,
             id=self._container.id,

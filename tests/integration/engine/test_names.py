@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +14,6 @@ from tests.integration.engine.networked import NetworkedEngine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 ADDRESS = "10.99.0."
 
@@ -294,3 +294,13 @@ def test_what_cannot_be_is_refused_before_anything_is_made(
     assert refused.code != 0
     assert complaint in refused.err
     assert engine.names() == []
+
+
+def test_with_the_host_s_network_the_files_are_the_host_s_at_each_start(engine: NetworkedEngine) -> None:
+    files = ("/etc/resolv.conf", "/etc/hosts")
+    sleeper(engine, "web", "--add-host", "machine:host-gateway", network="host")
+    expected = "".join(Path(each).read_text() for each in files) + "127.0.0.1\tmachine\n"
+    assert engine.ok("exec", "web", "cat", *files) == expected
+    engine.ok("exec", "web", "sh", "-c", "echo 192.0.2.1 x | tee /etc/hosts > /etc/resolv.conf")
+    engine.ok("restart", "-t", "0", "web")
+    assert engine.ok("exec", "web", "cat", *files) == expected
