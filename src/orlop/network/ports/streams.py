@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from orlop.network.names.loop import Loop
 
-_PIPE_SIZE = 1 << 18
+#: In bytes: what an ordinary user may have (pipe-max-size in pipe(7)). The larger, the fewer turns for the same bytes.
+_PIPE_SIZE = 1 << 20
 _F_SETPIPE_SZ = 1031
 #: Empty pipes that are kept for the next one who needs one.
 _SPARE_PIPES = 64
