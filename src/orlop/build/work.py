@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from orlop.build.cache import Record
+    from orlop.build.cache_exchange import Imported
     from orlop.build.context import Context
     from orlop.build.graph import Node
     from orlop.build.mounting import Secrets
@@ -55,7 +56,7 @@ class Workshop:
     ``clamp`` is SOURCE_DATE_EPOCH or None, ``directory`` is the build's own, for what must not outlive it.
     """
 
-    __slots__ = ("cache", "clamp", "contexts", "directory", "lease", "more", "secrets", "storage", "worker")
+    __slots__ = ("cache", "clamp", "contexts", "directory", "imported", "lease", "more", "secrets", "storage", "worker")
 
     def __init__(
         self,
@@ -68,7 +69,9 @@ class Workshop:
         *,
         clamp: int | None = None,
         more: Sequence[str] = (),
+        imported: Sequence[Imported] = (),
     ) -> None:
+        self.imported = imported
         self.storage = storage
         self.lease = lease
         self.worker = worker
@@ -152,7 +155,7 @@ class Work:
     def _do(self, quick_key: str, *, use_cache: bool) -> tuple[Record, bool]:
         step = self._node.step
         found = [quick_key] if quick_key else []
-        known = self._shop.cache.find(quick_key, self._shop.storage, self._shop.lease) if found and use_cache else None
+        known = self._known(quick_key) if found and use_cache else None
         if known is not None:  # a layer that fits upon anything, or another process has done the step meanwhile
             self._put_in_place(known)
             return known, True
@@ -164,7 +167,7 @@ class Work:
                         step, self._below, {step.origin: content}, clamp=self._shop.clamp, more=self._shop.more
                     )
                     found.append(key)
-                    known = self._shop.cache.find(key, self._shop.storage, self._shop.lease) if use_cache else None
+                    known = self._known(key) if use_cache else None
                     if known is not None:
                         self._shop.cache.add(found[:-1], known)
                         self._put_in_place(known)
@@ -178,6 +181,27 @@ class Work:
         if self._is_still(step, quick_key):
             self._shop.cache.add(found, record)
         return record, False
+
+    def _known(self, key: str) -> Record | None:
+        """The record of a key, from here or from elsewhere; what comes from elsewhere is in place then."""
+        shop = self._shop
+        record = shop.cache.find(key, shop.storage, shop.lease)
+        if record is not None:
+            return record
+        for source in shop.imported:
+            record = source.find(key)
+            if record is None:
+                continue
+            if record.layer is None:
+                record = record.replace(chain=self._below)
+            else:
+                source.fetch(record.layer, shop.storage.blobs, shop.lease)
+                self._put_in_place(record.replace(chain=""))
+                if record.chain:
+                    record = record.replace(chain=chain_of(self._below, record.layer))
+            shop.cache.add([key], record)
+            return record
+        return None
 
     def _is_still(self, step: steps.Step, quick_key: str) -> bool:
         """Whether the context is what it was when its files were looked at, so that the result may be found again."""
@@ -255,7 +279,9 @@ class Work:
         descriptor = Descriptor(media_types.layer_type(media_types.OCI_MANIFEST, NONE), layer.digest, layer.size)
         placed = unpack.Layer(descriptor, layer.diff_id, chain_of(self._below, layer), self._below)
         self._shop.lease.hold_snapshot(placed.chain_id)
-        unpack.unpack(self._shop.storage, [placed], self._shop.lease, None, Quiet())
+        # Keys of a lease are counted by whoever took it, which is not this process.
+        with self._shop.storage.leases.take() as lease:
+            unpack.unpack(self._shop.storage, [placed], lease, None, Quiet())
 
     def _copy(self, step: steps.Copy, chosen: Sequence[Chosen], root: int, shown: Sequence[Mount]) -> None:
         owner = self._shop.worker.identity(shown, step.owner) if step.owner else None

@@ -34,6 +34,8 @@ PARSER = Parser(
         Option(
             "--call", "Set method for evaluating build", value="string", read=one_of("build", "check"), default="build"
         ),
+        Option("--cache-from", 'External cache sources (format: "type=local,src=DIR")', value="strings", many=True),
+        Option("--cache-to", 'Cache export destinations (format: "type=local,dest=DIR")', value="strings", many=True),
         Option("--check", 'Shorthand for "--call=check"'),
         Option("-f, --file", "Name of the Dockerfile (default: PATH/Dockerfile)", value="string", default=""),
         Option("--iidfile", "Write the image ID to a file", value="string", default=""),
@@ -143,6 +145,8 @@ def read(said: Parsed) -> BuildRequest:
         squash=said["squash"],
         outputs=[_output(each) for each in said["output"]],
         parallel=said["parallel"],
+        cache_from=[_cache(each, "--cache-from", ("src", "source")) for each in said["cache-from"]],
+        cache_to=[_cache(each, "--cache-to", ("dest", "destination")) for each in said["cache-to"]],
     )
 
 
@@ -212,6 +216,15 @@ def _output(text: str) -> Output:
     if kind == "local" and not destination:
         raise InvalidArgument(f"invalid --output '{text}': expected dest=DIRECTORY")
     return Output(kind, destination)
+
+
+def _cache(text: str, option: str, keys: tuple[str, ...]) -> str:
+    """The directory of a cache that is elsewhere."""
+    fields = _fields(text)
+    path = next((fields[key] for key in keys if fields.get(key)), "")
+    if fields.get("type") != "local" or not path:
+        raise InvalidArgument(f"invalid {option} '{text}': expected type=local,{keys[0]}=DIRECTORY")
+    return os.path.abspath(path)
 
 
 def _wishes(said: Parsed) -> dict[str, Any]:

@@ -146,6 +146,37 @@ def test_the_same_inputs_give_the_same_digest_with_a_source_date(builder: Builde
     assert builder.image(image.strip())["Created"] == "2023-11-14T22:13:20Z"
 
 
+def test_a_cache_goes_to_another_machine_by_a_directory(builder: Builder, tmp_path: Path, rootfs: Path) -> None:
+    text = (
+        "FROM base AS b\nRUN echo made >/m && touch -d @1 /m\nRUN true\n"
+        "FROM base\nCOPY --link f /f\nCOPY --from=b /m /m\nRUN cat /m /f >/n\n"
+    )
+    context = builder.context(text, f="f")
+    cache = tmp_path / "cache"
+    assert len(steps(builder, context, "--cache-to", f"type=local,dest={cache}")) == 5
+    image = builder.build(context).out
+    builder.ok("save", "-o", str(tmp_path / "base.tar"), "base")
+    other = type(builder)(tmp_path, rootfs)
+    try:
+        other.ok("load", "-i", str(tmp_path / "base.tar"))
+        done = steps(other, context, "--cache-from", f"type=local,src={cache}")
+        assert [each[0] for each in done] == ["("] * 5, done
+        assert other.build(context).out == image
+        assert other.output(image.strip(), "cat", "/n") == "made\nf"
+        assert other.ok("system", "check").endswith("no problems\n")
+        other.ok("builder", "prune", "-f")
+        other.ok("rmi", image.strip())
+        for path in (cache / "blobs/sha256").iterdir():
+            if path.stat().st_size > 1000 and b"ustar" in path.read_bytes():
+                path.write_bytes(b"something else")
+        damaged = other.build(context, "--cache-from", f"type=local,src={cache}")
+        assert "has something else as sha256:" in damaged.err
+        missing = other.build(context, "--cache-from", f"type=local,src={tmp_path}/none")
+        assert "there is no build cache in" in missing.err
+    finally:
+        other.close()
+
+
 def test_builds_at_once_share_work_and_come_to_the_same(builder: Builder) -> None:
     context = builder.context(
         "FROM base\nRUN --mount=type=cache,target=/s,id=share echo ran >>/s/log; sleep 0.3; cp /s/log /l\n"

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from orlop.build.cache import Layer
+    from orlop.build.cache_exchange import Imported
     from orlop.build.context_sources import ContextSource
     from orlop.build.dockerfile.lint import Finding
     from orlop.build.dockerfile.parser import Dockerfile
@@ -128,6 +129,7 @@ def _build(
         aside,
         clamp=request.epoch,
         more=[f"{name}={value}" for name, value in sorted(request.wishes.items()) if name == "extra_hosts"],
+        imported=_imported(request),
     )
 
     def uses_cache(node: Node) -> bool:
@@ -148,6 +150,7 @@ def _build(
     finally:
         if scheduler.has_worked:
             step_network.linger(location)
+    _export(shop, request, files)
     squashed = _squash(storage, lease, graph, files, request) if request.squash else None
     made, manifest = result.of(graph.target, files, clamp=request.epoch, squashed=squashed)
     lease.hold(manifest.config.digest)
@@ -161,6 +164,32 @@ def _build(
             image = install.install(store, manifest, names, lease, unpacked=scheduler.made)
     outputs.write(location, request.outputs, storage, chain, image, names)
     return Built(image, names, findings, dockerfile)
+
+
+def _imported(request: BuildRequest) -> list[Imported]:
+    if not request.cache_from:
+        return []
+    from orlop.build.cache_exchange import Imported
+
+    return [Imported(each) for each in request.cache_from]
+
+
+def _export(shop: Workshop, request: BuildRequest, files: Mapping[int, Files]) -> None:
+    """Write what this build came to, or found, for others."""
+    if not request.cache_to:
+        return
+    from orlop.build import cache_exchange
+
+    chains = {each.chain for each in files.values()}
+    layers = {layer.digest for each in files.values() for layer in each.layers}
+    kept = [
+        each
+        for each in shop.cache.kept()
+        if (each.record.chain in chains or not each.record.chain)
+        and (each.record.layer is None or each.record.layer.digest in layers)
+    ]
+    for directory in request.cache_to:
+        cache_exchange.write(directory, kept, shop.storage.blobs)
 
 
 def _published(store: ImageStore, manifest: Manifest, names: list[str], lease: Lease) -> Image | None:

@@ -29,7 +29,7 @@ class BuildRequest(Value):
     ``context`` is a directory, an address, a git repository or ``-``; ``dockerfile`` a path, ``-``, or empty for the
     context's own. ``contexts`` are further ones by name. ``no_cache_filter`` names stages. ``secrets`` and ``agents`` are
     contents and sockets by id. ``wishes`` are settings of the containers that steps run in, by their names. ``epoch`` is
-    SOURCE_DATE_EPOCH. ``parallel`` is how many steps may be done at the same time, 0 as many as there are processors.
+    SOURCE_DATE_EPOCH. ``cache_from`` and ``cache_to`` are directories (`orlop.build.cache_exchange`). ``parallel`` is how many steps may be done at the same time, 0 as many as there are processors.
     """
 
     context: str
@@ -52,3 +52,5 @@ class BuildRequest(Value):
     squash: bool = False
     outputs: Sequence[Output] = ()
     parallel: int = 0
+    cache_from: Sequence[str] = ()
+    cache_to: Sequence[str] = ()
