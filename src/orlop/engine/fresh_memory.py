@@ -19,8 +19,8 @@ _HEAD = b"".__sizeof__()
 _POOL = 1 << 14
 #: Where the first bytes object in a new pool is: behind the pool's own head.
 _FIRST_BLOCK = 48
-#: As many blocks of one size are tried at most, for an interpreter whose pools are different.
-_MOST = 2000
+#: As many bytes are taken for one size at most, by an interpreter whose pools are different.
+_MOST = 4 * _POOL
 
 _filling: list[bytes] = []
 
@@ -29,7 +29,7 @@ def begin() -> None:
     """Fill the holes that there are."""
     for size in range(_LARGEST_BLOCK, _HEAD, -_STEP):
         length = size - _HEAD
-        for _ in range(_MOST):
+        for _ in range(_MOST // size):
             block = bytes(length)
             _filling.append(block)
             if id(block) % _POOL == _FIRST_BLOCK:
