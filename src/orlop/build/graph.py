@@ -108,7 +108,7 @@ class Node:
 class Built:
     """A stage whose instructions were read: its state, its topmost node (None without any), and its history."""
 
-    __slots__ = ("base", "history", "platform", "stage", "state", "top")
+    __slots__ = ("base", "count", "done", "history", "platform", "stage", "state", "top")
 
     def __init__(
         self,
@@ -125,6 +125,9 @@ class Built:
         self.top = top
         self.platform = platform
         self.history = history
+        #: How many steps its own instructions ask for, and how many nodes it has.
+        self.count = sum(isinstance(each, _WITH_STEPS) for each in stage.instructions)
+        self.done = 0
 
 
 class Graph:
@@ -277,12 +280,12 @@ class Planner:
                 reads[origin] = (other.top, other.base)
             elif origin.image:
                 reads[origin] = (None, self._image(origin.image, built.platform, step.span))
-        count = sum(1 for each in built.stage.instructions if isinstance(each, _WITH_STEPS))
-        done = sum(1 for _, node in built.history if node is not None and node.stage == built.stage.title)
+        built.done += 1
+        count = max(built.count, built.done)
         node = Node(
             len(self._nodes),
             built.stage.title,
-            f"{done + 1}/{max(count, done + 1)}",
+            f"{built.done}/{count}",
             step,
             built.base,
             built.top,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -169,6 +170,16 @@ def test_mounts_read_from_stages_images_and_the_context() -> None:
 def test_an_undefined_variable_is_told_with_what_was_perhaps_meant() -> None:
     findings = plan("FROM a\nENV VERSION=1\nLABEL v=$VERSOIN w=${NONE:-x}\n").findings
     assert [each.message for each in findings] == ["Usage of undefined variable '$VERSOIN' (did you mean $VERSION?)"]
+
+
+@pytest.mark.parametrize("line", ["RUN x", "ENV A$B=b C=$A", "COPY a b", "ARG X=$X$X", "FROM a", "ONBUILD RUN x"])
+def test_a_file_with_very_many_instructions_takes_no_long_time(line: str) -> None:
+    start = time.process_time()
+    plan("FROM a\n" + f"{line}\n" * 4900)
+    assert time.process_time() - start < 10
+    with pytest.raises(InvalidDockerfile, match="Dockerfile:5001: has more than 5000 instructions"):
+        plan("FROM a\n" + f"{line}\n" * 6000)
+    assert time.process_time() - start < 20
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from orlop.build.dockerfile.instructions import Instruction
     from orlop.build.dockerfile.problem import Source
 
+#: Far more than an image can have layers; some of what is done with them takes longer than in proportion.
+MOST_INSTRUCTIONS = 5000
 _NUMBER = re.compile(r"[0-9]{1,6}")
 
 
@@ -67,6 +69,9 @@ def parse(data: bytes, name: str = "Dockerfile") -> Dockerfile:
     source, escape = text.source, text.directives.escape
     if not text.statements:
         raise source.problem(Span(1, 1), "has no instructions: expected FROM")
+    if len(text.statements) > MOST_INSTRUCTIONS:
+        where = text.statements[MOST_INSTRUCTIONS].span
+        raise source.problem(where, f"has more than {MOST_INSTRUCTIONS} instructions: expected fewer, joined with &&")
     arguments: list[Arg] = []
     stages: list[Stage] = []
     current: list[Instruction] = []
