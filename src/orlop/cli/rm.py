@@ -7,6 +7,8 @@ from orlop.options import Option, Parser
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from orlop.engine.container import Container
     from orlop.engine.location import Location
     from orlop.options import Parsed
@@ -16,9 +18,8 @@ PARSER = Parser(
     "CONTAINER [CONTAINER...]",
     "Remove one or more containers",
     (
-        # Containers were linked by it once, which nothing does any more.
-        Option("-l, --link", "Remove the specified link", hidden=True),
         Option("-f, --force", "Force the removal of a running container (uses SIGKILL)"),
+        Option("-l, --link", "Remove the specified link"),
         Option("-v, --volumes", "Remove anonymous volumes associated with the container"),
     ),
     at_least=1,
@@ -28,11 +29,27 @@ PARSER = Parser(
 def run(location: Location, said: Parsed) -> int:
     """Carry the command out."""
     from orlop.engine import removal
-    from orlop.errors import Conflict
 
     def remove(target: Container) -> None:
-        if said["link"]:
-            raise Conflict(f"cannot remove a link of container {target.name}: it has none but its name")
         removal.remove(target, force=said["force"], with_volumes=said["volumes"])
 
+    if said["link"]:
+        return _remove_links(location, said.arguments)
     return for_each(location, said.arguments, remove, may_be_missing=said["force"])
+
+
+def _remove_links(location: Location, wanted: Sequence[str]) -> int:
+    import sys
+
+    from orlop.engine import links
+    from orlop.errors import OrlopError
+
+    status = 0
+    for text in wanted:
+        try:
+            links.remove(location, text)
+            sys.stdout.write(f"{text}\n")
+        except OrlopError as error:
+            sys.stderr.write(f"Error: {error}\n")
+            status = 1
+    return status

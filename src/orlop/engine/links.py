@@ -82,6 +82,31 @@ def described(target: Container) -> list[str]:
     return found
 
 
+def remove(location: Location, text: str) -> None:
+    """Remove a link, ``CONTAINER/ALIAS``: what the container was told of by it stays until it starts again.
+
+    Raises:
+        NotFound: there is no such container, or it has no such link.
+        Conflict: it is the container's own name.
+    """
+    name, slash, alias = text.removeprefix("/").partition("/")
+    target = container.find(location, name)
+    if not slash:
+        raise Conflict(f"cannot remove the default name link of container {target.name}: remove the container instead")
+    lock = container.lock(target.directory)
+    if lock is None:
+        raise NotFound(f"no such container: {name}")
+    try:
+        about = dict(container.Container(location, target.id).record)
+        kept = [each for each in about["HostConfig"].get("Links") or () if each.partition(":")[2] != alias]
+        if len(kept) == len(about["HostConfig"].get("Links") or ()):
+            raise NotFound(f"no such link: {text}")
+        about["HostConfig"] = {**about["HostConfig"], "Links": kept}
+        container.write(f"{target.directory}/{container.RECORD_FILE}", about)
+    finally:
+        os.close(lock)
+
+
 class Linked:
     """A container that another one is linked to, by an alias; ``address`` is where it is on the default network."""
 

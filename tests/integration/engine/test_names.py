@@ -240,9 +240,13 @@ def test_a_link_follows_a_container_that_starts_anew_with_another_address(engine
     assert not any(line.startswith(before) for line in lines)
     assert finds(engine, "web", "base") == [after]
     engine.ok("stop", "-t", "0", "web", "db")
+    assert "no such link" in engine("rm", "--link", "/web/other").err
     refused = engine("start", "web")
     assert "cannot link to a non running container: /db AS /web/base" in refused.err
     assert engine("run", "--link", "nobody", "host", "true").code == 125
+    assert engine.ok("rm", "--link", "/web/base") == "/web/base\n"
+    engine.ok("start", "web")
+    assert hosts(engine, "web") == [f"{engine.address('web', 'bridge')}\t{engine.inspect('web')['Config']['Hostname']}"]
 
 
 def test_links_on_a_user_s_network_are_names_for_one_container(engine: NetworkedEngine) -> None:

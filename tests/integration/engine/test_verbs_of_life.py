@@ -403,5 +403,6 @@ def test_containers_are_found_by_the_ports_that_they_expose(owner: Engine) -> No
     owner.ok("rm", "exposed")
 
 
-def test_links_are_not_removed(owner: Engine, sleeper: str) -> None:
-    assert "cannot remove a link" in owner("rm", "--link", sleeper).err
+def test_a_container_s_name_is_not_removed_as_a_link(owner: Engine, sleeper: str) -> None:
+    assert "cannot remove the default name link" in owner("rm", "--link", sleeper).err
+    assert "no such link" in owner("rm", "--link", f"{sleeper}/other").err
