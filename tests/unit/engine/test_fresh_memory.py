@@ -18,7 +18,7 @@ fresh_memory.begin()
 for size in (100, 200, 450):
     blocks = [id(block) for block in [bytes(size) for _ in range(10)]]
     steps = {after - before for before, after in zip(blocks, blocks[1:])}
-    print(len(steps), (steps.pop() - size - bytes().__sizeof__()) < 16)
+    print(len(steps), 0 <= steps.pop() - size - bytes().__sizeof__() < 16)
 print(sum(map(len, fresh_memory._filling)) < 1 << 20)
 """
 
