@@ -140,11 +140,12 @@ def test_bytes_go_both_ways_and_each_ends_by_itself(served: Served, container: C
 
 def test_a_reader_that_is_slow_holds_the_writer_back_and_gets_everything(served: Served, container: Container) -> None:
     [port] = served.start(f"{container.port}")
-    much = os.urandom(1 << 16) * 256  # 16 MiB, more than all buffers on the way
+    much = os.urandom(1 << 16) * 512  # 32 MiB, more than all buffers on the way
     with connect("::1", port) as client, container.accept() as server:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
         server.setblocking(False)
         sent = 0
-        while select.select([], [server], [], 0.3)[1]:
+        while sent < len(much) and select.select([], [server], [], 0.3)[1]:
             sent += server.send(much[sent : sent + (1 << 20)])
         assert 0 < sent < len(much)
         server.setblocking(True)
