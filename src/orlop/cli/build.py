@@ -6,7 +6,7 @@ import os
 import sys
 
 from orlop.errors import InvalidArgument, InvalidDockerfile, NotFound
-from orlop.options import Option, Parser, natural, one_of, size
+from orlop.options import Option, Parser, integer, limit, natural, one_of, size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +21,25 @@ if TYPE_CHECKING:
     from orlop.engine.building.request import BuildRequest, Output
     from orlop.engine.location import Location
     from orlop.options import Parsed
+
+#: Limits of each step: the option, what it says, the word for its value, what reads that, and the setting.
+_LIMITS = (
+    ("--cgroup-parent", "Parent cgroup of the steps", "string", str, "cgroup_parent"),
+    ("-c, --cpu-shares", "CPU shares (relative weight)", "int", natural, "cpu_shares"),
+    ("--cpu-period", "Limit the CPU CFS (Completely Fair Scheduler) period", "int", natural, "cpu_period"),
+    ("--cpu-quota", "Limit the CPU CFS (Completely Fair Scheduler) quota", "int", integer, "cpu_quota"),
+    ("--cpuset-cpus", "CPUs in which to allow execution (0-3, 0,1)", "string", str, "cpuset_cpus"),
+    ("--cpuset-mems", "MEMs in which to allow execution (0-3, 0,1)", "string", str, "cpuset_mems"),
+    ("-m, --memory", "Memory limit of each step", "bytes", size, "memory"),
+    (
+        "--memory-swap",
+        "Swap limit equal to memory plus swap: -1 to enable unlimited swap",
+        "bytes",
+        limit,
+        "memory_swap",
+    ),
+    ("--shm-size", "Shared memory size of each step", "bytes", size, "shm_size"),
+)
 
 PARSER = Parser(
     "orlop build",
@@ -40,7 +59,6 @@ PARSER = Parser(
         Option("-f, --file", "Name of the Dockerfile (default: PATH/Dockerfile)", value="string", default=""),
         Option("--iidfile", "Write the image ID to a file", value="string", default=""),
         Option("--label", "Set metadata for an image", value="list", many=True),
-        Option("-m, --memory", "Memory limit of each step", value="bytes", read=size),
         Option("--metadata-file", "Write build result metadata to a file", value="string", default=""),
         Option("--network", "Set the networking mode of RUN instructions", value="string", default="default"),
         Option("--no-cache", "Do not use cache when building the image"),
@@ -62,7 +80,6 @@ PARSER = Parser(
             value="strings",
             many=True,
         ),
-        Option("--shm-size", "Shared memory size for build containers", value="bytes", read=size),
         Option("--squash", "Squash newly built layers into a single new layer"),
         Option(
             "--ssh",
@@ -73,6 +90,12 @@ PARSER = Parser(
         Option("-t, --tag", 'Name and optionally a tag (format: "name:tag")', value="list", many=True),
         Option("--target", "Set the target build stage to build", value="string", default=""),
         Option("--ulimit", "Ulimit options of each step", value="ulimit", many=True),
+        *(Option(name, about, value=value, read=reader) for name, about, value, reader, _ in _LIMITS),
+        Option("--push", "Push the image to its registry afterwards"),
+        Option("--load", "Put the image into the store, which is done anyway", hidden=True),
+        Option("--rm", "Remove intermediate containers, of which none are left", default=True, hidden=True),
+        Option("--force-rm", "The same", hidden=True),
+        Option("--compress", "Compress the build context, which is not sent anywhere", hidden=True),
         Option(
             "--parallel", "Steps that may be done at the same time", value="n", read=natural, default=0, hidden=True
         ),
@@ -103,8 +126,21 @@ def run(location: Location, said: Parsed) -> int:
         _tell_failure(request, error, remembering)
         raise
     warn(built, quiet=said["quiet"])
+    if said["push"]:
+        _push(location, said, built)
     _tell(said, built)
     return 0
+
+
+def _push(location: Location, said: Parsed, built: Built) -> None:
+    from orlop.cli import progress
+    from orlop.engine import image_transfer
+
+    if not built.names:
+        raise InvalidArgument("--push needs a name to push to: add --tag")
+    with progress.choose(sys.stderr, "quiet" if said["quiet"] else "plain") as shown:
+        for name in built.names:
+            image_transfer.push(location, name, shown)
 
 
 def read(said: Parsed) -> BuildRequest:
@@ -232,10 +268,10 @@ def _wishes(said: Parsed) -> dict[str, Any]:
     made: dict[str, Any] = {}
     if said["add-host"]:
         made["extra_hosts"] = [each.replace("=", ":", 1) for each in said["add-host"]]
-    if said["memory"]:
-        made["memory"] = said["memory"]
-    if said["shm-size"]:
-        made["shm_size"] = said["shm-size"]
+    for names, _, _, _, setting in _LIMITS:
+        option = names.rpartition("--")[2]
+        if said.given(option):
+            made[setting] = said[option]
     if said["ulimit"]:
         from orlop.cli import further_options
 

@@ -82,6 +82,14 @@ def test_steps_have_no_more_rights_than_containers(builder: Builder) -> None:
     assert "RUN --security=insecure is not allowed" in refused.err
 
 
+def test_limits_hold_for_every_step(builder: Builder) -> None:
+    image = builder.built(
+        "FROM base\nRUN cat /sys/fs/cgroup/memory/memory.limit_in_bytes >/m; stat -f -c %b /dev/shm >/s; ulimit -n >/u\n",
+        "--memory", "64m", "--shm-size", "8m", "--ulimit", "nofile=99",
+    )  # fmt: skip
+    assert builder.output(image, "cat", "/m", "/s", "/u") == f"{64 << 20}\n2048\n99\n"
+
+
 def test_here_documents_are_scripts_and_files(builder: Builder) -> None:
     image = builder.built(
         "FROM base\nENV X=v\nRUN <<E\necho one >/o\necho $X >>/o\nE\nRUN <<E\n#!/bin/cat\nE\n"
