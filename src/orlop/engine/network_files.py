@@ -27,6 +27,8 @@ FILES = ("resolv.conf", "hostname", "hosts")
 _LARGEST = 1 << 20
 #: Where a container on the host's network finds the host.
 _HOST = "127.0.0.1"
+#: Where one finds itself that has no address which we know of.
+_ITSELF = "127.0.1.1"
 _NOTE = b"# As orlop wrote it: "
 _WHY = b". What is changed here stays.\n"
 
@@ -52,12 +54,10 @@ def write(directory: str, settings: Settings) -> None:
             resolvers = _noted(_own_resolver(settings.dns_search, settings.dns_options))
         else:
             resolvers = name_resolution.resolvers(resolvers, settings.dns, settings.dns_search, settings.dns_options)
-            own = (
-                hosts_file.line("127.0.1.1", _names(hostname, settings.domainname)) if not on_host and hostname else ""
-            )
+            own = hosts_file.line(_ITSELF, _names(hostname, settings.domainname)) if not on_host and hostname else ""
             hosts += "".join((own, *name_resolution.hosts(settings.extra_hosts, [_HOST]))).encode()
     elif not on_host and hostname:
-        hosts += hosts_file.line("127.0.1.1", _names(hostname, "")).encode()
+        hosts += hosts_file.line(_ITSELF, _names(hostname, "")).encode()
     texts = {"resolv.conf": resolvers, "hostname": f"{hostname}\n".encode(), "hosts": hosts}
     for name in FILES:
         # 0644: any user in the container reads them; outside, the directory around them keeps others out.
@@ -75,10 +75,12 @@ def at_start(
     networks: Sequence[Network],
     endpoints: Sequence[Endpoint],
     linked: Sequence[str] = (),
+    gateways: Sequence[str] = (),
 ) -> None:
     """Have the files of a container say what is so now, as it starts on ``networks``.
 
-    ``endpoints`` are its connections to them, ``linked`` further lines for hosts.
+    ``endpoints`` are its connections to them, ``linked`` further lines for hosts. Without networks that we know of,
+    ``gateways`` are the addresses at which it finds the host.
 
     Raises:
         Unsupported: it is to know the host's address, and no network has one.
@@ -88,10 +90,11 @@ def at_start(
     if host.get("ExtraHosts"):
         from orlop.engine import name_resolution
 
-        lines += name_resolution.hosts(host["ExtraHosts"], _gateways(networks, endpoints))
+        lines += name_resolution.hosts(host["ExtraHosts"], gateways or _gateways(networks, endpoints))
     lines += linked
     names = names_of(record)
-    lines += [hosts_file.line(address, names) for each in endpoints for address in each.addresses]
+    addresses = [address for each in endpoints for address in each.addresses]
+    lines += [hosts_file.line(address, names) for address in addresses or [_ITSELF]]
     _replace(f"{directory}/hosts", "".join(lines).encode())
     renew_resolver(directory, record)
 
