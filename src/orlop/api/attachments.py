@@ -17,14 +17,16 @@ from orlop.errors import Conflict, NotFound
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
-    from collections.abc import Callable
-    from typing import Any
+    from collections.abc import Callable, Generator
+    from typing import Any, TypeVar
 
     from orlop.api.watching import Watching
     from orlop.api.wire import Wire
     from orlop.engine import container
     from orlop.engine.start import Session
     from orlop.linux.shared_inotify import SharedWatch
+
+    Result = TypeVar("Result")
 
 _LARGEST = frames.LARGEST + 1
 #: Seconds after which a container that somebody waits for is looked at again.
@@ -194,6 +196,18 @@ async def until_readable(descriptor: int, patience: float | None = None) -> None
         return
     finally:
         loop.remove_reader(descriptor)
+
+
+async def stepping(steps: Generator[int, None, Result]) -> Result:
+    """Go through the steps of a start, as `orlop.engine.start.starting` has them."""
+    try:
+        while True:
+            await until_readable(next(steps))
+    except StopIteration as done:
+        result: Result = done.value
+        return result
+    finally:
+        steps.close()
 
 
 async def receive(session: Session) -> tuple[bytes, bytes] | None:

@@ -13,7 +13,7 @@ from orlop.runtime.container import Container as RuntimeContainer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
     from typing import Any
 
     from orlop.engine.location import Location
@@ -47,7 +47,7 @@ def execute(target: container.Container, command: Command) -> start.Session:
         Conflict: the container is not running.
         InvalidArgument: the user or the working directory cannot be right.
     """
-    return _ask(target.location, _record(target, command))
+    return start.ask(target.location, _request(target.location, _record(target, command)))
 
 
 def prepare(target: container.Container, command: Command, detach_keys: str = "") -> str:
@@ -71,10 +71,17 @@ def start_prepared(location: Location, exec_id: str, console_size: tuple[int, in
         NotFound: there is no such command.
         Conflict: it was started before, or the container is not running.
     """
+    return start.at_once(starting(location, exec_id, console_size))
+
+
+def starting(
+    location: Location, exec_id: str, console_size: tuple[int, int] | None = None
+) -> Generator[int, None, start.Session]:
+    """The steps of `start_prepared`, as `orlop.engine.start.starting` has them."""
     record = prepared(location, exec_id)
     if console_size is not None:
         record["Process"]["consoleSize"] = {"height": console_size[0], "width": console_size[1]}
-    return _ask(location, record)
+    return (yield from start.asking(location, _request(location, record)))
 
 
 def prepared(location: Location, exec_id: str) -> dict[str, Any]:
@@ -147,7 +154,8 @@ def _running(target: container.Container) -> RuntimeContainer:
     return inner
 
 
-def _ask(location: Location, record: dict[str, Any]) -> start.Session:
+def _request(location: Location, record: dict[str, Any]) -> bytes:
+    """What a launcher is told of a command; takes the process out of its record."""
     wanted = {
         **start.basics(location),
         "id": record["ContainerID"],
@@ -155,7 +163,7 @@ def _ask(location: Location, record: dict[str, Any]) -> start.Session:
         "record": record,
         "attributes": events.attributes(container.Container(location, record["ContainerID"]).record),
     }
-    return start.ask(location, json_text.dumps(wanted).encode())
+    return json_text.dumps(wanted).encode()
 
 
 def process(own: dict[str, Any], command: Command, *, root: str, groups: Sequence[str] = ()) -> dict[str, Any]:

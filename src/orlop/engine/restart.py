@@ -9,6 +9,8 @@ from orlop.errors import Conflict, NotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from orlop.engine.start import Session
 
 #: There is no starting what is on its way already.
@@ -28,6 +30,16 @@ def start(
         NotFound: it was removed meanwhile.
         OrlopError: there is nobody to start it.
     """
+    from orlop.engine import start
+
+    steps = starting(target, console_size=console_size, stays=stays)
+    return start.at_once(steps)
+
+
+def starting(
+    target: container.Container, *, console_size: tuple[int, int] | None = None, stays: bool = True
+) -> Generator[int, None, Session | None]:
+    """The steps of `start`, as `orlop.engine.start.starting` has them."""
     from orlop.engine import start
 
     repair.look_after(target)
@@ -50,7 +62,7 @@ def start(
             fresh = container.Container(target.location, target.id)
         lost_snapshots.look_after(fresh)
         _keep(fresh, keeps=False)
-        session = start.start(fresh, console_size, stays=stays)
+        session = yield from start.starting(fresh, console_size, stays=stays)
     except BaseException:
         os.close(lock)
         raise

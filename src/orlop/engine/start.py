@@ -12,12 +12,14 @@ from orlop.errors import ImageNotFound, InvalidArgument, OrlopError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
-    from collections.abc import Mapping
-    from typing import Any
+    from collections.abc import Generator, Mapping
+    from typing import Any, TypeVar
 
     from orlop.engine.container import Container
     from orlop.engine.location import Location
     from orlop.engine.settings import Settings
+
+    Result = TypeVar("Result")
 
 _LARGEST_ANSWER = frames.LARGEST + 1
 #: What fits into one packet with the smallest send buffer there is.
@@ -269,12 +271,19 @@ def start(
     is the first one of a new launcher, so that its monitor is a small one; otherwise its monitor is forked
     from the caller, who does not have to wait for the launcher that `Session.wait_started` leaves behind.
     """
+    return at_once(starting(container, console_size, stays=stays, restart_count=restart_count))
+
+
+def starting(
+    container: Container, console_size: tuple[int, int] | None, *, stays: bool, restart_count: int = 0
+) -> Generator[int, None, Session]:
+    """The steps of `start`, for who waits for several things at once: each is a descriptor to be readable before the next."""
     wanted = request(container, console_size)
     if restart_count:
         wanted["restart_count"] = restart_count
     data = json_text.dumps(wanted).encode()
     before = container.last_written()
-    session = _ask_running(container.location, data)
+    session = yield from _ask_running(container.location, data)
     if session is not None:
         return session
     if container.last_written() != before:
@@ -289,10 +298,26 @@ def start(
 
 def ask(location: Location, data: bytes) -> Session:
     """Send a request to the launcher, starting one if there is none."""
-    return _ask_running(location, data) or _ask_new(location, data)
+    return at_once(asking(location, data))
 
 
-def offer(location: Location, data: bytes) -> _socket.socket | None:
+def asking(location: Location, data: bytes) -> Generator[int, None, Session]:
+    """The steps of `ask`, as `starting` has them."""
+    session = yield from _ask_running(location, data)
+    return session or _ask_new(location, data)
+
+
+def at_once(steps: Generator[int, None, Result]) -> Result:
+    """Go through the steps; what each waits for is waited for by the next one itself."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            result: Result = done.value
+            return result
+
+
+def _offer(location: Location, data: bytes) -> _socket.socket | None:
     """Send a request to the running launcher without waiting for the answer; None if there is none."""
     client = launch.connect(location)
     if client is None:
@@ -305,11 +330,12 @@ def offer(location: Location, data: bytes) -> _socket.socket | None:
     return client
 
 
-def _ask_running(location: Location, data: bytes) -> Session | None:
+def _ask_running(location: Location, data: bytes) -> Generator[int, None, Session | None]:
     """Send a request to the running launcher; None if there is none for us."""
-    client = offer(location, data)
+    client = _offer(location, data)
     if client is None:
         return None
+    yield client.fileno()
     try:
         frame = _receive(client)
     except ConnectionError:

@@ -136,7 +136,7 @@ class Containers:
         target = self._find(request)
         if (await request.whole_body()).strip() not in (b"", b"{}", b"null") and request.version < (1, 24):
             raise InvalidArgument("starting a container with HostConfig is not supported any more")
-        session = restart.start(target)
+        session = await attachments.stepping(restart.starting(target))
         if session is None:
             return nothing(304)
         try:

@@ -61,7 +61,7 @@ class Execs:
         is_terminal = said.flag("Tty") or bool(record["ProcessConfig"]["tty"])
         size = _size(said)
         if said.flag("Detach"):
-            session = execution.start_prepared(self._location, exec_id, size)
+            session = await attachments.stepping(execution.starting(self._location, exec_id, size))
             try:
                 session.wait_started()
             finally:
@@ -78,7 +78,7 @@ class Execs:
         async def serve(wire: Wire) -> None:
             # Only now: clients read the head with a buffer, in which output that came along with it would be lost.
             try:
-                session = execution.start_prepared(self._location, exec_id, size)
+                session = await attachments.stepping(execution.starting(self._location, exec_id, size))
                 session.wait_started()
             except OrlopError as error:
                 told = f"OCI runtime exec failed: {error}\r\n".encode()
