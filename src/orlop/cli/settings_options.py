@@ -109,7 +109,7 @@ def read(said: Parsed) -> Settings:
         from orlop.cli import network_option
 
         network_option.read(said, settings)
-    settings.labels = dict(_pair(text) for text in said["label"])
+    settings.labels = dict(_label(text) for text in said["label"])
     settings.stop_signal = said["stop-signal"]
     if said.has_further:
         from orlop.cli import further_options
@@ -149,9 +149,11 @@ def absolute(text: str) -> str:
     return f"{os.path.abspath(source)}:{rest}"
 
 
-def _pair(text: str) -> tuple[str, str]:
-    key, _, value = text.partition("=")
-    return key, value
+def _label(text: str) -> tuple[str, str]:
+    name, _, value = text.partition("=")
+    if not name:
+        raise InvalidArgument(f'invalid label "{text}": it has no name')
+    return name, value
 
 
 def _check(settings: Settings) -> None:

@@ -62,14 +62,16 @@ def choose(add: Sequence[str], drop: Sequence[str], *, privileged: bool, availab
 
     added = [normalized(name) for name in add]
     dropped = {normalized(name) for name in drop}
-    everything = privileged or "ALL" in added
-    chosen = set(NAMES) if everything else set() if "ALL" in dropped else set(DEFAULT)
-    if not privileged:
-        chosen |= {name for name in added if name != "ALL"}
-        # As Docker does: of --cap-add X --cap-drop ALL, X stays; of --cap-add ALL --cap-drop X, X goes.
-        chosen -= dropped
-        if "ALL" in dropped and not everything:
-            chosen |= {name for name in added if name != "ALL"}
+    named = {name for name in added if name != "ALL"}
+    # As Docker does: of --cap-add X --cap-drop X or ALL, X stays; of --cap-add ALL --cap-drop X, X goes.
+    if privileged:
+        chosen = set(NAMES)
+    elif "ALL" in added:
+        chosen = set(NAMES) - dropped
+    elif "ALL" in dropped:
+        chosen = named
+    else:
+        chosen = set(DEFAULT) - dropped | named
     missing = [name for place, name in enumerate(NAMES) if name in chosen and not available >> place & 1]
     for name in missing:
         if name in added:

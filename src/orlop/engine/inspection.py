@@ -8,6 +8,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+#: What Docker tells in any case of a container's configuration.
+_UNSAID = {
+    "Domainname": "",
+    "AttachStdin": False,
+    "AttachStdout": False,
+    "AttachStderr": False,
+}
+
 
 def describe(target: container.Container) -> dict[str, Any]:
     """What `orlop inspect` shows.
@@ -41,11 +49,14 @@ def describe(target: container.Container) -> dict[str, Any]:
         "ExecIDs": exec_record.running(target.location, target.id) or None,
         "Driver": _driver(record),
         "Platform": "linux",
+        "MountLabel": (config.get("linux") or {}).get("mountLabel", ""),
+        "ProcessLabel": (config.get("process") or {}).get("selinuxLabel", ""),
+        "AppArmorProfile": (config.get("process") or {}).get("apparmorProfile", ""),
         "Rootfs": (config.get("root") or {}).get("path", ""),
         "HostConfig": {**host_config.described(record["HostConfig"]), **_paths(config), **_links(target)},
         "GraphDriver": {"Name": _driver(record), "Data": _layers(record, target.directory)},
         "Mounts": record.get("Mounts") or [],
-        "Config": {"Domainname": "", **record["Config"]},
+        "Config": {**_UNSAID, **record["Config"]},
         "NetworkSettings": network_settings.describe(target, state),
         **({"Snapshots": record["Snapshots"]} if record.get("Snapshots") else {}),
         **({"ImageManifestDescriptor": {"digest": record["Manifest"]}} if record.get("Manifest") else {}),

@@ -7,7 +7,7 @@ import os
 import select
 
 from orlop.engine import control, events, monitor_lock, repair
-from orlop.errors import Conflict, NotFound
+from orlop.errors import Conflict, InvalidArgument, NotFound
 from orlop.runtime import kill as runtime_kill
 from orlop.runtime.container import Container as RuntimeContainer
 
@@ -35,6 +35,8 @@ def kill(target: Container, signal: str) -> None:
         Conflict: the container is not running.
     """
     number = runtime_kill.signal_number(signal)
+    if number == 0:
+        raise InvalidArgument(f'unknown signal "{signal}"')  # which would do nothing
     about = events.attributes(target.record)
     stopping = runtime_kill.signal_number(target.record["Config"].get("StopSignal") or "SIGTERM")
     ends = number in (stopping, _signal.SIGKILL)

@@ -131,7 +131,7 @@ def test_a_setting_that_cannot_be_right_is_refused(
 
 
 @pytest.mark.parametrize("line", [
-    "start nobody", "stop nobody", "restart nobody", "kill nobody", "kill -s NOTHING there", "pause there", "unpause there",
+    "start nobody", "stop nobody", "restart nobody", "kill nobody", "kill -s NOTHING there", "kill -s 0 there", "pause there", "unpause there",
     "rename there a/b", "rename nobody other", "update --memory 1 there", "update nobody", "rm nobody", "exec there true",
     "exec nobody true", "cp nobody:/x -", "cp there:/nothing -", "cp /missing there:/", "logs nobody", "logs --tail x there",
     "logs --since x there", "attach there", "wait nobody", "top there", "diff nobody", "port nobody", "inspect nobody",

@@ -261,6 +261,7 @@ def test_inspect_has_docker_s_fields(shared: Engine) -> None:
         (("--tmpfs", "/x:bogus"), "bogus"),
         (("--tmpfs", "relative"), "absolute"),
         (("--label-file", "/nowhere"), "/nowhere"),
+        (("--label", "=value"), "no name"),
         (("--cidfile", "/nowhere/id"), "/nowhere/id"),
         (("--mac-address", "00:00:00:00:00:00"), "network"),
         (("--storage-opt", "size=1g"), "storage"),

@@ -26,6 +26,7 @@ def test_capabilities_are_added_to_and_dropped_from_the_default() -> None:
     assert default == set(capabilities.DEFAULT)
     assert chosen(["net_admin"], []) == default | {"CAP_NET_ADMIN"}
     assert chosen([], ["CAP_CHOWN"]) == default - {"CAP_CHOWN"}
+    assert chosen(["CHOWN", "net_admin"], ["NET_ADMIN", "CHOWN"]) == default | {"CAP_NET_ADMIN"}
 
 
 def test_all_can_be_added_and_dropped() -> None:
