@@ -22,6 +22,9 @@ _FIRST_BLOCK = 48
 #: As many bytes are taken for one size at most, by an interpreter whose pools are different.
 _MOST = 4 * _POOL
 
+#: So many blocks from the beginning of a pool on, each behind the one before, are no holes.
+_ENOUGH = 3
+
 _filling: list[bytes] = []
 
 
@@ -29,8 +32,13 @@ def begin() -> None:
     """Fill the holes that there are."""
     for size in range(_LARGEST_BLOCK, _HEAD, -_STEP):
         length = size - _HEAD
+        run = last = 0
         for _ in range(_MOST // size):
             block = bytes(length)
             _filling.append(block)
-            if id(block) % _POOL == _FIRST_BLOCK:
+            place = id(block)
+            is_next = run and place == last + size
+            run = 1 if place % _POOL == _FIRST_BLOCK else run + 1 if is_next else 0
+            last = place
+            if run == _ENOUGH:
                 break  # nobody had been in this pool

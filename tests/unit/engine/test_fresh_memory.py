@@ -12,7 +12,7 @@ PROBE = """
 import sys
 sys.path.append(sys.argv[1])
 from orlop.engine import fresh_memory
-holes = [bytes(size) for size in range(20, 470) for _ in range(40)]
+holes = [bytes(size) for size in range(20, 470) for _ in range(8)]
 del holes[::3]
 fresh_memory.begin()
 for size in (100, 200, 450):
