@@ -114,7 +114,8 @@ def killed(engine: ImageEngine, place: str, *words: str, given: bytes = b"") -> 
         check=False,
         env=engine.variables,
     )
-    wait_until(mark.exists, f"the end of a process at {place}")
+    wait_until(mark.exists, f"somebody at {place}")
+    wait_until(lambda: not engine.processes("orlop-write"), "the end of whom nobody waited for")
 
 
 def settled(engine: Engine) -> None:
