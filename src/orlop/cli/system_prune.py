@@ -32,17 +32,21 @@ def run(location: Location, said: Parsed) -> int:
     from orlop.cli import confirmation, image_prune
 
     images = "all images without at least one container associated to them" if said["all"] else "all dangling images"
-    lines = ["  - all stopped containers"]
+    lines = ["  - all stopped containers", "  - all networks not used by at least one container"]
     if said["volumes"]:
         lines.append("  - all anonymous volumes not used by at least one container")
     lines += [f"  - {images}", "  - everything that no image or container needs, interrupted downloads included"]
     if not said["force"] and not confirmation.confirmed("This will remove:\n" + "\n".join(lines) + "\n"):
         return 0
+    from orlop import filters
     from orlop.cli import container_prune
-    from orlop.engine import prune, volume_store
+    from orlop.engine import network_filters, networks, prune, volume_store
 
     done = container_prune.prune(location, said["filter"])
     freed = done.freed
+    gone = networks.prune(location, filters.read(said["filter"], network_filters.of_prune()))
+    if gone:
+        sys.stdout.write("Deleted Networks:\n" + "".join(f"{name}\n" for name in gone) + "\n")
     if said["volumes"]:
         done = prune.volumes(location, volume_store.is_anonymous)
         if done.names:

@@ -173,8 +173,12 @@ class Engine:
         return bool(errand.call(self.location, "logout", {"registry": registry}))
 
     def prune(self, *, all: bool = False, volumes: bool = False) -> int:  # noqa: A002 - Docker's word
-        """Remove all containers that do not run and images without names, with ``all`` all unused ones; bytes freed."""
+        """Remove all containers that do not run, networks that none is on, and images without names; bytes freed.
+
+        With ``all`` all images that no container has, with ``volumes`` volumes that nobody named, too.
+        """
         freed = self.containers.prune()[1]
+        self.networks.prune()
         if volumes:
             freed += self.volumes.prune()[1]
         return freed + self.images.prune(all=all).freed

@@ -17,6 +17,7 @@ import fcntl
 import os
 import time
 
+from orlop.errors import NotFound
 from orlop.linux.netlink import Netlink
 from orlop.network import addresses, endpoint, store
 from orlop.network.drivers import choice
@@ -46,8 +47,9 @@ class Held:
         self._place = place
         self._network = network
         self._netlink = netlink
-        self._lock = _hold(place, network.id)
+        self._lock = _hold(place, network.id, fcntl.LOCK_SH)
         try:
+            self._check_there()
             self.base = _read(place, network.id)
             if self.base:
                 choice.find(network.driver).check_up(place)
@@ -65,6 +67,15 @@ class Held:
         """Let it be taken down."""
         os.close(self._lock)
 
+    def _check_there(self) -> None:
+        """Somebody may have removed the network while its lock was waited for."""
+        if os.path.exists(self._place.record(self._network.id)):
+            return
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        if os.path.isdir(self._place.endpoints(self._network.id)):
+            _remove(self._place, self._network.id)
+        raise NotFound(f"network {self._network.name} not found")
+
     def _bring_up(self, known: int) -> None:
         # A container that is waiting for the same may be let in before us: then it is done.
         fcntl.flock(self._lock, fcntl.LOCK_EX)
@@ -75,18 +86,26 @@ class Held:
         fcntl.flock(self._lock, fcntl.LOCK_SH)
 
 
-def take_down(place: Place, network: Network, *, wait: bool = True) -> bool:
+def take_down(place: Place, network: Network, *, withdraw: Callable[[], None] | None = None) -> bool:
     """Remove the host's part of a network; False if a container is on it, or one is being connected.
+
+    ``withdraw`` has the network be no more, at a moment when nobody can be connecting to it; whoever is just doing that
+    is then waited for.
 
     Raises:
         OSError: the kernel refused.
     """
-    lock = _lock(place, network.id, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    if withdraw is not None:
+        lock: int | None = _hold(place, network.id, fcntl.LOCK_EX)
+    else:
+        lock = _lock(place, network.id, fcntl.LOCK_EX | fcntl.LOCK_NB)
     if lock is None:
         return not os.path.isdir(place.running(network.id))
     try:
         if endpoint.containers(place, network.id):
             return False
+        if withdraw is not None:
+            withdraw()
         try:
             os.unlink(f"{place.running(network.id)}/{_UP}")
         except FileNotFoundError:
@@ -115,7 +134,7 @@ def linger(place: Place, network: Network) -> None:
             if not 0 < left <= LINGER:
                 break
             time.sleep(left)
-        take_down(place, network, wait=False)
+        take_down(place, network)
     except BlockingIOError:
         return
     finally:
@@ -145,7 +164,7 @@ def sweep(place: Place, present: Mapping[str, Sequence[str]], runs: Callable[[st
             or _is_elsewhere(place, network_id)
         ):
             continue
-        take_down(place, network, wait=False)
+        take_down(place, network)
 
 
 def _is_lingering(place: Place, network_id: str) -> bool:
@@ -168,10 +187,10 @@ def _is_elsewhere(place: Place, network_id: str) -> bool:
     return namespace not in (0, os.stat(_OWN_NAMESPACE).st_ino)
 
 
-def _hold(place: Place, network_id: str) -> int:
-    """Lock a network's running directory, shared; it is made if it is not there."""
+def _hold(place: Place, network_id: str, kind: int) -> int:
+    """Lock a network's running directory; it is made if it is not there."""
     while True:
-        found = _lock(place, network_id, fcntl.LOCK_SH)
+        found = _lock(place, network_id, kind)
         if found is not None:
             return found
         for directory in (place.addresses(network_id), place.endpoints(network_id)):

@@ -166,9 +166,15 @@ def remove(place: Place, network: Network, runs: Callable[[str], bool]) -> None:
         raise InvalidArgument(f"{network.name} is a pre-defined network and cannot be removed")
     with store.Changing(place) as changing:
         changing.check_unused(network, runs)
-        if not activation.take_down(place, network):
+        if network.config_only:
+            changing.withdraw(network)
+            return
+
+        def withdraw() -> None:
+            with pools.Claims(place) as claims:
+                claims.give_back([pool.parsed() for pool in network.pools], network.id)
+                changing.withdraw(network)
+
+        if not activation.take_down(place, network, withdraw=withdraw):
             changing.check_unused(network, runs)
             raise Conflict(f"error while removing network: network {network.name} is just getting a container")
-        with pools.Claims(place) as claims:
-            claims.give_back([pool.parsed() for pool in network.pools], network.id)
-            changing.withdraw(network)

@@ -12,6 +12,7 @@ Subnets come from a list, the first that nobody has. Somebody has a subnet if it
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 
@@ -37,6 +38,7 @@ BLOCKS = (
 #: Where the engines of root note which subnets they have.
 CLAIMS = "/var/lib/orlop-subnets"
 
+_CANNOT_WRITE = (errno.EROFS, errno.EACCES, errno.EPERM)
 _LINK_LOCAL = ("fe80:", "ff00:", "169.254.")
 
 
@@ -85,11 +87,15 @@ class Claims:
         if place.rootless:
             return  # an ordinary user's networks are in a namespace where no other engine is
         while self._lock < 0:
-            os.makedirs(directory, 0o700, exist_ok=True)
             try:
+                os.makedirs(directory, 0o700, exist_ok=True)
                 self._lock = _lock(directory)
             except FileNotFoundError:
                 continue  # the last one has just gone
+            except OSError as error:
+                if error.errno not in _CANNOT_WRITE:
+                    raise
+                return  # a machine where nothing can be noted: what its kernel knows has to do
 
     def others(self, *, everywhere: bool) -> Iterator[tuple[Subnet, str]]:
         """The subnets of networks of other engines in this network namespace, or ``everywhere``."""

@@ -35,7 +35,7 @@ COMMANDS = (
     ("network create web", "network/creation.py:create:claims.take+"),
     ("network create web", "network/store.py:publish:os.symlink+"),
     ("network create web", "network/store.py:publish:os.rename+"),
-    ("network rm there", "network/creation.py:remove:claims.give_back+"),
+    ("network rm there", "network/creation.py:withdraw:claims.give_back+"),
     ("network rm there", "network/store.py:withdraw:os.rename+"),
     ("network connect there lives", "network/endpoint.py:write:os.rename+"),
     ("network connect there lives", "network/connecting.py:make:inside.configure"),

@@ -476,3 +476,22 @@ def test_connecting_is_told_by_events(engine: NetworkedEngine) -> None:
 
     one = [f"connect {container}", f"disconnect {container}"]
     assert [line.replace("<no value>", "").rstrip() for line in lines] == ["create", *one, *one, "destroy"]
+
+
+def test_a_network_is_not_removed_from_under_who_is_just_joining_it(engine: NetworkedEngine) -> None:
+    for _ in range(3):
+        engine.ok("network", "create", "contended")
+        joining = [
+            engine.popen(
+                "run", "--rm", "--network", "contended", "--rootfs", engine.rootfs, "true", stdout=-1, stderr=-1
+            )
+            for _ in range(4)
+        ]
+        while engine("network", "rm", "contended").code != 0:
+            pass
+        said = [each.communicate()[1].decode() for each in joining]
+        assert all(
+            each.returncode == 0 or "network contended not found" in text
+            for each, text in zip(joining, said, strict=True)
+        )
+    wait_until(lambda: engine.ok("ps", "-q") == "" and engine.is_clean(), "a clean machine")
