@@ -40,7 +40,7 @@ def port_key(protocol: int, address: str, port: int) -> bytes:
 
 def test_a_table_with_chains_sets_and_rules_reads_as_it_was_meant(machine: Machine) -> None:
     change = Transaction(machine.netfilter, INET, "mine")
-    change.add_table(b"note")
+    change.add_table("ours")
     change.add_base_chain("in", "nat", transaction.PREROUTING, -100)
     change.add_base_chain("through", "filter", transaction.FORWARD, 0)
     change.add_base_chain("out", "nat", transaction.POSTROUTING, 100)
@@ -126,7 +126,7 @@ def test_a_table_with_chains_sets_and_rules_reads_as_it_was_meant(machine: Machi
         assert wanted in text, text
     found = listing.table(machine.netfilter, INET, "mine")
     assert found
-    assert found.note == b"note"
+    assert found.comment == "ours"
     assert set(listing.chains(machine.netfilter, INET, "mine")) == {"in", "through", "out", "ports", "inside"}
     assert len(listing.rules(machine.netfilter, INET, "mine")["through"]) == 3
     [element] = listing.elements(machine.netfilter, INET, "mine", "published")

@@ -20,11 +20,12 @@ from orlop.network.firewall.firewall import Firewall
 from orlop.network.firewall.link import Link
 from orlop.network.firewall.port import Port
 from orlop.network.firewall.zone import Zone
+from tests.integration.network.conftest import Engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.integration.network.conftest import Engine, Site
+    from tests.integration.network.conftest import Site
 
 HOST, HOST6, LAN, LAN6 = "192.0.2.1", "fd00:2::1", "192.0.2.2", "fd00:2::2"
 WEB, WEB6, SHOP, DATA, DATA6 = "10.1.0.2", "fd00:a1::2", "10.1.0.3", "10.2.0.2", "fd00:a2::2"
@@ -339,6 +340,41 @@ def test_a_table_of_somebody_elses_is_left_alone_whatever_its_name(site: Site, e
     assert site.host.rules() == before
     site.host.run("nft", "delete", "table", "ip", "orlop")
     engine.open(site.one)
+
+
+@pytest.mark.parametrize("respect", [False, True])
+def test_rules_can_be_saved_and_loaded_by_nft_and_are_made_anew_after_another_start_of_the_machine(
+    site: Site, *, respect: bool
+) -> None:
+    """Who keeps all rules for the next start keeps ours as well: then they must load, and must do no harm."""
+    made = Engine(site, "orlop", respect=respect)
+    try:
+        made.open(site.one, site.two)
+        made.publish(
+            *(Port(protocol, "", 8080, WEB, 80, bridge="one") for protocol in ("tcp", "udp", "sctp")),
+            Port("tcp", HOST, 8081, WEB, 80, source="192.0.2.0/24"),
+            Port("tcp", "", 8082, WEB, 80, interface="eth0"),
+            Port("tcp", "::", 8082, WEB6, 80, source="fd00::/16"),
+        )
+        saved = site.host.rules()
+        site.host.run("nft", "flush", "ruleset")
+        site.host.run("nft", "-f", "-", text=saved)
+        assert site.host.rules() == saved
+        assert made.firewall.is_whole()
+        for port in (8080, 8081):
+            assert site.lan.ask(HOST, port) == f"web {LAN}"
+        assert site.lan.ask(HOST6, 8082) == f"web {LAN6}"
+        site.host.serve("host", 9000 + respect)
+        assert site.lan.ask(HOST, 9000 + respect) == f"host {LAN}", "what is not ours is left alone"
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
+        site.host.run("nft", "flush", "ruleset")
+        site.host.run("nft", "-f", "-", text=saved.replace(boot, "00000000"))
+        assert not made.firewall.is_whole()
+        made.firewall.rebuild([site.one], [])
+        assert made.firewall.is_whole()
+        assert '"two"' not in site.host.rules()
+    finally:
+        made.end()
 
 
 CHURN = """

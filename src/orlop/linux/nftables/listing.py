@@ -24,16 +24,16 @@ class Table:
         family: INET and so on.
         name: its name.
         use: how many chains, sets and other things it has.
-        note: what its maker had kept with it.
+        comment: what its maker had kept with it.
     """
 
-    __slots__ = ("family", "name", "note", "use")
+    __slots__ = ("comment", "family", "name", "use")
 
-    def __init__(self, family: int, name: str, use: int, note: bytes) -> None:
+    def __init__(self, family: int, name: str, use: int, comment: str) -> None:
         self.family = family
         self.name = name
         self.use = use
-        self.note = note
+        self.comment = comment
 
 
 def generation(netlink: Netlink) -> int:
@@ -54,9 +54,9 @@ def table(netlink: Netlink, family: int, name: str) -> Table | None:
     return _table(body)
 
 
-def note_of_table(body: bytes) -> bytes:
+def comment_of_table(body: bytes) -> str:
     """What its maker had kept with a table, from the kernel's answer to GETTABLE."""
-    return _table(body).note
+    return _table(body).comment
 
 
 def tables(netlink: Netlink, family: int = 0) -> list[Table]:
@@ -143,7 +143,7 @@ def counter(netlink: Netlink, family: int, table_name: str, name: str) -> int:
 
 def _table(body: bytes) -> Table:
     details = dict(attributes(body[_HEAD:]))
-    return Table(body[0], _text(details[1]), int.from_bytes(details[3], "big"), details.get(6, b""))
+    return Table(body[0], _text(details[1]), int.from_bytes(details[3], "big"), message.comment_of(details.get(6, b"")))
 
 
 def _element(data: bytes) -> Element:

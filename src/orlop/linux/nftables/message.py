@@ -45,6 +45,8 @@ DATA_VERDICT = 2
 VERDICT_CODE = 1
 VERDICT_CHAIN = 2
 
+_COMMENT = 0  # NFTNL_UDATA_TABLE_COMMENT and NFTNL_UDATA_RULE_COMMENT
+
 
 def kind(number: int) -> int:
     """A message's type, by its number among those of nf_tables."""
@@ -87,3 +89,16 @@ def verdict(code: int, chain: str = "") -> bytes:
 def value(data: bytes) -> bytes:
     """Some bytes as data."""
     return attribute(DATA_VALUE, data)
+
+
+def comment(said: str) -> bytes:
+    """A comment as nft(8) keeps it with tables and rules, and shows it."""
+    encoded = said.encode() + b"\0"
+    return bytes((_COMMENT, len(encoded))) + encoded
+
+
+def comment_of(data: bytes) -> str:
+    """The comment in what is kept with a table; "" if there is none."""
+    if len(data) < 2 or data[0] != _COMMENT:
+        return ""
+    return data[2 : 2 + data[1]].rstrip(b"\0").decode(errors="replace")

@@ -31,7 +31,6 @@ _VERDICT_TYPE = 0xFFFFFF00
 _ELEMENT_INTERVAL_END = 1
 _GOTO = -4
 _JUMP = -3
-_COMMENT = 0  # NFTNL_UDATA_RULE_COMMENT
 _OBJECT_COUNTER = 1
 
 #: An attribute is no longer than 64 KiB, and an element of ours no longer than 200 bytes.
@@ -105,9 +104,9 @@ class Transaction:
         """Take all the changes that another transaction has."""
         self._steps += other._steps
 
-    def add_table(self, note: bytes = b"") -> None:
-        """Make the table, if it is not there; ``note`` is kept with it, for whoever made it."""
-        body = text(1, self._table) + be32(2, 0) + (attribute(6, note) if note else b"")
+    def add_table(self, comment: str = "") -> None:
+        """Make the table, if it is not there; ``comment`` is kept with it."""
+        body = text(1, self._table) + be32(2, 0) + (attribute(6, message.comment(comment)) if comment else b"")
         self._step(f"add table {self._table}", message.NEWTABLE, body, NLM_F_CREATE)
 
     def delete_table(self) -> None:
@@ -145,8 +144,7 @@ class Transaction:
         """Put a rule behind those of a chain."""
         body = text(1, self._table) + text(2, chain) + nest(4, *expressions)
         if comment:
-            encoded = comment.encode() + b"\0"
-            body += attribute(7, bytes((_COMMENT, len(encoded))) + encoded)
+            body += attribute(7, message.comment(comment))
         self._step(f"add rule to chain {chain}", message.NEWRULE, body, NLM_F_CREATE | NLM_F_APPEND)
 
     def add_counter(self, name: str) -> None:

@@ -10,6 +10,8 @@ what others dropped (`Firewall.lost`).
 
 from __future__ import annotations
 
+import os
+
 from orlop.linux.nftables import expression as e
 from orlop.linux.nftables import transaction, types
 from orlop.linux.nftables.message import IPV4, IPV6
@@ -22,8 +24,10 @@ if TYPE_CHECKING:
     from orlop.linux.nftables.transaction import Transaction
     from orlop.network.firewall.zone import Zone
 
-#: What begins the note that is kept with each of an engine's tables.
-MAKER = b"orlop "
+#: What begins the comment of each of an engine's tables.
+MAKER = "orlop "
+
+_BOOT = "/proc/sys/kernel/random/boot_id"
 
 #: The base chains → how many rules are in them.
 BASE_CHAINS = {"forward": 5, "last": 1}
@@ -57,14 +61,22 @@ _DROP = e.verdict(e.DROP)
 _RETURN = e.verdict(e.RETURN)
 
 
-def note(*, respectful: bool) -> bytes:
-    """What is kept with each of an engine's tables: whose it is, and how it is laid."""
-    return MAKER + (b"1 respect" if respectful else b"1 open")
+def comment(*, respectful: bool) -> str:
+    """The comment of each of an engine's tables: whose it is, how it is laid, and since which start of the machine.
+
+    Who saves all rules to have them again after the next start has saved ours as well, which mean nothing then.
+    """
+    descriptor = os.open(_BOOT, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        boot = os.read(descriptor, 8).decode()
+    finally:
+        os.close(descriptor)
+    return f"{MAKER}1 {'respect' if respectful else 'open'} {boot}"
 
 
 def lay(change: Transaction, *, respectful: bool) -> None:
     """The part that does not depend on networks."""
-    change.add_table(note(respectful=respectful))
+    change.add_table(comment(respectful=respectful))
     change.add_counter("accepted")
     change.add_counter("passed")
     change.add_set("bridges", types.INTERFACE_NAME)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import _socket
 import os
+import sys
 
 from orlop.errors import Conflict, NotFound, Unsupported
 from orlop.linux import conntrack, network_device
@@ -17,7 +18,7 @@ from orlop.linux import namespace as namespaces
 from orlop.linux.netlink import NETLINK_NETFILTER, Netlink
 from orlop.linux.nftables import listing, transaction
 from orlop.linux.nftables.message import INET, IPV4, IPV6
-from orlop.linux.nftables.transaction import Transaction
+from orlop.linux.nftables.transaction import Element, Transaction
 from orlop.network.firewall import filtering, forwarding, respect, shape, translation
 from orlop.network.firewall.port import PROTOCOLS
 from orlop.network.firewall.shape import families
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeAlias, TypeVar
 
-    from orlop.linux.nftables.transaction import Element
     from orlop.network.firewall.link import Link
     from orlop.network.firewall.port import Port
     from orlop.network.firewall.zone import Zone
@@ -45,7 +45,10 @@ _INDEX = 4  # bytes of a device's index, with which a key ends
 
 
 class FirewallGone(Exception):
-    """Something of the engine's tables is not there: somebody flushed the rule set, or the kernel lacks it. `Firewall.rebuild` makes them anew."""
+    """Something of the engine's tables is not there; mostly because somebody flushed the rule set.
+
+    `Firewall.rebuild` makes all of it anew, or says why that cannot be.
+    """
 
 
 class Firewall:
@@ -134,10 +137,11 @@ class Firewall:
             OSError: the kernel refused.
         """
         change = self._transaction()
-        places = [self._place(port) for port in ports]
+        places = [place for port in ports for place in self._places(port)]
         if self.respect and not shape.is_respecting(self._netlink, self.table):
             self._lay_respect(change)
         self._add(change, places)
+        self._mark(change, ports)
         try:
             change.commit()
         except FileNotFoundError:
@@ -147,6 +151,7 @@ class Firewall:
                 raise
             self._delete(change, [each for each in places if self._has(each)])
             self._add(change, places)
+            self._mark(change, ports)
             change.commit()
         for bridge in {port.bridge for port in ports if port.bridge and port.is_on_loopback and not port.direct}:
             self._inside(forwarding.open_loopback, bridge)
@@ -255,7 +260,9 @@ class Firewall:
             self.prepare(zone)
             self._open(change, zone)
         there = [port for port in ports if not port.interface or self._index(port.interface) is not None]
-        self._add(change, _distinct([self._place(port) for port in there] + [_link(link) for link in links]))
+        places = [place for port in there for place in self._places(port)]
+        self._add(change, _distinct(places + [_link(link) for link in links]))
+        self._mark(change, there)
         try:
             change.commit()
         except FileNotFoundError as error:
@@ -330,7 +337,7 @@ class Firewall:
         found = []
         for family in (INET, *families()):
             there = listing.table(self._netlink, family, self.table)
-            if there and not there.note.startswith(filtering.MAKER):
+            if there and not there.comment.startswith(filtering.MAKER):
                 raise Conflict(f"nftables has a table {self.table} that is not orlop's: rename it or delete it")
             if there:
                 found.append(family)
@@ -359,29 +366,54 @@ class Firewall:
     def _elements(self, family: int, set_name: str) -> list[Element]:
         return listing.elements(self._netlink, family, self.table, set_name)
 
-    def _place(self, port: Port) -> Place:
+    def _places(self, port: Port) -> list[Place]:
+        """Where a port is put.
+
+        Raises:
+            NotFound: it is for a device that the host does not have.
+        """
         if port.direct:
-            return INET, f"open{6 if port.family == IPV6 else 4}", port.opening()
-        if not port.interface:
-            return port.family, *port.element(0)
-        index = self._index(port.interface)
-        if index is None:
-            raise NotFound(f"network device {port.interface}: the host has none of this name")
-        return port.family, *port.element(index)
+            return [(INET, f"open{6 if port.family == IPV6 else 4}", port.opening())]
+        index = 0
+        if port.interface:
+            found = self._index(port.interface)
+            if found is None:
+                raise NotFound(f"network device {port.interface}: the host has none of this name")
+            index = found
+        return self._spread(port, *port.element(index))
+
+    def _spread(self, port: Port, name: str, element: Element) -> list[Place]:
+        """A port's place among the maps, and among what is asked of if the host's rules are respected."""
+        places: list[Place] = [(port.family, name, element)]
+        if self.respect:
+            places.append((port.family, f"{respect.ASKED}{name}", Element(element.key, last=element.last)))
+            if port.interface:
+                places.append((port.family, respect.BY_MARK, element))
+        return places
+
+    def _mark(self, change: Transaction, ports: list[Port]) -> None:
+        """Have devices that ports are for marked by their index; which they stay, since it means nothing else."""
+        if not self.respect:
+            return
+        for interface in {port.interface for port in ports if port.interface}:
+            index = (self._index(interface) or 0).to_bytes(4, sys.byteorder)
+            for family in families():
+                change.beside(family).add_elements(respect.MARKS, [Element(index, index)])
 
     def _present(self, port: Port) -> list[Place]:
         """Where a port may be: one for a device that is gone is still there under its index."""
         if not port.interface or port.direct or self._index(port.interface) is not None:
-            return [self._place(port)]
-        set_name, wanted = port.element(0)
+            return self._places(port)
+        name, wanted = port.element(0)
         try:
-            there = self._elements(port.family, set_name)
+            there = self._elements(port.family, name)
         except FileNotFoundError:
             return []
         return [
-            (port.family, set_name, each)
+            place
             for each in there
             if (each.key[:-_INDEX], each.value) == (wanted.key[:-_INDEX], wanted.value)
+            for place in self._spread(port, name, each)
         ]
 
     def _index(self, interface: str) -> int | None:

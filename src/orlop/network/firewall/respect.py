@@ -17,8 +17,8 @@ from orlop.linux import neighbour, network_device, route, veth
 from orlop.linux.nftables import expression as e
 from orlop.linux.nftables import transaction, types
 from orlop.linux.nftables.message import IPV4, IPV6
-from orlop.network.firewall.port import packed
-from orlop.network.firewall.translation import by_device, size, targets
+from orlop.network.firewall.port import PROTOCOLS, packed
+from orlop.network.firewall.translation import by_device, lookups, size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +29,12 @@ if TYPE_CHECKING:
 FURTHER = {"prerouting": 1, "input": 3}
 #: That of them which is there only then.
 CHAIN = "input"
+#: What the names of sets begin with that have the same keys as the maps of published ports. (nft(8) does not list that a
+#: rule looks into a map without using what it finds.)
+ASKED = "asked_"
+#: The map of ports for a device by the mark that a copy of a packet has, and that of devices to marks.
+BY_MARK = "by_mark"
+MARKS = "marks"
 
 _AFTER_ALL = 2147483646
 _REMEMBERED = 5000  # milliseconds: longer than a client waits before it tries again
@@ -92,8 +98,15 @@ def lay(change: Transaction, family: int, table: str, loop: int) -> None:
     """The rules of one family, upon those of `translation.lay`, if they are not there yet."""
     address = types.IPV6_ADDRESS if family == IPV6 else types.IPV4_ADDRESS
     wide = size(family)
-    key = (types.PROTOCOL, address, types.SERVICE, address, types.SERVICE)
-    change.add_set("admitted", *key, timeout=_REMEMBERED, dynamic=True, size=_MOST)
+    target = (address, types.SERVICE)
+    limits = (types.PROTOCOL, address, types.SERVICE, address)
+    change.add_set(f"{ASKED}anywhere", types.PROTOCOL, types.SERVICE)
+    change.add_set(f"{ASKED}published", types.PROTOCOL, address, types.SERVICE)
+    change.add_set(f"{ASKED}limited", *limits, intervals=True)
+    change.add_set(f"{ASKED}by_device", *limits, types.INTERFACE, intervals=True)
+    change.add_set(MARKS, types.INTERFACE, value=(types.MARK,))
+    change.add_set(BY_MARK, *limits, types.MARK, value=target, intervals=True)
+    change.add_set("admitted", *limits, types.SERVICE, timeout=_REMEMBERED, dynamic=True, size=_MOST)
     change.add_base_chain(CHAIN, "filter", transaction.INPUT, _AFTER_ALL)
     change.add_chain("ask")
     for chain in (CHAIN, "ask"):
@@ -109,7 +122,10 @@ def lay(change: Transaction, family: int, table: str, loop: int) -> None:
     change.add_rule("prerouting", *packet, e.lookup("admitted"), e.verdict(e.JUMP, "ports"))
     # By which device the copy's original came is what its mark says.
     again = (e.meta(e.META_INPUT_NAME), e.compare(types.interface_name(names(table)[1])))
-    change.add_rule("ports", *again, *by_device(family, e.META_MARK), e.dnat(family, 0, wide))
+    for protocol in PROTOCOLS.values():
+        of_protocol = (*again, e.meta(e.META_PROTOCOL), e.compare(bytes((protocol,))))
+        find = by_device(family, e.META_MARK, BY_MARK, into=0)
+        change.add_rule("ports", *of_protocol, *find, e.dnat(family, 0, wide))
     change.add_rule(CHAIN, e.meta(e.META_INPUT_NAME), e.compare(types.interface_name("lo")), e.verdict(e.RETURN))
     change.add_rule(CHAIN, e.meta(e.META_INPUT_NAME), e.lookup("bridges"), e.verdict(e.RETURN))
     change.add_rule(CHAIN, *_IS_NEW, e.verdict(e.JUMP, "ask"))
@@ -121,7 +137,6 @@ def lay(change: Transaction, family: int, table: str, loop: int) -> None:
         e.duplicate(0, wide),
         e.verdict(e.DROP),
     )
-    *most, for_a_device = targets(family)
-    for find in most:
-        change.add_rule("ask", *find, *admit)
-    change.add_rule("ask", *for_a_device, e.meta(e.META_INPUT_INDEX), e.set_mark(), *admit)
+    mark = (e.meta(e.META_INPUT_INDEX), e.lookup(MARKS, into=0), e.set_mark())
+    for name, find in lookups(family, ASKED):
+        change.add_rule("ask", *find, *(mark if name == "by_device" else ()), *admit)

@@ -40,7 +40,7 @@ def look(netlink: Netlink, table: str, *, respectful: bool) -> int:
         body = message.head(family) + name + text(3, chain)
         steps.append(("nftables: look at chain", message.kind(message.GETCHAIN), 0, body, (_ENOENT,)))
     found = netlink.run(steps)
-    if len(found) <= len(plain) or listing.note_of_table(found[0]) != filtering.note(respectful=respectful):
+    if len(found) <= len(plain) or listing.comment_of_table(found[0]) != filtering.comment(respectful=respectful):
         return BROKEN
     there = {(family, chain): rules for family, chain, rules in map(listing.chain, found[1:])}
     if there == plain:

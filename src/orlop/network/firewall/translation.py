@@ -18,8 +18,8 @@ from orlop.linux.nftables import transaction, types
 from orlop.linux.nftables.message import IPV4, IPV6
 from orlop.linux.nftables.transaction import Element, interval
 from orlop.linux.nftables.types import Verdict
-from orlop.network.firewall.filtering import note
-from orlop.network.firewall.port import network, packed
+from orlop.network.firewall.filtering import comment
+from orlop.network.firewall.port import PROTOCOLS, network, packed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def lay(change: Transaction, family: int, *, respectful: bool) -> None:
     destination = e.ipv6_destination() if family == IPV6 else e.ipv4_destination()
     target = (address, types.SERVICE)
     limits = (types.PROTOCOL, address, types.SERVICE, address)
-    change.add_table(note(respectful=respectful))
+    change.add_table(comment(respectful=respectful))
     change.add_set("bridges", types.INTERFACE_NAME)
     change.add_set("sources", address, verdicts=True, intervals=True)
     change.add_set("by_device", *limits, types.INTERFACE, value=target, intervals=True)
@@ -81,7 +81,7 @@ def lay(change: Transaction, family: int, *, respectful: bool) -> None:
     trusted = (e.meta(e.META_INPUT_NAME), e.lookup("bridges")) if respectful else ()
     change.add_rule("prerouting", *trusted, *TO_THIS_MACHINE, e.verdict(e.JUMP, "ports"))
     change.add_rule("output", *TO_THIS_MACHINE, e.verdict(e.JUMP, "ports"))
-    for find in targets(family):
+    for _, find in lookups(family, "", into=0):
         change.add_rule("ports", *find, e.dnat(family, 0, size(family)))
     source = e.ipv6_source() if family == IPV6 else e.ipv4_source()
     change.add_rule("postrouting", source, e.lookup_verdict("sources"))
@@ -92,23 +92,32 @@ def size(family: int) -> int:
     return 4 if family == IPV6 else 1
 
 
-def targets(family: int) -> list[tuple[bytes, ...]]:
-    """For each map what looks a packet up in it and loads the container's address and port into registers from 0 on."""
+def lookups(family: int, prefix: str, *, into: int = -1) -> list[tuple[str, tuple[bytes, ...]]]:
+    """For each map by its name what looks a packet up in it, or in the set that has its name behind a ``prefix``.
+
+    Of maps it loads the container's address and port into registers from ``into`` on.
+    """
     whole = _whole(family)
     source = e.ipv6_source if family == IPV6 else e.ipv4_source
-    return [
-        (_PROTOCOL, e.destination_port(1), e.lookup("anywhere", into=0)),
-        (*whole, e.lookup("published", into=0)),
-        (*whole, source(2 + size(family)), e.lookup("limited", into=0)),
-        by_device(family, e.META_INPUT_INDEX),
+    found = [
+        ("anywhere", (_PROTOCOL, e.destination_port(1), e.lookup(f"{prefix}anywhere", into=into))),
+        ("published", (*whole, e.lookup(f"{prefix}published", into=into))),
     ]
+    for protocol in PROTOCOLS.values():
+        # nft(8) could not load what it lists without: it wants to know that there are ports if keys are intervals.
+        of_protocol = (_PROTOCOL, e.compare(bytes((protocol,))))
+        limited = (*whole, source(2 + size(family)), e.lookup(f"{prefix}limited", into=into))
+        found.append(("limited", (*of_protocol, *limited)))
+        for_device = by_device(family, e.META_INPUT_INDEX, f"{prefix}by_device", into=into)
+        found.append(("by_device", (*of_protocol, *for_device)))
+    return found
 
 
-def by_device(family: int, key: int) -> tuple[bytes, ...]:
-    """What looks a packet up in the map of that name; ``META_*`` ``key`` says what has the device's index."""
+def by_device(family: int, key: int, name: str, *, into: int = -1) -> tuple[bytes, ...]:
+    """What looks a packet up in a map or set; ``META_*`` ``key`` says what has the device's index."""
     wide = size(family)
     source = e.ipv6_source if family == IPV6 else e.ipv4_source
-    return (*_whole(family), source(2 + wide), e.meta(key, 2 + 2 * wide), e.lookup("by_device", into=0))
+    return (*_whole(family), source(2 + wide), e.meta(key, 2 + 2 * wide), e.lookup(name, into=into))
 
 
 def _whole(family: int) -> tuple[bytes, ...]:
