@@ -351,9 +351,10 @@ class Containers:
         all: bool = False,  # noqa: A002 - Docker's word
         labels: Mapping[str, str | None] | Sequence[str] = (),
         status: str | None = None,
+        filters: Mapping[str, str | Sequence[str]] | None = None,
     ) -> list[Container]:
-        """The containers that run, newest first; with ``all`` all of them."""
-        found = await self.threads.call(lambda: self.sync.list(all=all, labels=labels, status=status))
+        """The containers that run, newest first; see `orlop.library.containers.Containers.list`."""
+        found = await self.threads.call(lambda: self.sync.list(all=all, labels=labels, status=status, filters=filters))
         return [Container(each, self.threads) for each in found]
 
 

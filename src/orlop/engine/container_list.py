@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from orlop.engine.ports import Ports
     from orlop.filters import Filter, Wanted
 
-_RUNNING = ("running", "paused", "restarting")
+#: The states of containers that are listed without being asked for.
+RUNNING = ("running", "paused", "restarting")
 _STATES = ("created", "dead", "exited", "paused", "removing", "restarting", "running")
 
 
@@ -95,7 +96,7 @@ def listed(location: Location, wanted: Wanted, *, everything: bool = False, last
             each = Listed(container.Container(location, container_id), ended.get(container_id))
         except NotFound:
             continue  # removed while we looked
-        if (everything or each.state["Status"] in _RUNNING) and wanted(each):
+        if (everything or each.state["Status"] in RUNNING) and wanted(each):
             found.append(each)
     found.sort(key=lambda each: each.created, reverse=True)
     return found[:last] if last > 0 else found

@@ -256,32 +256,37 @@ class Containers:
         all: bool = False,  # noqa: A002 - Docker's word
         labels: Mapping[str, str | None] | Sequence[str] = (),
         status: str | None = None,
+        filters: Mapping[str, str | Sequence[str]] | None = None,
     ) -> list[Container]:
         """The containers that run, newest first; with ``all`` all of them.
 
-        ``labels`` are those that they have, by name or with their value; ``status`` is theirs, whatever it is.
-        """
-        from orlop.engine import pausing
+        ``labels`` are those that they have, by name or with their value; ``status`` is theirs, whatever it is. ``filters``
+        are Docker's, by name: ``name``, ``ancestor``, ``health``, ``network``, ``volume``, ``since`` and so on.
 
+        Raises:
+            InvalidArgument: there is no such filter, or its value cannot be right.
+        """
+        from orlop import filters as tests
+        from orlop.engine import container_list
+
+        words = [f"status={status}"] if status else []
+        wanted_labels = labels.items() if hasattr(labels, "items") else dict.fromkeys(labels).items()
+        words += [f"label={name}" if value is None else f"label={name}={value}" for name, value in wanted_labels]
+        for name, values in (filters or {}).items():
+            words += [f"{name}={each}" for each in ([values] if isinstance(values, str) else values)]
         self.repair()
-        wanted = dict(labels.items()) if hasattr(labels, "items") else dict.fromkeys(labels)
+        wanted = tests.read(words, container_list.tests(self._location))
         found = []
         for container_id in engine_container.every_id(self._location):
-            target = engine_container.Container(self._location, container_id)
             try:
-                known = target.record["Config"].get("Labels") or {}
-                now = pausing.state(target)["Status"] if status else target.state()["Status"]
-                created = target.record["Created"]
+                each = container_list.Listed(engine_container.Container(self._location, container_id), None)
             except NotFound:
                 continue  # removed just now
-            if status is not None and now != status:
-                continue
-            if status is None and not all and now not in engine_container.LIVES:
-                continue
-            if any(name not in known or value not in (None, known[name]) for name, value in wanted.items()):
-                continue
-            found.append((created, Container(target)))
-        return [each for _, each in sorted(found, key=lambda pair: pair[0], reverse=True)]
+            is_alive = each.state["Status"] in container_list.RUNNING
+            if (all or is_alive or "status" in wanted.keys) and wanted(each):
+                found.append(each)
+        found.sort(key=lambda each: each.created, reverse=True)
+        return [Container(each.target) for each in found]
 
     def prune(self) -> tuple[Sequence[str], int]:
         """Remove all that do not run; their ids, and the bytes that were freed."""

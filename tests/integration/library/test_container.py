@@ -32,6 +32,10 @@ def test_a_container_knows_what_it_is(engine: orlop.Engine, container: orlop.Con
     assert engine.containers.list() == [container]
     assert engine.containers.list(labels=["made"]) == engine.containers.list(labels={"a": "test"}) == [container]
     assert engine.containers.list(labels={"a": "other"}) == engine.containers.list(status="exited") == []
+    assert engine.containers.list(filters={"ancestor": "plain", "name": [container.name, "x"]}) == [container]
+    assert engine.containers.list(filters={"health": "healthy"}) == []
+    with pytest.raises(orlop.InvalidArgument, match="ancestor"):
+        engine.containers.list(filters={"nothing": "x"})
     assert container.inspect()["Id"] == container.id
     assert not container.oom_killed
 
