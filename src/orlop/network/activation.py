@@ -104,14 +104,14 @@ def take_down(place: Place, network: Network, *, withdraw: Callable[[], None] | 
     try:
         if endpoint.containers(place, network.id):
             return False
-        if withdraw is not None:
-            withdraw()
         try:
             os.unlink(f"{place.running(network.id)}/{_UP}")
         except FileNotFoundError:
             pass  # its making was broken off
         with Netlink() as netlink:
             choice.find(network.driver).down(netlink, place, network)
+        if withdraw is not None:
+            withdraw()
         _remove(place, network.id)
     finally:
         os.close(lock)
@@ -152,7 +152,8 @@ def sweep(place: Place, present: Mapping[str, Sequence[str]], runs: Callable[[st
     for network_id, container_ids in present.items():
         network = store.read(place, network_id)
         if network is None:
-            continue  # another engine's, which shares our run directory
+            _sweep_unused(place, network_id)
+            continue
         for container_id in container_ids:
             if not runs(container_id):
                 endpoint.remove(place, network_id, container_id)
@@ -165,6 +166,18 @@ def sweep(place: Place, present: Mapping[str, Sequence[str]], runs: Callable[[st
         ):
             continue
         take_down(place, network)
+
+
+def _sweep_unused(place: Place, network_id: str) -> None:
+    """Remove a running directory of which nothing is up: of a network that is gone, or another engine's that shares ours."""
+    lock = _lock(place, network_id, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    if lock is None:
+        return
+    try:
+        if not _up(place, network_id)[0] and not endpoint.containers(place, network_id):
+            _remove(place, network_id)
+    finally:
+        os.close(lock)
 
 
 def _is_lingering(place: Place, network_id: str) -> bool:
