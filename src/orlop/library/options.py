@@ -21,6 +21,9 @@ class ContainerOptions(TypedDict, total=False):
     """The options of a container, by Docker's names for them. Sizes are bytes or texts such as ``256m``."""
 
     annotations: Mapping[str, str]
+    #: 10 to 1000, and the same by device.
+    blkio_weight: int
+    blkio_weight_device: Mapping[str, int]
     cap_add: Sequence[str]
     cap_drop: Sequence[str]
     cgroup_parent: str
@@ -28,12 +31,19 @@ class ContainerOptions(TypedDict, total=False):
     cgroupns: str
     cpu_period: int
     cpu_quota: int
+    cpu_rt_period: int
+    cpu_rt_runtime: int
     cpu_shares: int
     #: A number of processors, such as 0.5.
     cpus: float | str
     cpuset_cpus: str
     cpuset_mems: str
     device_cgroup_rules: Sequence[str]
+    #: Bytes or operations a second, by device.
+    device_read_bps: Mapping[str, int | str]
+    device_read_iops: Mapping[str, int]
+    device_write_bps: Mapping[str, int | str]
+    device_write_iops: Mapping[str, int]
     #: Texts of the form ``path[:path in the container[:permissions]]``, or names of CDI (``vendor.example/kind=name``).
     devices: Sequence[str]
     dns: Sequence[str]
@@ -99,6 +109,7 @@ class ContainerOptions(TypedDict, total=False):
     user: str | int
     userns: str
     uts: str
+    volume_driver: str
     #: Docker's texts (``source:target[:options]``), or sources with ``target[:options]``.
     volumes: Sequence[str] | Mapping[str | os.PathLike[str], str]
     volumes_from: Sequence[str]

@@ -161,6 +161,20 @@ def _add_devices(wanted: Settings, value: Sequence[str]) -> None:
     wanted.device_requests = [*wanted.device_requests, *requests]
 
 
+def _block_io(wanted: Settings, **fields: Any) -> None:
+    wanted.block_io = {**(wanted.block_io or {}), **fields}
+
+
+def _limit_devices(name: str, field: str, key: str) -> Callable[[Settings, Any], None]:
+    """A reader of an option that limits devices, by their paths."""
+
+    def add(wanted: Settings, value: Mapping[str, int | str]) -> None:
+        limits = [{"Path": path, key: quantities.size(name, limit)} for path, limit in value.items()]
+        _block_io(wanted, **{field: limits})
+
+    return add
+
+
 def _add_gpus(wanted: Settings, value: str | int | Sequence[str]) -> None:
     count, ids = 0, None
     if value == "all":
@@ -269,6 +283,8 @@ _PLACES: dict[str, tuple[str, Callable[[str, Any], Any]]] = {
     "cgroupns": ("cgroup_namespace", _same),
     "cpu_period": ("cpu_period", _same),
     "cpu_quota": ("cpu_quota", _same),
+    "cpu_rt_period": ("cpu_realtime_period", _same),
+    "cpu_rt_runtime": ("cpu_realtime_runtime", _same),
     "cpu_shares": ("cpu_shares", _same),
     "cpus": ("nano_cpus", quantities.processors),
     "cpuset_cpus": ("cpuset_cpus", _text),
@@ -315,12 +331,19 @@ _PLACES: dict[str, tuple[str, Callable[[str, Any], Any]]] = {
     "user": ("user", _text),
     "userns": ("user_namespace", _same),
     "uts": ("uts", _same),
+    "volume_driver": ("volume_driver", _same),
     "volumes_from": ("volumes_from", _list),
     "workdir": ("workdir", _same),
 }
 
 #: What is more than one setting.
 _FURTHER: dict[str, Callable[[Settings, Any], None]] = {
+    "blkio_weight": lambda wanted, value: _block_io(wanted, BlkioWeight=value),
+    "blkio_weight_device": _limit_devices("blkio_weight_device", "BlkioWeightDevice", "Weight"),
+    "device_read_bps": _limit_devices("device_read_bps", "BlkioDeviceReadBps", "Rate"),
+    "device_read_iops": _limit_devices("device_read_iops", "BlkioDeviceReadIOps", "Rate"),
+    "device_write_bps": _limit_devices("device_write_bps", "BlkioDeviceWriteBps", "Rate"),
+    "device_write_iops": _limit_devices("device_write_iops", "BlkioDeviceWriteIOps", "Rate"),
     "devices": _add_devices,
     "expose": _expose,
     "gpus": _add_gpus,

@@ -155,3 +155,12 @@ def test_a_moment_is_seconds_or_a_datetime() -> None:
 
 def test_links_are_docker_s_texts_or_containers_with_what_they_are_called() -> None:
     assert settings(links={"db": "base"}).links == settings(links=["db:base"]).links == ["db:base"]
+
+
+def test_limits_of_devices_are_named_by_their_paths() -> None:
+    wanted = settings(blkio_weight=300, device_read_bps={"/dev/vda": "1m"}, device_write_iops={"/dev/vda": 5})
+    assert wanted.block_io == {
+        "BlkioWeight": 300,
+        "BlkioDeviceReadBps": [{"Path": "/dev/vda", "Rate": 1 << 20}],
+        "BlkioDeviceWriteIOps": [{"Path": "/dev/vda", "Rate": 5}],
+    }
