@@ -35,7 +35,9 @@ class Upstream:
     def servers(self) -> list[str]:
         """The addresses to ask, in order."""
         self._follow()
-        found = self._conf.servers[: resolv_conf.MOST_SERVERS] or [resolv_conf.LOCAL]
+        # The host's as many as its C library asks; a user's all that were named.
+        most = None if self._is_fixed else resolv_conf.MOST_SERVERS
+        found = self._conf.servers[:most] or [resolv_conf.LOCAL]
         if "rotate" in self._conf.options:
             self._turn = (self._turn + 1) % len(found)
             found = found[self._turn :] + found[: self._turn]
