@@ -39,7 +39,9 @@ def settle(location: Location) -> None:
     everybody = os.open(location.containers, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(everybody, fcntl.LOCK_EX)
-        _, before = whereabouts.noted(location)
+        number, before = whereabouts.noted(location)
+        if (number, before) == (os.stat(location.root).st_ino, location.root):
+            return  # somebody else was quicker
         found = [_open(location, each) for each in container.every_id(location)]
         known = [each for each in found if each is not None]
         _check_run_directory(location, known)
