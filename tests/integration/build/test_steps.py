@@ -7,11 +7,16 @@ import os
 import tarfile
 from typing import TYPE_CHECKING
 
+from tests.integration.images.conftest import plain_server
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from tests.integration.build.conftest import Builder
+    from tests.integration.images.servers import Server
+
+__all__ = ["plain_server"]
 
 
 def test_a_file_of_the_context_and_the_output_of_a_program_are_in_the_image(builder: Builder) -> None:
@@ -261,6 +266,16 @@ def _raw(builder: Builder, context: Path) -> bytes:
 
     command = builder.command("build", "--progress", "plain", "-o", "-", str(context))
     return subprocess.run(command, capture_output=True, check=True, timeout=60).stdout
+
+
+def test_an_image_is_pushed_and_comes_back_the_same(builder: Builder, plain_server: Server) -> None:
+    name = f"{plain_server.authority}/built:1"
+    image = builder.built("FROM base\nRUN echo pushed >/p\n", "-t", name, "--push")
+    builder.ok("rmi", name)
+    builder.ok("builder", "prune", "-f")
+    builder.ok("pull", name)
+    assert builder.image(name)["Id"] == image
+    assert builder.output(name, "cat", "/p") == "pushed\n"
 
 
 def test_squashing_makes_one_layer_of_all(builder: Builder) -> None:
