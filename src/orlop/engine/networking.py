@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 #: What of Docker's ``EndpointSettings`` a user asks for; the rest tells what is so.
 ASKED = frozenset(("IPAMConfig", "Links", "Aliases", "MacAddress", "DriverOpts", "GwPriority"))
 
+_EPERM = 1
+
 
 def check(location: Location, settings: Settings) -> None:
     """Check the networks that a container is to be on, before it is made, and call them by their names.
@@ -37,7 +39,14 @@ def check(location: Location, settings: Settings) -> None:
         Unsupported: an ordinary user asks for one.
     """
     if location.rootless:
-        raise Unsupported(f"--network {settings.network}: an ordinary user's containers have none or the host's")
+        from orlop.engine import user_network
+
+        if settings.networks or settings.network not in network_mode.USERS:
+            raise Unsupported(
+                f"--network {settings.network}: an ordinary user's containers have pasta, slirp4netns, none or the host's"
+            )
+        user_network.check(settings.network)
+        return
     if settings.network == record.BRIDGE and not settings.networks:
         return
     place = location.networks
@@ -106,7 +115,10 @@ class Connection:
 
                 links.tell(target)
         except OSError as error:
-            raise OrlopError(f"cannot connect container {target.name} to its networks: {error.strerror}") from None
+            without = ": say --network none or host where devices may not be made" if error.errno == _EPERM else ""
+            raise OrlopError(
+                f"cannot connect container {target.name} to its networks: {error.strerror}{without}"
+            ) from None
         finally:
             os.close(joining.namespace)
         for network, _ in networks:
@@ -182,6 +194,7 @@ def sweep(location: Location) -> None:
     """Take off the networks what crashes have left on them."""
     place = location.networks
     _sweep_ports(location)
+    _sweep_user_networks(location)
     if not endpoint.networks(place):
         return
     present = {network_id: endpoint.containers(place, network_id) for network_id in endpoint.networks(place)}
@@ -206,6 +219,19 @@ def _sweep_ports(location: Location) -> None:
         for container_id in published.containers(location.networks):
             if not monitor_lock.is_held(location, container_id):
                 publishing.withdraw(location.networks, container_id)
+
+
+def _sweep_user_networks(location: Location) -> None:
+    """Connect containers again whose program was killed, and end those programs whose container has ended."""
+    if not os.path.exists(f"{location.run_root}/user-networks"):
+        return
+    from orlop.engine import user_network
+
+    for container_id in user_network.containers(location):
+        if not monitor_lock.is_held(location, container_id):
+            user_network.release(location, container_id)
+        elif not user_network.is_attached(location, container_id):
+            user_network.attach_again(location, container_id)
 
 
 def tell(location: Location, network: Network, action: str, container_id: str = "") -> None:
