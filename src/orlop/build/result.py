@@ -10,7 +10,7 @@ from orlop.storage.layers.compress import NONE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from orlop.build.cache import Layer
     from orlop.build.graph import Built
@@ -21,13 +21,18 @@ _COMMENT = "orlop"
 
 
 def of(
-    target: Built, files: Mapping[int, Files], *, clamp: int | None = None, squashed: Layer | None = None
+    target: Built,
+    files: Mapping[int, Files],
+    *,
+    clamp: int | None = None,
+    squashed: Layer | None = None,
+    annotations: Mapping[str, str] | None = None,
 ) -> tuple[ImageConfig, Manifest]:
     """The image's configuration and manifest; whoever calls this stores both.
 
     The same steps with the same results are the same image: its time is that of the last step, and that of its base where
     nothing was to be done. With ``clamp`` (SOURCE_DATE_EPOCH) it is that. ``squashed`` is one layer instead of all that
-    were made.
+    were made. ``annotations`` are the manifest's.
     """
     base = target.base
     made = ImageConfig(target.platform, base.config.diff_ids)
@@ -53,15 +58,12 @@ def of(
     below = base.manifest
     media_type = below.media_type if below is not None else media_types.OCI_MANIFEST
     config_type = below.config.media_type if below is not None else media_types.OCI_CONFIG
-    return made, _manifest(made, below.layers if below is not None else (), layers, media_type, config_type)
-
-
-def _manifest(
-    made: ImageConfig, below: Sequence[Descriptor], layers: Sequence[Layer], media_type: str, config_type: str
-) -> Manifest:
     kind = media_types.layer_type(media_type, NONE)
     upon = [Descriptor(kind, layer.digest, layer.size) for layer in layers]
-    return manifest.make_manifest(config.describe(made.to_bytes(), config_type), [*below, *upon], media_type=media_type)
+    described = config.describe(made.to_bytes(), config_type)
+    everything = [*(below.layers if below is not None else ()), *upon]
+    said = dict(annotations) if annotations else None
+    return made, manifest.make_manifest(described, everything, media_type=media_type, annotations=said)
 
 
 def rfc3339(seconds: int) -> str:

@@ -48,6 +48,7 @@ PARSER = Parser(
     (
         Option("--add-host", 'Add a custom host-to-IP mapping (format: "host:ip")', value="strings", many=True),
         Option("--allow", 'Allow an extra privileged entitlement ("security.insecure")', value="strings", many=True),
+        Option("--annotation", "Add annotation to the image's manifest", value="list", many=True),
         Option("--build-arg", "Set build-time variables", value="list", many=True),
         Option("--build-context", 'Additional build contexts (e.g., "name=path")', value="list", many=True),
         Option(
@@ -169,6 +170,9 @@ def read(said: Parsed) -> BuildRequest:
         contexts=dict(_pairs(said["build-context"], "--build-context")),
         platform=platform.parse(said["platform"]) if said["platform"] else platform.host(),
         labels=dict(_pairs(said["label"], "--label", empty=True)),
+        annotations={
+            name.removeprefix("manifest:"): value for name, value in _pairs(said["annotation"], "--annotation")
+        },
         no_cache=said["no-cache"],
         no_cache_filter=[name for each in said["no-cache-filter"] for name in each.split(",")],
         pull=said["pull"],

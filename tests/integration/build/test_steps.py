@@ -278,6 +278,17 @@ def test_an_image_is_pushed_and_comes_back_the_same(builder: Builder, plain_serv
     assert builder.output(name, "cat", "/p") == "pushed\n"
 
 
+def test_annotations_are_the_manifests(builder: Builder) -> None:
+    import json
+
+    image = builder.built("FROM base\n", "--annotation", "org.opencontainers.image.title=x y", "-t", "annotated")
+    index = json.loads((builder.root / "images/index.json").read_text())
+    entry = next(each for each in index["manifests"] if "annotated" in json.dumps(each))
+    manifest = json.loads((builder.root / "images/blobs" / entry["digest"].replace(":", "/")).read_text())
+    assert manifest["config"]["digest"] == image
+    assert manifest["annotations"] == {"org.opencontainers.image.title": "x y"}
+
+
 def test_squashing_makes_one_layer_of_all(builder: Builder) -> None:
     image = builder.built("FROM base\nRUN echo 1 >/a\nRUN rm /a && echo 2 >/b\n", "--squash")
     assert builder.entries(image) == [["b"]]

@@ -152,7 +152,9 @@ def _build(
             step_network.linger(location)
     _export(shop, request, files)
     squashed = _squash(storage, lease, graph, files, request) if request.squash else None
-    made, manifest = result.of(graph.target, files, clamp=request.epoch, squashed=squashed)
+    made, manifest = result.of(
+        graph.target, files, clamp=request.epoch, squashed=squashed, annotations=request.annotations
+    )
     lease.hold(manifest.config.digest)
     storage.blobs.write(made.to_bytes())
     top = graph.target.top
@@ -161,7 +163,9 @@ def _build(
     if any(each.kind not in outputs.FILES for each in request.outputs) or not request.outputs:
         image = _published(store, manifest, names, lease)
         if image is None:
-            image = install.install(store, manifest, names, lease, unpacked=scheduler.made)
+            # What an earlier build made that then failed has not been seen to yet.
+            unwritten = dict.fromkeys([*scheduler.made, *storage.snapshots.provisional(made.chain_ids)])
+            image = install.install(store, manifest, names, lease, unpacked=unwritten)
     outputs.write(location, request.outputs, storage, chain, image, names)
     return Built(image, names, findings, dockerfile)
 

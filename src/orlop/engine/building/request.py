@@ -40,6 +40,7 @@ class BuildRequest(Value):
     contexts: Mapping[str, str] = {}
     platform: Platform = platform.host()
     labels: Mapping[str, str] = {}
+    annotations: Mapping[str, str] = {}
     no_cache: bool = False
     no_cache_filter: Sequence[str] = ()
     pull: bool = False
