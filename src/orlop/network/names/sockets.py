@@ -27,7 +27,8 @@ _DEVICE = b"lo"
 _IP_FREEBIND = 15  # linux/in.h
 _BACKLOG = 64
 _LOOPBACK = (1).to_bytes(4, sys.byteorder)  # the index of lo, which every namespace is born with
-_TABLE = "orlop"
+#: Not a name that an engine in the container would give its own.
+_TABLE = "orlop_names"
 _CHAIN = "names"
 _RAW = -300  # before anybody tracks connections
 _SOURCE_PORT, _DESTINATION_PORT = 0, 2  # bytes from the beginning of the header

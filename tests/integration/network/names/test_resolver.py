@@ -15,6 +15,9 @@ import dns.rcode
 import dns.reversename
 import pytest
 
+from orlop.engine.location import Location
+from orlop.network import protection
+from orlop.network.firewall.firewall import Firewall
 from orlop.network.names import watch
 from tests.integration.engine.conftest import wait_until
 from tests.integration.network.names import processes
@@ -207,6 +210,19 @@ def test_another_program_in_the_container_may_have_the_port_of_every_address(
     finally:
         own.kill()
         own.communicate()
+
+
+def test_an_engine_in_the_container_has_tables_of_its_own(networks: Networks, box: Callable[..., Box]) -> None:
+    asker = box()
+    networks.connect(networks.make("net"), asker.id, "asker", "10.1.0.2/24")
+    table = protection.table(Location("/var/lib/orlop", "/run/orlop", rootless=False).networks)
+    firewall = Firewall(table, namespace=asker.namespace)
+    try:
+        firewall.rebuild([], [])
+        firewall.clear()
+    finally:
+        firewall.close()
+    assert asker.texts("asker") == ["10.1.0.2"]
 
 
 def test_nobody_outside_is_answered_whatever_the_container_routes(networks: Networks, box: Callable[..., Box]) -> None:
