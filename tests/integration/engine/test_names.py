@@ -308,3 +308,18 @@ def test_with_the_host_s_network_the_files_are_the_host_s_at_each_start(engine: 
     engine.ok("exec", "web", "sh", "-c", "echo 192.0.2.1 x | tee /etc/hosts > /etc/resolv.conf")
     engine.ok("restart", "-t", "0", "web")
     assert engine.ok("exec", "web", "cat", *files) == expected
+
+
+def test_an_engine_in_a_container_asks_the_one_outside(engine: NetworkedEngine) -> None:
+    sleeper(engine, "outer")
+    inside = f"env -u ORLOP_NETWORK {engine.program}"
+    script = (
+        f"{inside} run -d --name inner host sleep 100 && {inside} run --rm host getent ahostsv4 inner outer"
+        f" && {inside} rm -f inner && getent ahostsv4 outer"
+    )
+    places = ("--tmpfs", "/var/lib/orlop", "--tmpfs", "/run")
+    told = engine.ok("run", "--rm", "--privileged", *places, "--network", "net", "host", "sh", "-c", script)
+    found = [line.split()[0] for line in told.splitlines() if "STREAM" in line]
+    outer = engine.address("outer", "net")
+    assert found[1:] == [outer, outer]
+    assert found[0] not in (outer, "")
