@@ -6,6 +6,7 @@
 #   BENCH='--rounds 100'            options of the benchmark (python -m bench --help)
 #   BENCH_IMAGES='--rounds 5'       options of its second part (python -m bench.images --help)
 #   BENCH_BUILDS='--rounds 5'       options of its fourth part (python -m bench.builds --help)
+#   BENCH_API='--rounds 5'          options of its fifth part (python -m bench.api --help)
 #   BENCH_NETWORKS='--rounds 5'     options of its third part (python -m bench.networks --help)
 
 VENV := .venv
@@ -22,7 +23,7 @@ help:
 	@echo 'make lint    ruff, mypy and the direction of imports'
 	@echo 'make soak    the tests that take minutes: random layers, thousands of them (root)'
 	@echo 'make vm      the cgroup tests where version 2 is alone, in a virtual machine (root)'
-	@echo 'make bench   compare with runc, crun, docker and podman: bench-containers, bench-images, bench-networks, bench-builds (root)'
+	@echo 'make bench   compare with runc, crun, docker and podman: bench-containers, bench-images, bench-networks, bench-builds, bench-api (root)'
 	@echo 'make clean   remove what was built here'
 
 .PHONY: setup
@@ -77,7 +78,7 @@ $(ROOTFS): scripts/build-rootfs | packages
 	@scripts/build-rootfs $@
 
 .PHONY: bench
-bench: bench-containers bench-images bench-networks bench-builds
+bench: bench-containers bench-images bench-networks bench-builds bench-api
 
 .PHONY: bench-containers
 bench-containers: root setup
@@ -90,6 +91,10 @@ bench-images: root setup $(ROOTFS)
 .PHONY: bench-networks
 bench-networks: root setup
 	@$(BIN)/python3 -m bench.networks $(BENCH_NETWORKS)
+
+.PHONY: bench-api
+bench-api: root setup
+	@$(BIN)/python3 -m bench.api $(BENCH_API)
 
 .PHONY: bench-builds
 bench-builds: root setup

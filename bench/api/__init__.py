@@ -1,0 +1,1 @@
+"""What Docker's clients wait for, from `orlop serve` and from dockerd."""
