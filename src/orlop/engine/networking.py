@@ -183,9 +183,7 @@ def linger(location: Location) -> None:
     place = location.networks
     for network_id in endpoint.networks(place):
         try:
-            network = store.read(place, network_id)
-            if network is not None:
-                activation.linger(place, network)
+            activation.linger(place, network_id)
         except (OrlopError, OSError):
             continue  # the next command that repairs tries again
 

@@ -118,27 +118,44 @@ def take_down(place: Place, network: Network, *, withdraw: Callable[[], None] | 
     return True
 
 
-def linger(place: Place, network: Network) -> None:
-    """Take a network down once no container has been on it for a while. Returns when that is done, or another's to do."""
-    try:
-        descriptor = os.open(f"{place.running(network.id)}/{_LINGERING}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except FileNotFoundError:
-        return  # it is down
-    try:
-        os.utime(descriptor)
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        while True:
-            left = os.fstat(descriptor).st_mtime + LINGER - time.time()
-            if endpoint.containers(place, network.id):
-                return  # whose end is another's to see
-            if not 0 < left <= LINGER:
-                break
-            time.sleep(left)
-        take_down(place, network)
-    except BlockingIOError:
-        return
-    finally:
-        os.close(descriptor)
+def linger(place: Place, network_id: str) -> None:
+    """Take a network down once no container has been on it for a while. Returns when that is done, or another's to do.
+
+    Raises:
+        OSError: the kernel refused.
+        OrlopError: the network's record is damaged.
+    """
+    while not endpoint.containers(place, network_id):
+        try:
+            descriptor = os.open(
+                f"{place.running(network_id)}/{_LINGERING}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+            )
+        except FileNotFoundError:
+            return  # it is down
+        try:
+            os.utime(descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _wait_unused(place, network_id, descriptor):
+                network = store.read(place, network_id)
+                if network is not None:
+                    take_down(place, network)
+                return
+        except BlockingIOError:
+            return  # somebody else is at it, and sees by the file's time that it has to wait a little longer
+        finally:
+            os.close(descriptor)
+        # A container has come. If it has gone before we let go of the lock, its monitor left the rest to us.
+
+
+def _wait_unused(place: Place, network_id: str, lingering: int) -> bool:
+    """Wait until a network has been unused for long enough; False if it is used again."""
+    while True:
+        left = os.fstat(lingering).st_mtime + LINGER - time.time()
+        if endpoint.containers(place, network_id):
+            return False
+        if not 0 < left <= LINGER:
+            return True
+        time.sleep(left)
 
 
 def sweep(place: Place, present: Mapping[str, Sequence[str]], runs: Callable[[str], bool]) -> None:
