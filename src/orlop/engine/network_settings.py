@@ -58,8 +58,8 @@ _FLAT = (
 def _network(place: Place, name: str, said: Mapping[str, Any], found: Mapping[str, Endpoint]) -> dict[str, Any]:
     try:
         network_id = store.find(place, name).id
-    except OrlopError:
-        network_id = ""  # it was removed since
+    except (OrlopError, OSError):
+        network_id = ""  # it was removed since; or never was there, and the disk is full
     return _settings(said, network_id, found.get(network_id))
 
 
