@@ -6,6 +6,7 @@ Sources: rtnetlink(7), linux/if_link.h.
 
 from __future__ import annotations
 
+import os
 import sys
 
 from orlop.linux.netlink import NLM_F_CREATE, NLM_F_EXCL, attribute, attributes, nest, text, u32
@@ -41,6 +42,7 @@ _AF_INET6 = 10
 
 _LINK = 16  # struct ifinfomsg
 _ENODEV = 19
+_IPV6 = "/proc/sys/net/ipv6"  # absent from a kernel that was started without
 
 
 class Device:
@@ -231,7 +233,7 @@ def change(
         body += u32(_IFLA_MTU, mtu)
     if master is not None:
         body += u32(_IFLA_MASTER, master)
-    if not link_local:
+    if not link_local and os.path.isdir(_IPV6):
         mode = attribute(_IFLA_INET6_ADDR_GEN_MODE, bytes((_IN6_ADDR_GEN_MODE_NONE,)))
         body += nest(_IFLA_AF_SPEC, nest(_AF_INET6, mode))
     requests.request(f"change network device {device}", _RTM_NEWLINK, body)

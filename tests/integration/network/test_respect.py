@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orlop.network.firewall.port import Port
+from orlop.network.firewall.zone import Zone
 from tests.integration.network.conftest import Engine
 
 if TYPE_CHECKING:
@@ -150,6 +151,23 @@ def test_rules_that_were_laid_for_the_other_setting_are_not_whole(
         after.firewall.rebuild([site.one], [])
         assert after.firewall.is_whole()
         assert not before.firewall.is_whole()
+
+
+def test_a_host_whose_ipv6_is_switched_off_has_its_ports_too(dropping: Site, respectful: Engine) -> None:
+    for device in ("all", "default"):
+        dropping.host.write(f"/proc/sys/net/ipv6/conf/{device}/disable_ipv6", "1")
+    try:
+        respectful.open(Zone("one", dropping.one.subnets[:1]))
+        respectful.publish(*WEB4)
+        assert respectful.firewall.is_whole()
+        assert not dropping.lan.reaches(HOST, 8080)
+        dropping.host.run("nft", "add rule inet user drops tcp dport 8080 accept")
+        assert dropping.lan.ask(HOST, 8080) == f"web {LAN}"
+    finally:
+        for device in ("all", "default"):
+            dropping.host.write(f"/proc/sys/net/ipv6/conf/{device}/disable_ipv6", "0")
+        for device, address in (("eth0", HOST6), ("one", "fd00:a1::1"), ("two", "fd00:a2::1")):
+            dropping.host.run("ip", "addr", "replace", f"{address}/64", "dev", device, "nodad")
 
 
 def test_engines_do_not_get_in_each_others_way(site: Site, respectful: Engine) -> None:

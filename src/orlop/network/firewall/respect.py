@@ -65,7 +65,7 @@ def make_loop(netlink: Netlink, table: str) -> int:
         raise Unsupported(f"network devices {out} and {back}: somebody removed them while they were made")
     if there.is_up:
         return there.index
-    families = (IPV4, IPV6) if os.path.isdir("/proc/sys/net/ipv6") else (IPV4,)
+    families = (IPV4, IPV6) if _speaks_ipv6(out) else (IPV4,)
     with netlink.batch() as batch:
         for index in (other.index, there.index):
             network_device.change(batch, index, up=True, link_local=False)
@@ -81,6 +81,18 @@ def make_loop(netlink: Netlink, table: str) -> int:
     finally:
         os.close(descriptor)
     return there.index
+
+
+def _speaks_ipv6(device: str) -> bool:
+    """Whether IPv6 is neither absent from the kernel nor switched off."""
+    try:
+        descriptor = os.open(f"/proc/sys/net/ipv6/conf/{device}/disable_ipv6", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        return os.read(descriptor, 1) == b"0"
+    finally:
+        os.close(descriptor)
 
 
 def has_loop(netlink: Netlink, table: str) -> bool:
