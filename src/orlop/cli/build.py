@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from orlop.errors import InvalidArgument, InvalidDockerfile, NotFound
+from orlop.errors import InvalidArgument, InvalidDockerfile, NotFound, Unsupported
 from orlop.options import Option, Parser, integer, limit, natural, one_of, size
 
 TYPE_CHECKING = False
@@ -73,6 +73,10 @@ PARSER = Parser(
             read=one_of("auto", "plain", "tty", "rawjson", "quiet"),
             default="auto",
         ),
+        Option(
+            "--provenance", "Attestations are not made: only false is taken", value="bool", hidden=True, default="false"
+        ),
+        Option("--sbom", "Attestations are not made: only false is taken", value="bool", hidden=True, default="false"),
         Option("--pull", "Always attempt to pull all referenced images"),
         Option("-q, --quiet", "Suppress the build output and print image ID on success"),
         Option(
@@ -158,6 +162,9 @@ def read(said: Parsed) -> BuildRequest:
     epoch = arguments.get("SOURCE_DATE_EPOCH", os.environ.get("SOURCE_DATE_EPOCH", ""))
     if epoch and not (epoch.isascii() and epoch.isdigit() and len(epoch) < 12):
         raise InvalidArgument(f"invalid SOURCE_DATE_EPOCH '{epoch}': expected seconds since 1970")
+    for option in ("provenance", "sbom"):
+        if said[option] not in ("false", "0"):
+            raise Unsupported(f"--{option} is not supported: leave it out, or say --{option}=false")
     for each in said["allow"]:
         if each not in ("security.insecure", "network.host"):
             raise InvalidArgument(f"invalid entitlement '{each}': expected security.insecure or network.host")

@@ -35,7 +35,11 @@ def run(location: Location, said: Parsed) -> int:
     lines = ["  - all stopped containers", "  - all networks not used by at least one container"]
     if said["volumes"]:
         lines.append("  - all anonymous volumes not used by at least one container")
-    lines += [f"  - {images}", "  - everything that no image or container needs, interrupted downloads included"]
+    lines += [
+        f"  - {images}",
+        "  - all build cache that is not in use",
+        "  - everything that no image or container needs, interrupted downloads included",
+    ]
     if not said["force"] and not confirmation.confirmed("This will remove:\n" + "\n".join(lines) + "\n"):
         return 0
     from orlop import filters
@@ -52,7 +56,24 @@ def run(location: Location, said: Parsed) -> int:
         if done.names:
             sys.stdout.write("Deleted Volumes:\n" + "".join(f"{each}\n" for each in done.names) + "\n")
         freed += done.freed
+    freed += _prune_builds(location, said["filter"])
     removed = image_prune.prune(location, everything=said["all"], words=said["filter"], downloads=True)
     removed.freed += freed
     image_prune.report(removed, "Images")
     return 0
+
+
+def _prune_builds(location: Location, words: list[str]) -> int:
+    """Remove the build cache that the filters mean, none of which has labels; the bytes that it took."""
+    import os
+
+    if not os.path.isdir(f"{location.root}/build") or any(word.startswith("label=") for word in words):
+        return 0
+    from orlop import filters
+    from orlop.engine.building import store
+
+    wanted = filters.read([word for word in words if word.startswith("until=")], store.tests())
+    done = store.prune(location, wanted)
+    if done:
+        sys.stdout.write("Deleted build cache objects:\n" + "".join(f"{item.id}\n" for item in done) + "\n")
+    return sum(item.size for item in done)

@@ -56,6 +56,7 @@ def of_engine(location: Location, images: ImageStore) -> Usage:
     found = Usage()
     found.kinds = [_images(location, images, found), _containers(location, images.storage, found)]
     found.kinds.append(_volumes(location, found))
+    found.kinds.append(_builds(location))
     return found
 
 
@@ -152,6 +153,19 @@ def _volumes(location: Location, found: Usage) -> Kind:
         kind.active += name in holders
         kind.size += size
         kind.reclaimable += 0 if name in holders else size
+    return kind
+
+
+def _builds(location: Location) -> Kind:
+    kind = Kind("Build Cache")
+    if os.path.isdir(f"{location.root}/build"):
+        from orlop.engine.building import store
+
+        for item in store.items(location):
+            kind.total += 1
+            kind.active += item.is_busy
+            kind.size += item.size
+            kind.reclaimable += 0 if item.is_busy else item.size
     return kind
 
 

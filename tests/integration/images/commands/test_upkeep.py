@@ -20,7 +20,7 @@ def usage(engine: ImageEngine) -> dict[str, dict[str, Any]]:
 
 
 def test_what_images_containers_and_volumes_take_is_shown(engine: ImageEngine) -> None:
-    assert [line.split()[-1] for line in engine.ok("system", "df").splitlines()] == ["RECLAIMABLE", "0B", "0B", "0B"]
+    assert [line.split()[-1] for line in engine.ok("system", "df").splitlines()] == ["RECLAIMABLE", *["0B"] * 4]
     execution = {"Volumes": {"/data": {}}, "Env": ["PATH=/bin"]}
     engine.load(docker_archive("used:1", [base(PASSWD, GROUP), small("1")], execution))
     engine.load(docker_archive("idle:1", [small("x" * 1_000_000)]))
