@@ -32,8 +32,6 @@ _TABLE = "orlop_names"
 _CHAIN = "names"
 _RAW = -300  # before anybody tracks connections
 _SOURCE_PORT, _DESTINATION_PORT = 0, 2  # bytes from the beginning of the header
-#: Of each protocol where its header has the checksum.
-_CHECKSUMS = {_socket.IPPROTO_UDP: 6, _socket.IPPROTO_TCP: 16}
 
 
 def open_in(namespace: int) -> tuple[int, int]:
@@ -92,28 +90,37 @@ def _redirect(udp: int, tcp: int) -> None:
         rules = Transaction(netlink, _socket.AF_INET, _TABLE)
         rules.add_table()
         rules.add_base_chain(_CHAIN, "filter", OUTPUT, _RAW)
-        # What leaves the container is through with us after one look.
-        leaves = expression.compare(_LOOPBACK, expression.NOT_EQUAL)
-        rules.add_rule(
-            _CHAIN, expression.meta(expression.META_OUTPUT_INDEX), leaves, expression.verdict(expression.ACCEPT)
-        )
-        there, back = expression.ipv4_destination(), expression.ipv4_source()
-        for protocol, port in ((_socket.IPPROTO_UDP, udp), (_socket.IPPROTO_TCP, tcp)):
-            rules.add_rule(_CHAIN, *_rewrite(protocol, there, _DESTINATION_PORT, PORT, port))
-            rules.add_rule(_CHAIN, *_rewrite(protocol, back, _SOURCE_PORT, port, PORT))
+        rules.add_rule(_CHAIN, _LEAVES)
+        for (there, sets_destination, back, sets_source), port in zip(_REWRITING, (udp, tcp), strict=True):
+            number = port.to_bytes(2, "big")
+            rules.add_rule(_CHAIN, there, expression.immediate(number), sets_destination)
+            rules.add_rule(_CHAIN, back, expression.compare(number), sets_source)
         rules.commit()
 
 
-def _rewrite(protocol: int, address: bytes, place: int, old: int, new: int) -> tuple[bytes, ...]:
-    """A rule: packets with our ``address`` and the ``old`` port get the ``new`` one."""
+def _rewriting(protocol: int, checksum: int) -> tuple[bytes, ...]:
+    """All of two rules but the port: what goes to `PORT` of our address gets another port, and what comes from that, ours.
+
+    ``checksum`` is where the protocol's header has its own.
+    """
+    ours = expression.compare(_socket.inet_aton(ADDRESS))
+    is_of_protocol = expression.meta(expression.META_PROTOCOL) + expression.compare(bytes((protocol,)))
+    port = PORT.to_bytes(2, "big")
     header = expression.TRANSPORT_HEADER
     return (
-        expression.meta(expression.META_PROTOCOL),
-        expression.compare(bytes((protocol,))),
-        address,
-        expression.compare(_socket.inet_aton(ADDRESS)),
-        expression.payload(header, place, 2),
-        expression.compare(old.to_bytes(2, "big")),
-        expression.immediate(new.to_bytes(2, "big")),
-        expression.store(header, place, 2, _CHECKSUMS[protocol]),
+        is_of_protocol
+        + (expression.ipv4_destination() + ours)
+        + (expression.destination_port() + expression.compare(port)),
+        expression.store(header, _DESTINATION_PORT, 2, checksum),
+        is_of_protocol + (expression.ipv4_source() + ours) + expression.source_port(),
+        expression.immediate(port) + expression.store(header, _SOURCE_PORT, 2, checksum),
     )
+
+
+#: What leaves the container is through with us after one look.
+_LEAVES = (
+    expression.meta(expression.META_OUTPUT_INDEX)
+    + expression.compare(_LOOPBACK, expression.NOT_EQUAL)
+    + expression.verdict(expression.ACCEPT)
+)
+_REWRITING = (_rewriting(_socket.IPPROTO_UDP, 6), _rewriting(_socket.IPPROTO_TCP, 16))
