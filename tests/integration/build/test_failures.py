@@ -120,7 +120,11 @@ def test_what_a_step_and_its_build_left_when_both_were_killed_goes_with_the_next
 
 def test_an_interrupt_ends_the_steps(builder: Builder) -> None:
     context = builder.context("FROM base\nRUN echo hanging; exec sleep 1002\n")
-    process = builder.popen("build", "--progress", "plain", str(context), stderr=subprocess.PIPE)
+    # Whoever runs tests in the background has interrupts ignored, which children would inherit.
+    process = builder.popen(
+        "build", "--progress", "plain", str(context), stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
     assert process.stderr is not None
     while b"hanging\n" not in (line := process.stderr.readline()) or b"RUN" in line:
         assert line
