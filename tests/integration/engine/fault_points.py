@@ -123,7 +123,7 @@ SCENARIOS = {
 #: Where: in every verb before and after each step that others can see.
 POINTS = {
     "create": (
-        "engine/container.py:begin:fcntl.flock(descriptor",
+        "storage/directory_lock.py:make:return hold(",
         "engine/names.py:claim:os.symlink+",
         "storage/leases.py:_begin:fcntl.flock",
         "storage/snapshots/directory.py:_rename:os.rename(source+",
