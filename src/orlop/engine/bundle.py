@@ -95,6 +95,8 @@ def configuration(
     linux = config["linux"]
     if network_mode.is_connected(settings.network):
         linux["sysctl"] = dict(defaults.NETWORK_PARAMETERS)
+        if rootless:  # where only the groups are known that the user has
+            linux["sysctl"]["net.ipv4.ping_group_range"] = "0 0"
     if rootless:
         linux["uidMappings"] = uid_maps
         linux["gidMappings"] = gid_maps

@@ -5,6 +5,8 @@ Apart from `orlop.engine.networking`, so that a container which is on no network
 
 from __future__ import annotations
 
+import os
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -12,6 +14,13 @@ if TYPE_CHECKING:
 
 #: Modes in which a container is on no network of this engine's; nor is one that has another container's.
 WITHOUT = ("none", "host")
+#: Modes of an ordinary user's containers: the programs that connect them (`orlop.engine.user_network`), the better one first.
+PASTA = "pasta"
+SLIRP = "slirp4netns"
+USERS = (PASTA, SLIRP)
+#: What these programs make their devices with.
+TUN = "/dev/net/tun"
+_PROGRAMS = ("/usr/local/bin", "/usr/bin", "/bin")
 #: The mode of a container that says nothing about its network, until it is made: see `chosen`.
 DEFAULT = "default"
 #: The environment variable that says which network containers have that name none.
@@ -21,10 +30,24 @@ _JOINED = "container:"
 
 
 def chosen(mode: str, *, rootless: bool) -> str:
-    """The mode that is meant: who says nothing gets the network ``bridge``, and an ordinary user none."""
+    """The mode that is meant: who says nothing gets the network ``bridge``, an ordinary user one of `USERS` or none."""
     if mode != DEFAULT:
         return mode
-    return "none" if rootless else "bridge"
+    if not rootless:
+        return "bridge"
+    able = [each for each in USERS if program(each)] if os.access(TUN, os.R_OK | os.W_OK) else []
+    return able[0] if able else "none"
+
+
+def program(mode: str) -> str | None:
+    """Where the program of one of `USERS` is; None if it is not installed."""
+    paths = [f"{directory}/{mode}" for directory in _PROGRAMS]
+    return next((path for path in paths if os.access(path, os.X_OK)), None)
+
+
+def has_ports(record: Mapping[str, Any]) -> bool:
+    """Whether ports of a container with this record can be published."""
+    return record["HostConfig"]["NetworkMode"] in USERS or bool(wanted(record))
 
 
 def is_connected(mode: str) -> bool:
@@ -42,4 +65,4 @@ def wanted(record: Mapping[str, Any], *, everything: bool = False) -> dict[str, 
     found = (record.get("NetworkSettings") or {}).get("Networks")
     if found is None:
         found = {} if mode.startswith(_JOINED) else {mode: {}}
-    return {name: said for name, said in found.items() if everything or name not in WITHOUT}
+    return {name: said for name, said in found.items() if everything or name not in (*WITHOUT, *USERS)}

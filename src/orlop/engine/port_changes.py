@@ -147,7 +147,7 @@ class _Change:
             self.name = self._target.name
             status = self._target.state()["Status"]
             self._runs = status == "running"
-            if not network_mode.wanted(self._record) and not following:
+            if not network_mode.has_ports(self._record) and not following:
                 raise InvalidArgument(f"container {self.name} has no network of its own whose ports could be published")
             if status == "restarting":
                 raise Conflict(f"container {self.name} is restarting: wait until it is running")
@@ -228,7 +228,9 @@ class _Change:
         self.claim(missing)
         before = published.read(place, container_id)
         after = InForce(held.published, network.targets(place, endpoint.of_container(place, container_id)))
-        if not after.targets:
+        if self._record["HostConfig"]["NetworkMode"] in network_mode.USERS:
+            after.inside = int(self._target.state()["Pid"])
+        if not after.targets and not after.inside:
             held.remove(list(held.published))
             after.ports = []
         try:

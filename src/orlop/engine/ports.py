@@ -23,7 +23,7 @@ def settings(target: Container, *, is_running: bool) -> Ports:
     Raises:
         NotFound: the container was removed meanwhile.
     """
-    if not is_running or not network_mode.wanted(target.record):
+    if not is_running or not network_mode.has_ports(target.record):
         return {}
     found: Ports = dict.fromkeys(target.record["Config"].get("ExposedPorts") or ())
     known = in_force.read(target.location.networks, target.id)

@@ -62,15 +62,17 @@ class Publication:
                 raise
             time.sleep(_PAUSE)
 
-    def put_in_force(self, endpoints: Iterable[Endpoint]) -> dict[str, int]:
+    def put_in_force(self, endpoints: Iterable[Endpoint], inside: int = 0) -> dict[str, int]:
         """Have the ports lead to the container on these networks; the descriptors that its monitor has to hold.
+
+        ``inside`` is the pid of its first process if it is on an ordinary user's network instead.
 
         Raises:
             OSError: there is no space, or the kernel refused.
         """
         place = self._target.location.networks
-        in_force = InForce(self._claims.published, publishing.targets(place, endpoints))
-        if not in_force.targets:
+        in_force = InForce(self._claims.published, publishing.targets(place, endpoints), inside=inside)
+        if not in_force.targets and not inside:
             self._claims.close()  # on such a network ports are nobody's business
             return {}
         publishing.put(place, self._target.id, in_force)

@@ -123,6 +123,10 @@ def release_runtime(location: Location, container_id: str) -> None:
         from orlop.engine import networking
 
         networking.release(location, container_id)
+    if os.path.exists(f"{location.run_root}/user-networks"):
+        from orlop.engine import user_network
+
+        user_network.release(location, container_id)
     if os.path.isdir(f"{location.run_root}/extras/{container_id}"):
         from orlop.engine import host_mounts, runtimes
 

@@ -87,7 +87,7 @@ def everything(location: Location) -> dict[str, dict[str, Any]]:
     _sweep_locks(location)
     exec_record.sweep_all(location)
     _sweep_runtime(location)
-    if os.path.isdir(f"{location.run_root}/networks"):
+    if os.path.isdir(f"{location.run_root}/networks") or os.path.isdir(f"{location.run_root}/user-networks"):
         from orlop.engine import networking
 
         networking.sweep(location)

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from orlop.engine.publishing import Publication
     from orlop.engine.runtimes import Elsewhere
+    from orlop.engine.user_network import UserConnection
     from orlop.linux.seccomp.cache import Cache
 
 
@@ -153,13 +154,13 @@ class _Start:
             root_mounts=record.get("RootMounts") or (),
         )
         connection = None
-        publication = None
+        publication = self._claim_ports(record)
         if network_mode.wanted(record):
             from orlop.engine import networking
 
             connection = networking.Connection(self._container)
             wanted.connect = connection.make
-            publication = self._claim_ports(record)
+        users = self._as_user(record, wanted)
         created: runtime.Created | Elsewhere
         if "Late" in record or "Runtime" in record["HostConfig"]:
             from orlop.engine import late
@@ -170,7 +171,9 @@ class _Start:
         if connection is not None and connection.name_ends:
             self._ends[birth.NAMES], self._ends[birth.NAMES_TCP] = connection.name_ends
         try:
-            if connection is not None and publication is not None:
+            if users is not None:
+                self._ends.update(users.finish(publication, created.pid))
+            elif connection is not None and publication is not None:
                 self._ends.update(publication.put_in_force(connection.endpoints))
             self._tell_monitor(created)
             created.release()
@@ -184,10 +187,22 @@ class _Start:
                 pass  # another runtime's, which is our monitor's child
             raise
 
+    def _as_user(self, record: dict[str, Any], wanted: Request) -> UserConnection | None:
+        """An ordinary user's network, if that is what the container has; it is begun as soon as can be."""
+        mode = record["HostConfig"]["NetworkMode"]
+        if mode not in network_mode.USERS:
+            return None
+        from orlop.engine import user_network
+
+        connection = user_network.UserConnection(self._container, mode)
+        wanted.look = connection.look
+        wanted.connect = connection.begin
+        return connection
+
     def _claim_ports(self, record: dict[str, Any]) -> Publication | None:
         """Have the ports that the container publishes, if it does, before anything of it is made."""
         host = record["HostConfig"]
-        if not host.get("PortBindings") and not host.get("PublishAllPorts"):
+        if not (host.get("PortBindings") or host.get("PublishAllPorts")) or not network_mode.has_ports(record):
             return None
         from orlop.engine import publishing
 

@@ -14,11 +14,17 @@ from orlop.errors import OrlopError
 from orlop.linux import namespace, pidfd
 from orlop.network.names import sockets
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 _ROOM = _socket.CMSG_SPACE(2 * 4)
 
 
-def open_for(pid: int) -> tuple[int, int]:
+def open_for(pid: int, namespaces: Sequence[int] = ()) -> tuple[int, int]:
     """Descriptors as from `orlop.network.names.sockets.open_in`, for the container whose first process has this pid.
+
+    ``namespaces`` are its user and its network namespace, opened; for when that process may not be looked into.
 
     Raises:
         OrlopError: its namespaces cannot be entered, or the kernel lacks nftables.
@@ -26,8 +32,12 @@ def open_for(pid: int) -> tuple[int, int]:
     ours, theirs = launch.pair()
 
     def act() -> None:
-        process = pidfd.open_process(pid)
-        namespace.join(process, namespace.CLONE_NEWUSER | namespace.CLONE_NEWNET)
+        if namespaces:
+            for each in namespaces:
+                namespace.join(each, 0)
+        else:
+            process = pidfd.open_process(pid)
+            namespace.join(process, namespace.CLONE_NEWUSER | namespace.CLONE_NEWNET)
         packed = b"".join(each.to_bytes(4, sys.byteorder) for each in sockets.open_here())
         theirs.sendmsg([b"\0"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, packed)])
 

@@ -256,6 +256,8 @@ class Creation:
         if pid == 0:
             init.main(setup)
         self.pid, self.pidfd = pid, descriptor
+        if self._request.look is not None:
+            self._request.look(pid)
         if setup.plan.is_new("user"):
             self._map_users(pid)
 

@@ -32,6 +32,9 @@ class Request:
         connect: called with the pid of the container's first process as soon as that has its namespaces, while it makes
             its mounts; what it does to the network namespace is done when the program starts. If it raises, there is no
             container.
+        look: called before that with the pid, while the one who started the container may still look into that process: an
+            ordinary user may not any more once it is root of its user namespace. Not called where the namespaces of
+            others are to be joined first.
     """
 
     __slots__ = (
@@ -41,6 +44,7 @@ class Request:
         "filters",
         "id",
         "listen_fds",
+        "look",
         "no_new_keyring",
         "no_pivot",
         "pid_file",
@@ -73,6 +77,7 @@ class Request:
         filters: Cache | None = None,
         root_mounts: Sequence[dict[str, Any]] = (),
         connect: Callable[[int], None] | None = None,
+        look: Callable[[int], None] | None = None,
         trees: Mapping[str, int] | None = None,
     ) -> None:
         self.root = root
@@ -91,4 +96,5 @@ class Request:
         self.filters = filters
         self.root_mounts = root_mounts
         self.connect = connect
+        self.look = look
         self.trees = trees

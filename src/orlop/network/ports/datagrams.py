@@ -43,17 +43,22 @@ class _Session:
 
 
 class Datagrams:
-    """One port of UDP. ``find`` tells where a client's datagrams go: an address and a port, or None for nowhere."""
+    """One port of UDP. ``find`` tells where a client's datagrams go: an address and a port, or None for nowhere.
+
+    ``open_socket`` makes a socket of a kind that does not wait, to be connected to an address.
+    """
 
     def __init__(
         self,
         loop: Loop,
         port: socket.socket,
         find: Callable[[str], tuple[str, int] | None],
+        open_socket: Callable[[str, int], socket.socket],
     ) -> None:
         self._loop = loop
         self._port = port
         self._find = find
+        self._open = open_socket
         self._is_ipv6 = port.family == socket.AF_INET6
         self._sessions: OrderedDict[Peer, _Session] = OrderedDict()
         port.setblocking(False)
@@ -90,9 +95,8 @@ class Datagrams:
             return None
         while len(self._sessions) >= MOST:
             self._end(next(iter(self._sessions.values())))
-        family = socket.AF_INET6 if ":" in target[0] else socket.AF_INET
         try:
-            server = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+            server = self._open(target[0], socket.SOCK_DGRAM)
         except OSError:
             return None  # there can be no socket more just now
         try:

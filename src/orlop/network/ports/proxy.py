@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING
 from orlop.network.names.loop import READABLE
 from orlop.network.ports import claims, published, streams
 from orlop.network.ports.datagrams import Datagrams
+from orlop.network.ports.outpost import Outpost
 from orlop.network.ports.specification import TCP
 from orlop.network.ports.streams import Pipes, Stream
 from orlop.network.subnet import Subnet
 from orlop.network.subnet import parse as parse_address
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from orlop.network.names.loop import Loop
     from orlop.network.place import Place
     from orlop.network.ports.published import Published
@@ -41,6 +44,7 @@ class Proxy:
         self._pipes = Pipes()
         #: Who sends containers → the container's ports, by what makes them the same after a change.
         self._ports: dict[int, dict[_Key, _Tcp | Datagrams]] = {}
+        self._outposts: dict[int, Outpost] = {}
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
         self._reserve = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
@@ -55,7 +59,7 @@ class Proxy:
             if name in known:
                 there[name] = known.pop(name)
             else:
-                there[name] = self._port(place, container_id, each, os.dup(descriptor))
+                there[name] = self._port(key, place, container_id, each, os.dup(descriptor))
         held.close()
         for gone in known.values():
             gone.close()
@@ -65,14 +69,23 @@ class Proxy:
         """Serve a container no more: its claims are given back, and its connections end."""
         for each in self._ports.pop(key, {}).values():
             each.close()
+        outpost = self._outposts.pop(key, None)
+        if outpost is not None:
+            outpost.close()
 
-    def _port(self, place: Place, container_id: str, port: Published, descriptor: int) -> _Tcp | Datagrams:
-        where = _Where(place, container_id, port)
+    def _outpost(self, key: int, pid: int) -> Outpost:
+        """Who opens sockets in a container's namespaces."""
+        if key not in self._outposts:
+            self._outposts[key] = Outpost(pid)
+        return self._outposts[key]
+
+    def _port(self, key: int, place: Place, container_id: str, port: Published, descriptor: int) -> _Tcp | Datagrams:
+        where = _Where(place, container_id, port, lambda pid: self._outpost(key, pid))
         claim = socket.socket(fileno=descriptor)
         claim.setblocking(False)
         if port.protocol == TCP:
             return _Tcp(self._loop, self._pipes, claim, where, self)
-        return Datagrams(self._loop, claim, where.find)
+        return Datagrams(self._loop, claim, where.find, where.open)
 
     def shed(self, listener: socket.socket) -> None:
         """Turn somebody away because there can be no descriptor more: else the loop would come back to them for ever."""
@@ -88,8 +101,10 @@ class Proxy:
 class _Where:
     """Where what comes to a port goes, and from whom it may come."""
 
-    def __init__(self, place: Place, container_id: str, port: Published) -> None:
+    def __init__(self, place: Place, container_id: str, port: Published, outpost: Callable[[int], Outpost]) -> None:
         self._place = place
+        self._outpost = outpost
+        self._inside = 0
         self._container = container_id
         self._port = port
         self._sources = [Subnet.parse(each) for each in port.sources]
@@ -103,8 +118,24 @@ class _Where:
         in_force = published.read(self._place, self._container)
         if in_force is None:
             return None
+        self._inside = in_force.inside
+        if in_force.inside:
+            try:
+                return self._outpost(in_force.inside).address, self._port.container_port
+            except OSError:
+                return None
         target = in_force.targets.get(family) or next(iter(in_force.targets.values()), None)
         return (target.address, self._port.container_port) if target is not None else None
+
+    def open(self, address: str, kind: int) -> socket.socket:
+        """A socket that does not wait, to be connected to the container's address.
+
+        Raises:
+            OSError: there can be none more.
+        """
+        if self._inside:
+            return self._outpost(self._inside).open(kind)
+        return socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind | socket.SOCK_NONBLOCK)
 
 
 class _Tcp:
@@ -134,7 +165,8 @@ class _Tcp:
                 streams.refuse(client)
                 continue
             try:
-                self._streams.add(Stream(self._loop, self._pipes, client, target, self._streams.discard))
+                server = self._where.open(target[0], socket.SOCK_STREAM)
+                self._streams.add(Stream(self._loop, self._pipes, client, server, target, self._streams.discard))
             except OSError:
                 streams.refuse(client)
 

@@ -118,15 +118,19 @@ class Target:
 class InForce:
     """What a container has published: ``ports``, and where they lead, by the versions of the protocol (AF_INET, AF_INET6).
 
-    ``is_over`` says that they lead there no more, and that only connections are to be ended yet.
+    ``is_over`` says that they lead there no more, and that only connections are to be ended yet. ``inside`` is the pid of the
+    container's first process if the proxy has to serve all of them, from within its namespaces: an ordinary user's.
     """
 
-    __slots__ = ("is_over", "ports", "targets")
+    __slots__ = ("inside", "is_over", "ports", "targets")
 
-    def __init__(self, ports: Iterable[Published], targets: Mapping[int, Target], *, is_over: bool = False) -> None:
+    def __init__(
+        self, ports: Iterable[Published], targets: Mapping[int, Target], *, is_over: bool = False, inside: int = 0
+    ) -> None:
         self.ports = list(ports)
         self.targets = dict(targets)
         self.is_over = is_over
+        self.inside = inside
 
     def write(self, place: Place, container_id: str) -> None:
         """Write it down, in place of what was there.
@@ -138,7 +142,8 @@ class InForce:
         directory = os.path.dirname(path)
         aside = f"{directory}/.{container_id}.{os.getpid()}"
         targets = [[family, each.address, each.bridge, each.is_routed] for family, each in self.targets.items()]
-        told = {"targets": targets, "ports": [each.fields() for each in self.ports], "is_over": self.is_over}
+        ports = [each.fields() for each in self.ports]
+        told = {"targets": targets, "ports": ports, "is_over": self.is_over, "inside": self.inside}
         data = json_text.dumps(told).encode()
         descriptor = _create(directory, aside)
         try:
@@ -167,7 +172,7 @@ def read(place: Place, container_id: str) -> InForce | None:
             for family, address, bridge, is_routed in told["targets"]
         }
         ports = [Published.from_fields(each) for each in told["ports"]]
-        return InForce(ports, targets, is_over=told["is_over"])
+        return InForce(ports, targets, is_over=told["is_over"], inside=told["inside"])
     except (ValueError, KeyError, TypeError):
         return None  # damaged by hand; whoever repairs takes it away
 

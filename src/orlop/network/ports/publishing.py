@@ -60,6 +60,8 @@ def put(place: Place, container_id: str, in_force: InForce) -> None:
         OSError: there is no space, or the kernel refused.
     """
     in_force.write(place, container_id)
+    if in_force.inside:
+        return
     try:
         protection.publish(place, forwarded(in_force, in_force.ports))
     except BaseException:
@@ -74,6 +76,8 @@ def exchange(place: Place, container_id: str, before: InForce | None, after: InF
         OSError: there is no space, or the kernel refused.
     """
     after.write(place, container_id)
+    if after.inside:
+        return
     kept = forwarded(after, after.ports)
     known = {_key(each) for each in kept}
     gone = forwarded(before, before.ports) if before is not None else []
@@ -92,7 +96,7 @@ def close(place: Place, container_id: str) -> None:
         OSError: there is no space, or the kernel refused.
     """
     in_force = published.read(place, container_id)
-    if in_force is not None and not in_force.is_over:
+    if in_force is not None and not in_force.is_over and not in_force.inside:
         protection.retract(place, forwarded(in_force, in_force.ports))
         in_force.is_over = True
         in_force.write(place, container_id)
@@ -105,7 +109,7 @@ def withdraw(place: Place, container_id: str) -> None:
         OSError: the kernel refused.
     """
     in_force = published.read(place, container_id)
-    if in_force is not None:
+    if in_force is not None and not in_force.inside:
         if not in_force.is_over:  # whoever held the claims was killed
             held = claims.Claims()
             mine = [each for each in in_force.ports if held.try_to_hold(each)]
@@ -165,6 +169,8 @@ def served(in_force: InForce) -> Sequence[Published]:
 
 
 def _needs_proxy(in_force: InForce, port: Published) -> bool:
+    if in_force.inside:
+        return True
     if port.protocol == SCTP or not in_force.targets:
         return False
     # What comes to ::1 the kernel gives to nobody but the host itself, whatever its rules say.

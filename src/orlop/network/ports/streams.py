@@ -132,6 +132,8 @@ class _Direction:
 class Stream:
     """One connection of a client, and the one to the container that belongs to it. ``ended`` is called once it is over.
 
+    ``server`` is a socket that does not wait, yet to be connected to ``target``.
+
     Raises:
         OSError: the container cannot be reached; the client's connection is the caller's to close then.
     """
@@ -141,6 +143,7 @@ class Stream:
         loop: Loop,
         pipes: Pipes,
         client: socket.socket,
+        server: socket.socket,
         target: tuple[str, int],
         ended: Callable[[Stream], None],
     ) -> None:
@@ -148,9 +151,7 @@ class Stream:
         self._pipes = pipes
         self._ended = ended
         self._client = client
-        self._server = socket.socket(
-            socket.AF_INET6 if ":" in target[0] else socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK
-        )
+        self._server = server
         try:
             self._client.setblocking(False)
             for each in (self._client, self._server):

@@ -1,0 +1,160 @@
+"""The network of an ordinary user's containers, on a machine of its own with a neighbour."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.integration.engine.conftest import wait_until
+from tests.integration.engine.ordinary_user import make_engine
+from tests.machine import Machine, cable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.integration.engine.conftest import Engine
+
+HOST, PEER = "198.51.100.1", "198.51.100.2"
+SERVER = """
+import select, socket
+tcp = socket.create_server(("0.0.0.0", 80))
+udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+udp.bind(("0.0.0.0", 53))
+print("ready", flush=True)
+while True:
+    ready, _, _ = select.select([tcp, udp], [], [])
+    if tcp in ready:
+        client, _ = tcp.accept()
+        client.sendall(b"tcp")
+        client.close()
+    if udp in ready:
+        udp.sendto(b"udp", udp.recvfrom(100)[1])
+"""
+ASK = """
+import socket, sys
+kind, address, port = sys.argv[1:]
+client = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET,
+                       socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM)
+client.settimeout(20)
+try:
+    client.connect((address, int(port)))
+    client.send(b"?")
+    print(client.recv(100).decode())
+except OSError as error:
+    print(type(error).__name__)
+"""
+
+
+class UsersMachine:
+    """A machine with an ordinary user's engine, and a neighbour at which somebody listens."""
+
+    def __init__(self, engine: Engine, machine: Machine, peer: Machine) -> None:
+        self.engine = engine
+        self.machine = machine
+        self.peer = peer
+
+    def ask(self, there: Machine, address: str, port: int, kind: str = "tcp") -> str:
+        return there.run(sys.executable, "-IS", "-c", ASK, kind, address, str(port)).strip()
+
+    def serve(self, *options: str) -> None:
+        self.engine.ok("run", "-d", "--name", "web", *options, "host", "python3", "-IS", "-c", SERVER)
+        wait_until(lambda: "ready" in self.engine.ok("logs", "web"), "a server")
+
+
+@pytest.fixture(scope="module")
+def users() -> Iterator[UsersMachine]:
+    if shutil.which("pasta") is None:
+        pytest.skip("needs pasta (Debian's passt)")
+    with Machine() as machine, Machine() as peer, make_engine("network", ranges=True) as engine:
+        cable(machine, "lan0", f"{HOST}/24", peer, "eth0", f"{PEER}/24")
+        machine.run("ip", "route", "add", "default", "via", PEER)
+        # The device of which everybody may make devices, as it is where udev sees to it.
+        device = "mount -t tmpfs tmpfs /mnt; mknod -m 666 /mnt/tun c 10 200; mount --bind /mnt/tun /dev/net/tun"
+        made = ["nsenter", engine.prefix[1], "sh", "-c", device]
+        machine.run(*made)
+        engine.prefix = (
+            "nsenter", engine.prefix[1], f"--net=/proc/{machine.pid}/ns/net", *engine.prefix[2:],
+        )  # fmt: skip
+        yield UsersMachine(engine, machine, peer)
+
+
+@pytest.fixture(autouse=True)
+def no_containers(users: UsersMachine) -> Iterator[None]:
+    yield
+    names = users.engine.names()
+    if names:
+        users.engine.ok("rm", "-f", *names)
+    wait_until(lambda: not list((users.engine.run_root).glob("user-networks/*")), "the end of the networks")
+
+
+def programs(users: UsersMachine) -> list[int]:
+    """The pids of the programs that connect containers."""
+    return [int(each.read_text()) for each in users.engine.run_root.glob("user-networks/*")]
+
+
+@pytest.mark.parametrize("mode", ["default", "pasta", "slirp4netns"])
+def test_a_container_reaches_other_machines(users: UsersMachine, mode: str) -> None:
+    if shutil.which(mode) is None and mode != "default":
+        pytest.skip(f"needs {mode}")
+    answering = users.peer.start(sys.executable, "-IS", "-u", "-c", SERVER)
+    assert answering.stdout
+    assert answering.stdout.readline() == b"ready\n"
+    options = [] if mode == "default" else ["--network", mode]
+    for kind, port in (("tcp", "80"), ("udp", "53")):
+        told = users.engine.ok("run", "--rm", *options, "host", "python3", "-IS", "-c", ASK, kind, PEER, port)
+        assert told.strip() == kind
+    answering.kill()
+    answering.wait()
+    wait_until(lambda: not programs(users), "the end of the programs")
+
+
+def test_published_ports_are_reached_and_change_while_it_runs(users: UsersMachine) -> None:
+    users.serve("-p", "8080:80", "-p", "5353:53/udp")
+    assert users.ask(users.peer, HOST, 8080) == "tcp"
+    assert users.ask(users.peer, HOST, 5353, "udp") == "udp"
+    for address in ("127.0.0.1", "::1"):
+        assert users.ask(users.machine, address, 8080) == "tcp"
+    assert users.engine.ok("port", "web", "80") == "0.0.0.0:8080\n[::]:8080\n"
+    users.engine.ok("port", "add", "web", "8081:80", f"8082:80,from={HOST}")
+    users.engine.ok("port", "rm", "web", "8080:80")
+    assert users.ask(users.peer, HOST, 8081) == "tcp"
+    assert users.ask(users.peer, HOST, 8080) == "ConnectionRefusedError"
+    assert users.ask(users.peer, HOST, 8082) in ("ConnectionResetError", "ConnectionRefusedError")
+    assert users.ask(users.machine, HOST, 8082) == "tcp"
+    taken = users.engine("run", "--rm", "-p", "8081:80", "host", "true")
+    assert "port is already allocated, to container web" in taken.err
+    low = users.engine("run", "--rm", "-p", "80:80", "host", "true")
+    assert "ip_unprivileged_port_start" in low.err
+
+
+def test_a_program_that_is_killed_is_replaced_with_the_next_command(users: UsersMachine) -> None:
+    users.serve("-p", "8080:80")
+    [first] = programs(users)
+    os.kill(first, signal.SIGKILL)
+    users.engine.ok("ps")
+    [second] = programs(users)
+    assert second != first
+    assert users.ask(users.peer, HOST, 8080) == "tcp"
+    assert users.engine.ok("exec", "web", "cat", "/sys/class/net/eth0/operstate").strip() in ("unknown", "up")
+
+
+def test_nothing_is_left_of_a_container_whose_monitor_was_killed(users: UsersMachine) -> None:
+    users.serve("-p", "8080:80")
+    [program] = programs(users)
+    for pid in users.engine.processes("orlop-monitor"):
+        os.kill(pid, signal.SIGKILL)
+    users.engine.ok("ps")
+    wait_until(lambda: not os.path.exists(f"/proc/{program}"), "the end of the program")
+    users.engine.ok("rm", "web")
+    users.serve("-p", "8080:80")
+    assert users.ask(users.peer, HOST, 8080) == "tcp"
+
+
+def test_other_networks_of_an_ordinary_user_are_refused(users: UsersMachine) -> None:
+    refused = users.engine("run", "--rm", "--network", "bridge", "host", "true")
+    assert "have pasta, slirp4netns, none or the host's" in refused.err
