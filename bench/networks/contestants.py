@@ -149,14 +149,13 @@ JOINS: dict[str, Contestant] = {
 }
 
 
-def carried(name: str, workspace: Workspace, outside: int, host: str, rounds: int) -> dict[str, list[float]]:
+def carried(name: str, workspace: Workspace, outside: int, host: str) -> dict[str, float]:
     """Bits a second and seconds for a byte there and back: container to container, from outside through a port, and from here.
 
     Then seconds for finding out where another container is.
 
     ``outside`` is the pid of a process on another machine, ``host`` the address by which that reaches this one.
     """
-    found: dict[str, list[float]] = {}
     with RIVALS[name](workspace) as rival:
         much, little = 18000 + next(_numbers), 19000 + next(_numbers)
         server = rival.start("-p", f"{much}:{traffic.MUCH}", "-p", f"{little}:{traffic.LITTLE}")
@@ -164,23 +163,20 @@ def carried(name: str, workspace: Workspace, outside: int, host: str, rounds: in
         pid, address = rival.inspect(server)
         with traffic.served(pid):
             from_pid, _ = rival.inspect(client)
-            for _ in range(rounds):
-                for key, value in (
-                    ("between containers, Gbit/s", traffic.throughput(from_pid, address) / 1e9),
-                    ("through a port, Gbit/s", traffic.throughput(outside, host, much) / 1e9),
-                    ("between containers, µs", traffic.latency(from_pid, address) * 1e6),
-                    ("through a port, µs", traffic.latency(outside, host, little) * 1e6),
-                    ("by the proxy at ::1, Gbit/s", traffic.throughput(os.getpid(), "::1", much) / 1e9),
-                    ("by the proxy at ::1, µs", traffic.latency(os.getpid(), "::1", little) * 1e6),
-                ):
-                    found.setdefault(key, []).append(value)
+            found = {
+                "between containers, Gbit/s": traffic.throughput(from_pid, address) / 1e9,
+                "through a port, Gbit/s": traffic.throughput(outside, host, much) / 1e9,
+                "between containers, µs": traffic.latency(from_pid, address) * 1e6,
+                "through a port, µs": traffic.latency(outside, host, little) * 1e6,
+                "by the proxy at ::1, Gbit/s": traffic.throughput(os.getpid(), "::1", much) / 1e9,
+                "by the proxy at ::1, µs": traffic.latency(os.getpid(), "::1", little) * 1e6,
+            }
         rival.remove(server, client)
         network = f"bench-{next(_numbers)}"
         rival.engine.run("network", "create", network)
         named, asker = (rival.start("--network", network) for _ in range(2))
         pid, _ = rival.inspect(asker)
-        for _ in range(rounds):
-            found.setdefault("looking a name up, µs", []).append(traffic.look_up(pid, named) * 1e6)
+        found["looking a name up, µs"] = traffic.look_up(pid, named) * 1e6
         rival.remove(named, asker)
         rival.engine.run("network", "rm", network)
     return found
