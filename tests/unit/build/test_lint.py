@@ -43,6 +43,19 @@ def test_a_rule_finds_what_it_is_for(text: str, rule: str, line: int) -> None:
     assert check(text, "out") == [(rule, line)]
 
 
+def test_findings_come_in_the_order_of_their_lines() -> None:
+    found = check("FROM a as B\nCMD x\nMAINTAINER y\nCMD x\nENTRYPOINT z\n")
+    assert found == [
+        *(
+            ("FromAsCasing", 1),
+            ("StageNameCasing", 1),
+            ("JSONArgsRecommended", 2),
+            ("MultipleInstructionsDisallowed", 2),
+        ),
+        *(("MaintainerDeprecated", 3), ("JSONArgsRecommended", 4), ("JSONArgsRecommended", 5)),
+    ]
+
+
 def test_a_file_as_it_should_be_has_no_findings() -> None:
     text = (
         "# syntax=docker/dockerfile:1\n# describes nothing\nARG X=1\nFROM a AS b\nRUN x \\\n # c\n  y\nENV a=b\n"

@@ -140,7 +140,7 @@ def check(
 
 def sorted_findings(findings: Iterable[Finding]) -> list[Finding]:
     """Findings by their lines, each once."""
-    return sorted(dict.fromkeys(findings), key=lambda each: (each.span, each.rule, each.message))
+    return sorted(dict.fromkeys(findings), key=lambda each: (each.span.first, each.span.last, each.rule, each.message))
 
 
 def of(dockerfile: Dockerfile) -> Settings:
