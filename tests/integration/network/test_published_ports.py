@@ -151,9 +151,8 @@ def test_a_port_can_be_for_one_device(site: Site, engine: Engine) -> None:
     site.host.run("ip", "link", "delete", "eth5")
     engine.firewall.unpublish(passing[:1])
     assert "8083" not in site.host.rules()
-    assert "8084" in site.host.rules()
     engine.firewall.rebuild([site.one, site.two], [*passing, web(interface="eth0"), web(interface="eth0")])
-    assert "8084" not in site.host.rules()
+    assert "8084" in site.host.rules(), "the device may come back"
     assert site.lan.ask(HOST, 8080) == f"web {LAN}"
     with pytest.raises(NotFound, match="network device eth7: the host has none of this name"):
         engine.publish(web(interface="eth7"))

@@ -201,9 +201,9 @@ def redirect(port_register: int) -> bytes:
     return _expression("redir", _register(1, port_register))
 
 
-def duplicate(address_register: int, device_register: int) -> bytes:
-    """Send a copy of the packet to a neighbour by the device whose index a register has. Not in tables of family INET."""
-    return _expression("dup", _register(1, address_register) + _register(2, device_register))
+def duplicate(address_register: int) -> bytes:
+    """Send a copy of the packet to where the routes lead to an address. Not in tables of family INET."""
+    return _expression("dup", _register(1, address_register))
 
 
 def forward(device_register: int) -> bytes:

@@ -10,17 +10,16 @@ from __future__ import annotations
 
 import _socket
 import os
-import sys
 
 from orlop.errors import Conflict, NotFound, Unsupported
 from orlop.linux import conntrack, network_device
 from orlop.linux import namespace as namespaces
 from orlop.linux.netlink import NETLINK_NETFILTER, Netlink
-from orlop.linux.nftables import listing, transaction
+from orlop.linux.nftables import listing, transaction, types
 from orlop.linux.nftables.message import INET, IPV4, IPV6
 from orlop.linux.nftables.transaction import Element, Transaction
 from orlop.network.firewall import filtering, forwarding, respect, shape, translation
-from orlop.network.firewall.port import PROTOCOLS
+from orlop.network.firewall.port import PROTOCOLS, mark
 from orlop.network.firewall.shape import families
 
 TYPE_CHECKING = False
@@ -41,7 +40,6 @@ _ENOENT = 2
 _ERESTART = 85
 _BUSY = (16, 17)  # EBUSY, EEXIST: a map has another value for the key
 _ATTEMPTS = 50
-_INDEX = 4  # bytes of a device's index, with which a key ends
 
 
 class FirewallGone(Exception):
@@ -136,6 +134,7 @@ class Firewall:
             NotFound: the host has no such network device.
             OSError: the kernel refused.
         """
+        self._check_devices(ports)
         change = self._transaction()
         places = [place for port in ports for place in self._places(port)]
         if self.respect and not shape.is_respecting(self._netlink, self.table):
@@ -187,7 +186,7 @@ class Firewall:
         Raises:
             OSError: the kernel refused.
         """
-        self._take_out([place for port in ports for place in self._present(port)])
+        self._take_out([place for port in ports for place in self._places(port)])
 
     def end_connections(self, ports: list[Port]) -> None:
         """End the connections that there are by ports, which lead nowhere any more or elsewhere.
@@ -236,8 +235,6 @@ class Firewall:
     def rebuild(self, zones: list[Zone], ports: list[Port], links: tuple[Link, ...] = ()) -> None:
         """Make everything anew, as the engine's records have it.
 
-        A port for a device that is not there is left out: nobody can come by it.
-
         Raises:
             Conflict: somebody else has tables of the engine's name.
             InvalidArgument: an address cannot be right.
@@ -259,10 +256,9 @@ class Firewall:
             self._inside(forwarding.switch_on, zone)
             self.prepare(zone)
             self._open(change, zone)
-        there = [port for port in ports if not port.interface or self._index(port.interface) is not None]
-        places = [place for port in there for place in self._places(port)]
+        places = [place for port in ports for place in self._places(port)]
         self._add(change, _distinct(places + [_link(link) for link in links]))
-        self._mark(change, there)
+        self._mark(change, ports)
         try:
             change.commit()
         except FileNotFoundError as error:
@@ -324,9 +320,9 @@ class Firewall:
 
     def _lay_respect(self, change: Transaction) -> None:
         with Netlink(self._namespace) as devices:
-            loop = self._inside(respect.make_loop, devices, self.table)
+            self._inside(respect.make_loop, devices, self.table)
         for family in families():
-            respect.lay(change.beside(family), family, self.table, loop)
+            respect.lay(change.beside(family), family, self.table)
 
     def _own(self) -> list[int]:
         """Of which families the engine's tables are there.
@@ -367,58 +363,36 @@ class Firewall:
         return listing.elements(self._netlink, family, self.table, set_name)
 
     def _places(self, port: Port) -> list[Place]:
-        """Where a port is put.
-
-        Raises:
-            NotFound: it is for a device that the host does not have.
-        """
+        """Where a port is put: among the maps, and among what is asked of if the host's rules are respected."""
         if port.direct:
             return [(INET, f"open{6 if port.family == IPV6 else 4}", port.opening())]
-        index = 0
-        if port.interface:
-            found = self._index(port.interface)
-            if found is None:
-                raise NotFound(f"network device {port.interface}: the host has none of this name")
-            index = found
-        return self._spread(port, *port.element(index))
-
-    def _spread(self, port: Port, name: str, element: Element) -> list[Place]:
-        """A port's place among the maps, and among what is asked of if the host's rules are respected."""
+        name, element = port.element()
         places: list[Place] = [(port.family, name, element)]
         if self.respect:
             places.append((port.family, f"{respect.ASKED}{name}", Element(element.key, last=element.last)))
             if port.interface:
-                places.append((port.family, respect.BY_MARK, element))
+                places.append((port.family, respect.BY_MARK, port.by_mark()))
         return places
 
     def _mark(self, change: Transaction, ports: list[Port]) -> None:
-        """Have devices that ports are for marked by their index; which they stay, since it means nothing else."""
+        """Have devices that ports are for marked; which they stay, since it means nothing else."""
         if not self.respect:
             return
         for interface in {port.interface for port in ports if port.interface}:
-            index = (self._index(interface) or 0).to_bytes(4, sys.byteorder)
+            element = Element(types.interface_name(interface), mark(interface))
             for family in families():
-                change.beside(family).add_elements(respect.MARKS, [Element(index, index)])
+                change.beside(family).add_elements(respect.MARKS, [element])
 
-    def _present(self, port: Port) -> list[Place]:
-        """Where a port may be: one for a device that is gone is still there under its index."""
-        if not port.interface or port.direct or self._index(port.interface) is not None:
-            return self._places(port)
-        name, wanted = port.element(0)
-        try:
-            there = self._elements(port.family, name)
-        except FileNotFoundError:
-            return []
-        return [
-            place
-            for each in there
-            if (each.key[:-_INDEX], each.value) == (wanted.key[:-_INDEX], wanted.value)
-            for place in self._spread(port, name, each)
-        ]
+    def _check_devices(self, ports: list[Port]) -> None:
+        """Look that the devices that ports are for are there: one that is not is most likely a slip of the pen.
 
-    def _index(self, interface: str) -> int | None:
-        with Netlink(self._namespace) as devices:
-            return network_device.find(devices, interface)
+        Raises:
+            NotFound: one is not.
+        """
+        for interface in {port.interface for port in ports if port.interface}:
+            with Netlink(self._namespace) as devices:
+                if network_device.find(devices, interface) is None:
+                    raise NotFound(f"network device {interface}: the host has none of this name")
 
     def _has(self, place: Place) -> bool:
         family, set_name, element = place

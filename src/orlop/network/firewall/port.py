@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import _blake2
 import _socket
-import sys
 
 from orlop.errors import InvalidArgument
 from orlop.linux.nftables import types
@@ -26,7 +26,7 @@ class Port:
         address: the container's address.
         port: the port there.
         source: the only network whose clients may use it, "10.0.0.0/8"; "" for all.
-        interface: the only device of the host's by which clients may come, as it is now; "" for all.
+        interface: the only device of the host's by which clients may come; "" for all.
         bridge: the name of the bridge by which ``address`` is reached; without, the port is not on 127.0.0.1.
         direct: whether clients use the container's own address and port, because its network is routed.
     """
@@ -76,30 +76,43 @@ class Port:
         """Whether the host's own programs use it at 127.0.0.1 or another of its addresses that start so."""
         return self.family == IPV4 and (self.host_address in _ANY or self.host_address.startswith("127."))
 
-    def element(self, interface_index: int) -> tuple[str, Element]:
-        """The map that it is in, and as what; the index is `interface`'s, 0 without.
+    def element(self) -> tuple[str, Element]:
+        """The map that it is in, and as what.
 
         Raises:
             InvalidArgument: an address cannot be right, or is of the other family.
         """
-        pack = self._packed
+        if self.interface:
+            return "by_device", self._limited(types.interface_name(self.interface))
+        if self.source:
+            return "limited", self._limited(b"")
         number = bytes((PROTOCOLS[self.protocol],))
         host_port = self.host_port.to_bytes(2, "big")
-        target = types.joined(pack(self.address), self.port.to_bytes(2, "big"))
-        is_anywhere = self.host_address in _ANY
-        if not self.source and not self.interface:
-            if is_anywhere:
-                return "anywhere", Element(types.joined(number, host_port), target)
-            return "published", Element(types.joined(number, pack(self.host_address), host_port), target)
-        first, last = network(self.source) if self.source else whole(self.family)
-        here = whole(self.family) if is_anywhere else (pack(self.host_address), pack(self.host_address))
-        if len(first) != len(here[0]):
+        if self.host_address in _ANY:
+            return "anywhere", Element(types.joined(number, host_port), self._target())
+        key = types.joined(number, self._packed(self.host_address), host_port)
+        return "published", Element(key, self._target())
+
+    def by_mark(self) -> Element:
+        """What a port for a device is in the map that has the device's `mark` instead."""
+        return self._limited(mark(self.interface))
+
+    def _target(self) -> bytes:
+        return types.joined(self._packed(self.address), self.port.to_bytes(2, "big"))
+
+    def _limited(self, rest: bytes) -> Element:
+        """An element with intervals of the host's and of clients' addresses; ``rest`` is what ends its key."""
+        everything = whole(self.family)
+        here = everything
+        if self.host_address not in _ANY:
+            here = (self._packed(self.host_address), self._packed(self.host_address))
+        clients = network(self.source) if self.source else everything
+        if len(clients[0]) != len(here[0]):
             raise InvalidArgument(f"port {self.host_port}: {self.source} and {self.address} are of different families")
-        keys = [types.joined(number, here[at], host_port, (first, last)[at]) for at in (0, 1)]
-        if not self.interface:
-            return "limited", Element(keys[0], target, last=keys[1])
-        index = interface_index.to_bytes(4, sys.byteorder)
-        return "by_device", Element(keys[0] + index, target, last=keys[1] + index)
+        number = bytes((PROTOCOLS[self.protocol],))
+        host_port = self.host_port.to_bytes(2, "big")
+        first, last = (types.joined(number, here[at], host_port, clients[at]) + rest for at in (0, 1))
+        return Element(first, self._target(), last=last)
 
     def opening(self) -> Element:
         """What lets packets to the container's own address pass."""
@@ -108,6 +121,11 @@ class Port:
 
     def _packed(self, address: str) -> bytes:
         return packed(self.family, address)
+
+
+def mark(interface: str) -> bytes:
+    """The mark by which packets that came by a device are known a second time, as rules have it."""
+    return _blake2.blake2s(interface.encode(errors="surrogateescape"), digest_size=4).digest()
 
 
 def packed(family: int, address: str) -> bytes:

@@ -9,8 +9,9 @@ the client's next attempt, a second later, is what is translated.
 
 from __future__ import annotations
 
+import _blake2
+import _socket
 import os
-import sys
 
 from orlop.errors import Unsupported
 from orlop.linux import neighbour, network_device, route, veth
@@ -39,8 +40,6 @@ MARKS = "marks"
 _AFTER_ALL = 2147483646
 _REMEMBERED = 5000  # milliseconds: longer than a client waits before it tries again
 _MOST = 1 << 18
-#: The neighbour at the other end, which is asked for by its address: one for each family that is nobody's.
-_OTHER_END = {IPV4: "192.0.0.8", IPV6: "fe80::1"}
 _EEXIST = 17
 _IS_NEW = (e.ct(e.CT_STATE), e.mask(e.STATE_NEW), e.compare(bytes(4), e.NOT_EQUAL))
 
@@ -51,8 +50,16 @@ def names(table: str) -> tuple[str, str]:
     return f"{short}-o", f"{short}-i"
 
 
-def make_loop(netlink: Netlink, table: str) -> int:
-    """Make the pair of devices in the caller's network namespace if it is not there; returns the first one's index."""
+def other_end(table: str, family: int) -> str:
+    """The address of nobody's to which an engine's routes lead by its pair of devices."""
+    part = _blake2.blake2s(table.encode(), digest_size=4).digest()
+    if family == IPV6:
+        return f"fd6f:726c:6f70::{part[:2].hex()}:{part[2:].hex()}"
+    return _socket.inet_ntop(_socket.AF_INET, bytes((240 | part[0] & 7, *part[1:])))
+
+
+def make_loop(netlink: Netlink, table: str) -> None:
+    """Make the pair of devices in the caller's network namespace, if it is not there."""
     out, back = names(table)
     try:
         veth.create(netlink, out, back)
@@ -64,23 +71,20 @@ def make_loop(netlink: Netlink, table: str) -> int:
     if there is None or other is None:
         raise Unsupported(f"network devices {out} and {back}: somebody removed them while they were made")
     if there.is_up:
-        return there.index
-    families = (IPV4, IPV6) if _speaks_ipv6(out) else (IPV4,)
+        return
     with netlink.batch() as batch:
         for index in (other.index, there.index):
             network_device.change(batch, index, up=True, link_local=False)
-        for family in families:
-            neighbour.add(batch, there.index, _OTHER_END[family], other.mac)
-            # Another engine has the same route by its own device, and therefore another metric.
-            whole = f"{_OTHER_END[family]}/{128 if family == IPV6 else 32}"
-            route.add(batch, whole, device=there.index, metric=there.index, replace=True)
+        for family in (IPV4, IPV6) if _speaks_ipv6(out) else (IPV4,):
+            address = other_end(table, family)
+            neighbour.add(batch, there.index, address, other.mac)
+            route.add(batch, f"{address}/{128 if family == IPV6 else 32}", device=there.index, replace=True)
     # What comes in by it has the addresses of clients that the routes lead to elsewhere.
     descriptor = os.open(f"/proc/sys/net/ipv4/conf/{back}/rp_filter", os.O_WRONLY | os.O_CLOEXEC)
     try:
         os.write(descriptor, b"0")
     finally:
         os.close(descriptor)
-    return there.index
 
 
 def _speaks_ipv6(device: str) -> bool:
@@ -106,7 +110,7 @@ def remove_loop(netlink: Netlink, table: str) -> None:
     network_device.delete(netlink, names(table)[0])
 
 
-def lay(change: Transaction, family: int, table: str, loop: int) -> None:
+def lay(change: Transaction, family: int, table: str) -> None:
     """The rules of one family, upon those of `translation.lay`, if they are not there yet."""
     address = types.IPV6_ADDRESS if family == IPV6 else types.IPV4_ADDRESS
     wide = size(family)
@@ -115,8 +119,8 @@ def lay(change: Transaction, family: int, table: str, loop: int) -> None:
     change.add_set(f"{ASKED}anywhere", types.PROTOCOL, types.SERVICE)
     change.add_set(f"{ASKED}published", types.PROTOCOL, address, types.SERVICE)
     change.add_set(f"{ASKED}limited", *limits, intervals=True)
-    change.add_set(f"{ASKED}by_device", *limits, types.INTERFACE, intervals=True)
-    change.add_set(MARKS, types.INTERFACE, value=(types.MARK,))
+    change.add_set(f"{ASKED}by_device", *limits, types.INTERFACE_NAME, intervals=True)
+    change.add_set(MARKS, types.INTERFACE_NAME, value=(types.MARK,))
     change.add_set(BY_MARK, *limits, types.MARK, value=target, intervals=True)
     change.add_set("admitted", *limits, types.SERVICE, timeout=_REMEMBERED, dynamic=True, size=_MOST)
     change.add_base_chain(CHAIN, "filter", transaction.INPUT, _AFTER_ALL)
@@ -144,11 +148,10 @@ def lay(change: Transaction, family: int, table: str, loop: int) -> None:
     admit = (
         *packet,
         e.remember("admitted"),
-        e.immediate(packed(family, _OTHER_END[family])),
-        e.immediate(loop.to_bytes(4, sys.byteorder), wide),
-        e.duplicate(0, wide),
+        e.immediate(packed(family, other_end(table, family))),
+        e.duplicate(0),
         e.verdict(e.DROP),
     )
-    mark = (e.meta(e.META_INPUT_INDEX), e.lookup(MARKS, into=0), e.set_mark())
+    mark = (e.meta(e.META_INPUT_NAME), e.lookup(MARKS, into=0), e.set_mark())
     for name, find in lookups(family, ASKED):
         change.add_rule("ask", *find, *(mark if name == "by_device" else ()), *admit)

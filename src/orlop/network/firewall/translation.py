@@ -54,7 +54,7 @@ def lay(change: Transaction, family: int, *, respectful: bool) -> None:
     change.add_table(comment(respectful=respectful))
     change.add_set("bridges", types.INTERFACE_NAME)
     change.add_set("sources", address, verdicts=True, intervals=True)
-    change.add_set("by_device", *limits, types.INTERFACE, value=target, intervals=True)
+    change.add_set("by_device", *limits, types.INTERFACE_NAME, value=target, intervals=True)
     change.add_set("limited", *limits, value=target, intervals=True)
     change.add_set("published", types.PROTOCOL, address, types.SERVICE, value=target)
     change.add_set("anywhere", types.PROTOCOL, types.SERVICE, value=target)
@@ -108,13 +108,13 @@ def lookups(family: int, prefix: str, *, into: int = -1) -> list[tuple[str, tupl
         of_protocol = (_PROTOCOL, e.compare(bytes((protocol,))))
         limited = (*whole, source(2 + size(family)), e.lookup(f"{prefix}limited", into=into))
         found.append(("limited", (*of_protocol, *limited)))
-        for_device = by_device(family, e.META_INPUT_INDEX, f"{prefix}by_device", into=into)
+        for_device = by_device(family, e.META_INPUT_NAME, f"{prefix}by_device", into=into)
         found.append(("by_device", (*of_protocol, *for_device)))
     return found
 
 
 def by_device(family: int, key: int, name: str, *, into: int = -1) -> tuple[bytes, ...]:
-    """What looks a packet up in a map or set; ``META_*`` ``key`` says what has the device's index."""
+    """What looks a packet up in a map or set; ``META_*`` ``key`` says what tells the device."""
     wide = size(family)
     source = e.ipv6_source if family == IPV6 else e.ipv4_source
     return (*_whole(family), source(2 + wide), e.meta(key, 2 + 2 * wide), e.lookup(name, into=into))
