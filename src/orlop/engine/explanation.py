@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from orlop.engine import capabilities, container, kernel_state, repair
+from orlop.engine import capabilities, container, kernel_state, modes, repair
 from orlop.engine.explanation_words import NAMESPACES, POWERS, SOURCES
 from orlop.errors import NotFound
 
@@ -137,6 +137,12 @@ class _Explainer:
             return Statement(
                 "namespaces", kind, f"container {other}'s: nothing of the kind is between them", weakened=flag
             )
+        joined = modes.joined(self._host) if kind == "user" and self._target.location.rootless else {}
+        if joined:
+            joins, donor = next(iter(joined.items()))
+            text = f"container {donor[:12]}'s, which comes with its {joins} namespace: the root of either has power over both"
+            option, field = _MODES[joins]
+            return Statement("namespaces", kind, text, weakened=f"{option} {self._host[field]}", warning=warning)
         if kind == "network" and mode == "none":
             return Statement(
                 "namespaces", kind, "its own, with nothing but a loopback: it reaches no network", warning=warning

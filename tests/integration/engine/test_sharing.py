@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -140,6 +141,12 @@ def test_an_ordinary_user_s_container_that_joined_is_used_like_any_other(users: 
     users.ok("restart", "-t", "0", "giver")
     users.ok("restart", "-t", "0", "joined")
     assert users.ok("exec", "joined", *net) == users.ok("exec", "giver", *net)
+    said = {
+        each["Subject"]: each for each in json.loads(users.ok("explain", "--format", "json", "joined"))["Statements"]
+    }
+    giver = users.inspect("giver")["Id"]
+    assert said["user"]["Text"].startswith(f"container {giver[:12]}'s")
+    assert said["user"]["Weakened"] == said["network"]["Weakened"] == f"--network container:{giver}"
     users.ok("cp", "/etc/passwd", "joined:/copied")
     assert "root:" in users.ok("exec", "joined", "cat", "/copied")
 
