@@ -7,6 +7,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.integration.build.conftest import Builder
@@ -201,20 +202,16 @@ def test_builds_at_once_share_work_and_come_to_the_same(builder: Builder) -> Non
     assert builder.output(builder.build(context).out.strip(), "cat", "/l") == "ran\n"
 
 
-def test_only_files_that_changed_are_read_again(builder: Builder) -> None:
-    import shutil
-
+def test_only_files_that_changed_are_read_again(builder: Builder, needs: Callable[[str], None]) -> None:
+    needs("strace")
     context = builder.context("FROM scratch\nCOPY . /\n")
     for number in range(300):
         (context / f"f{number}").write_bytes(b"x" * 1000)
     builder.build(context)
-    strace = shutil.which("strace")
-    if strace is None:
-        return
     log = context.parent / "trace"
     command = builder.command("build", "-q", str(context))
     subprocess.run(
-        [strace, "-f", "-e", "trace=openat", "-o", str(log), *command], check=True, capture_output=True, timeout=60
+        ["strace", "-f", "-e", "trace=openat", "-o", str(log), *command], check=True, capture_output=True, timeout=60
     )
     opened = sum('"f' in line and "O_NONBLOCK" in line for line in log.read_text(errors="replace").splitlines())
     assert opened < 30
