@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 #: Layers that are fetched at the same time, as with Docker; others of the threads wait for layers to be unpacked.
 FETCHES = 3
 
+#: Layers that are unpacked at the same time, however many processors there are: each takes some 10 MB of memory.
+_MOST_AT_ONCE = 8
+
 
 class Layer:
     """One layer of an image: its blob's ``descriptor``, its ``diff_id``, and the chain IDs of itself and of what is below."""
@@ -217,7 +220,7 @@ class _Unpacking:
         self._progress = _Stoppable(progress)
         self._fetching = threading.BoundedSemaphore(FETCHES)
         #: How many layers are unpacked at the same time: each keeps a processor busy, and a part of a second one.
-        self.at_once = len(os.sched_getaffinity(0))
+        self.at_once = min(len(os.sched_getaffinity(0)), _MOST_AT_ONCE)
         self._extracting = threading.BoundedSemaphore(self.at_once)
 
     def stop(self) -> None:
