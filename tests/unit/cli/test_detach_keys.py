@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orlop.cli import detach_keys
-from orlop.engine.detach_keys import Away, DetachKeys
+from orlop.engine.detach_keys import Away, DetachKeys, read
 from orlop.errors import InvalidArgument
 
 if TYPE_CHECKING:
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     ],
 )
 def test_keys_are_read_as_docker_reads_them(text: str, keys: bytes) -> None:
-    assert detach_keys.read(text) == keys
+    assert read(text) == keys
 
 
 @pytest.mark.parametrize("text", ["ctrl-1", "ab", "ctrl-", "a,,b", "\u00e4"])
 def test_what_is_no_key_is_refused(text: str) -> None:
     with pytest.raises(InvalidArgument, match="invalid detach keys"):
-        detach_keys.read(text)
+        read(text)
 
 
 def test_what_only_begins_like_the_keys_goes_through_late() -> None:
