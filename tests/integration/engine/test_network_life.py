@@ -135,8 +135,9 @@ def test_a_user_chooses_addresses(engine: NetworkedEngine) -> None:
 
 
 def test_a_network_that_is_full_says_so_and_gives_an_address_back(engine: NetworkedEngine) -> None:
-    engine.ok("network", "create", "--subnet", "10.51.0.0/29", "small")  # five beside the gateway
-    names = [f"in-{number}" for number in range(5)]
+    kept = ("--aux-address", "one=10.51.0.6", "--aux-address", "other=10.51.0.5")
+    engine.ok("network", "create", "--subnet", "10.51.0.0/29", *kept, "small")  # three are left beside the gateway
+    names = [f"in-{number}" for number in range(3)]
     for name in names:
         engine.detached(name, "--network", "small", "sleep", "1000")
 
@@ -145,8 +146,8 @@ def test_a_network_that_is_full_says_so_and_gives_an_address_back(engine: Networ
 
     assert "no available IPv4 addresses on network small" in refused.err
     assert engine.run("--network", "small", "true").code == 0
-    assert len({engine.address(name, "small") for name in names if name != names[2]}) == 4
-    engine.ok("rm", "-f", *names[:2], *names[3:])
+    assert len({engine.address(name, "small") for name in names[:2]}) == 2
+    engine.ok("rm", "-f", *names[:2])
     engine.ok("network", "rm", "small")
 
 
@@ -161,7 +162,7 @@ def test_a_freed_address_is_not_the_next_to_be_given_out(engine: NetworkedEngine
 
 
 def test_many_join_at_once_and_each_has_an_address_of_its_own(engine: NetworkedEngine) -> None:
-    names = [f"many-{number}" for number in range(12)]
+    names = [f"many-{number}" for number in range(8)]
     starts = [
         engine.popen(
             "run", "-d", "--name", name, "--network", "bridge", "--rootfs", engine.rootfs, "sleep", "1000", stdout=-1
@@ -324,6 +325,8 @@ def test_a_bridge_that_a_user_made_stays(engine: NetworkedEngine) -> None:
 
     assert engine.run("--network", "on-mine", "true").code == 0
     assert engine.run("--network", "on-made", "cat", "/sys/class/net/eth0/mtu").out == "1300\n"
+    wait_until(lambda: engine.devices() == ["mine"], "the end of what is not the user's")
+    assert engine.run("--network", "on-mine", "true").code == 0
     engine.ok("network", "rm", "on-mine", "on-made")
 
     assert engine.devices() == ["mine"]

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 _LONGEST_NAME = 15
 _EEXIST = 17
-#: Beside the endpoints of a network that is up: the bridge is the user's, and stays.
-_FOREIGN = "foreign"
+#: Beside the endpoints of a network that is up: a bridge with a name of the user's was made by us, and goes again.
+_MADE = "made"
 
 
 class Bridge(Driver):
@@ -44,13 +44,13 @@ class Bridge(Driver):
     def up(self, netlink: Netlink, place: Place, network: Network) -> int:
         """See `Driver.up`."""
         name = network.bridge
-        foreign = f"{place.running(network.id)}/{_FOREIGN}"
         there = network_device.get(netlink, name)
         if there is not None and there.kind != "bridge":
             raise Conflict(f"network {network.name}: the machine's device {name} is no bridge: remove or rename it")
-        if there is not None and record.BRIDGE_NAME in network.options and not network.is_default:
-            os.close(os.open(foreign, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
         if there is None:
+            if _is_named(network):
+                made = f"{place.running(network.id)}/{_MADE}"
+                os.close(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
             bridge.create(netlink, name, mac=_mac(network), mtu=network.mtu)
             there = network_device.get(netlink, name)
         if there is None:
@@ -70,7 +70,7 @@ class Bridge(Driver):
     def down(self, netlink: Netlink, place: Place, network: Network) -> None:
         """See `Driver.down`."""
         protection.release(place, network)
-        if not os.path.lexists(f"{place.running(network.id)}/{_FOREIGN}"):
+        if not _is_named(network) or os.path.lexists(f"{place.running(network.id)}/{_MADE}"):
             network_device.delete(netlink, network.bridge)
 
     def prepare(self, network: Network, endpoint: Endpoint) -> None:  # noqa: ARG002 - the interface's
@@ -108,6 +108,11 @@ class Bridge(Driver):
     def detach(self, netlink: Netlink, inside: Netlink, endpoint: Endpoint) -> None:  # noqa: ARG002 - the interface's
         """See `Driver.detach`."""
         network_device.delete(netlink, endpoint.host_interface)
+
+
+def _is_named(network: Network) -> bool:
+    """Whether a user chose the bridge's name, so that there may be one that is not ours."""
+    return record.BRIDGE_NAME in network.options and not network.is_default
 
 
 def _set_port(requests: Requests, network: Network, endpoint: Endpoint) -> None:
