@@ -107,7 +107,10 @@ class _Process:
         from orlop.network import protection
         from orlop.network.firewall.sentry import Sentry
 
-        sentry = Sentry(self._loop, lambda: protection.check(location.networks))
+        try:
+            sentry = Sentry(self._loop, lambda: protection.check(location.networks))
+        except OSError:
+            return  # who may not hear of changes may not make any either; names are to be answered all the same
         self._loop.add(sentry.descriptor, READABLE, sentry.look)
         self._loop.timed.append(sentry)
 

@@ -20,18 +20,20 @@ if TYPE_CHECKING:
         now: float
 
 
-#: Seconds between two looks, so that a host whose rules change all the time keeps nobody busy.
+#: Seconds between two looks, at first and at last, so that a host whose rules change all the time keeps nobody busy: nor
+#: do two who put back what the other removes.
 _SELDOM = 0.1
+_LONGEST = 10.0
 
 
 class Sentry:
-    """Has ``check`` called when the rule set was changed: at once, and not more often than ten times a second.
+    """Has ``check`` called when the rule set was changed: at once, and less often the longer it goes on being changed.
 
     It is for an event loop that waits for `descriptor` and calls `look` then, and that calls `tick` now and then while it
     `has_deadlines`.
     """
 
-    __slots__ = ("_changes", "_check", "_checked", "_clock", "_is_due")
+    __slots__ = ("_changes", "_check", "_checked", "_clock", "_is_due", "_pause")
 
     def __init__(self, clock: Clock, check: Callable[[], None]) -> None:
         self._clock = clock
@@ -39,6 +41,7 @@ class Sentry:
         self._changes = Changes()
         self._checked = 0.0
         self._is_due = False
+        self._pause = _SELDOM
 
     @property
     def descriptor(self) -> int:
@@ -57,7 +60,9 @@ class Sentry:
 
     def tick(self) -> None:
         """Time has passed."""
-        if self._is_due and self._clock.now - self._checked >= _SELDOM:
+        since = self._clock.now - self._checked
+        if self._is_due and since >= self._pause:
+            self._pause = min(2 * self._pause, _LONGEST) if since < 2 * self._pause else _SELDOM
             self._is_due = False
             self._checked = self._clock.now
             try:
