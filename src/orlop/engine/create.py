@@ -94,7 +94,8 @@ class _Creation:
             self._use_image()
         if settings.entrypoint == [""]:
             settings.entrypoint = []
-        settings.network = network_mode.chosen(settings.network, rootless=location.rootless)
+        joins = any(mode.startswith("container:") for mode in (settings.pid, settings.ipc, settings.uts))
+        settings.network = network_mode.chosen(settings.network, rootless=location.rootless, joins=joins)
         if network_mode.is_connected(settings.network):
             from orlop.engine import networking
 

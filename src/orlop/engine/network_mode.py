@@ -29,13 +29,16 @@ VARIABLE = "ORLOP_NETWORK"
 _JOINED = "container:"
 
 
-def chosen(mode: str, *, rootless: bool) -> str:
-    """The mode that is meant: who says nothing gets the network ``bridge``, an ordinary user one of `USERS` or none."""
+def chosen(mode: str, *, rootless: bool, joins: bool = False) -> str:
+    """The mode that is meant: who says nothing gets the network ``bridge``, an ordinary user one of `USERS` or none.
+
+    ``joins`` says that the container has namespaces of others: then its user cannot connect it.
+    """
     if mode != DEFAULT:
         return mode
     if not rootless:
         return "bridge"
-    able = [each for each in USERS if program(each)] if os.access(TUN, os.R_OK | os.W_OK) else []
+    able = [each for each in USERS if program(each)] if not joins and os.access(TUN, os.R_OK | os.W_OK) else []
     return able[0] if able else "none"
 
 

@@ -28,6 +28,8 @@ _LONGEST_MESSAGE = 4096
 #: Descriptors of the programs: the namespaces, and where slirp4netns says that it is ready.
 _USER, _NETWORK, _READY = 3, 4, 5
 _ABOVE = 10
+#: What pasta says where the machine has no default route.
+_NO_ROUTE = ("routable interface", "interface not usable")
 
 
 def check(mode: str) -> None:
@@ -121,12 +123,18 @@ class Attachment:
         try:
             # The one stays, and says when it is ready; the other goes to the background.
             is_there = os.read(self._ready, 1) != b"" if self._ready >= 0 else os.waitpid(self._pid, 0)[1] == 0
-            if not is_there:
-                raise OrlopError(_reason(self._mode, self._errors))
+            reason = "" if is_there else _reason(self._mode, self._errors)
         finally:
             for each in (self._ready, self._errors):
                 if each >= 0:
                     os.close(each)
+        if any(each in reason for each in _NO_ROUTE) and network_mode.program(network_mode.SLIRP):
+            # Where nothing leads out of the machine there is no address that pasta could copy; the other one has its own.
+            self._mode = network_mode.SLIRP
+            self.begin()
+            self.finish()
+        elif reason:
+            raise OrlopError(reason)
 
     def close(self) -> None:
         """Let go of the namespaces."""
@@ -178,10 +186,12 @@ def attach_again(location: Location, container_id: str) -> None:
         mode, pid = str(target.record["HostConfig"]["NetworkMode"]), int(target.state()["Pid"])
         if pid:
             attachment = Attachment(location, container_id, mode)
-            attachment.look(pid)
-            attachment.begin()
-            attachment.finish()
-            attachment.close()
+            try:
+                attachment.look(pid)
+                attachment.begin()
+                attachment.finish()
+            finally:
+                attachment.close()
     except (OSError, OrlopError):
         return  # it has just ended; or the next command tries again
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.engine.conftest import wait_until
+from tests.integration.engine.conftest import parent, wait_until
 from tests.integration.engine.ordinary_user import make_engine
 from tests.machine import Machine, cable
 
@@ -143,6 +143,29 @@ def test_a_program_that_is_killed_is_replaced_with_the_next_command(users: Users
     assert users.engine.ok("exec", "web", "cat", "/sys/class/net/eth0/operstate").strip() in ("unknown", "up")
 
 
+def test_a_machine_from_which_nothing_leads_out_connects_containers_too(users: UsersMachine) -> None:
+    if shutil.which("slirp4netns") is None:
+        pytest.skip("needs slirp4netns")
+    users.machine.run("ip", "route", "del", "default")
+    try:
+        users.serve("-p", "8080:80")
+        assert users.ask(users.peer, HOST, 8080) == "tcp"
+    finally:
+        users.machine.run("ip", "route", "add", "default", "via", PEER)
+
+
+def test_who_opens_the_proxys_sockets_is_replaced_when_killed(users: UsersMachine) -> None:
+    users.serve("-p", "8080:80")
+    assert users.ask(users.peer, HOST, 8080) == "tcp"
+    proxies = [
+        pid for pid in users.engine.processes("orlop-ports") if parent(pid) in users.engine.processes("orlop-ports")
+    ]
+    for pid in proxies:
+        os.kill(pid, signal.SIGKILL)
+    assert len(proxies) == 1
+    wait_until(lambda: users.ask(users.peer, HOST, 8080) == "tcp", "another one")
+
+
 def test_nothing_is_left_of_a_container_whose_monitor_was_killed(users: UsersMachine) -> None:
     users.serve("-p", "8080:80")
     [program] = programs(users)
@@ -158,3 +181,26 @@ def test_nothing_is_left_of_a_container_whose_monitor_was_killed(users: UsersMac
 def test_other_networks_of_an_ordinary_user_are_refused(users: UsersMachine) -> None:
     refused = users.engine("run", "--rm", "--network", "bridge", "host", "true")
     assert "have pasta, slirp4netns, none or the host's" in refused.err
+
+
+def test_names_are_resolved_by_the_resolvers_of_the_host(users: UsersMachine) -> None:
+    server = ("dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--pid-file=")
+    options = ("--bind-interfaces", "--user=root", "--log-facility=-", "--address=/outside.example/192.0.2.9")
+    peer = users.peer.start(*server, *options, f"--listen-address={PEER}")
+    stub = users.machine.start(*server, *options, "--listen-address=127.0.0.53")  # as systemd-resolved's
+    try:
+        for address in (PEER, "127.0.0.53"):
+            asked = ("sh", "-c", "getent ahostsv4 outside.example && dig +short +tcp outside.example")
+            run = ("run", "--rm", "--dns", address, "host", *asked)
+            told = wait_until(lambda run=run: users.engine(*run).out, "an answer")  # type: ignore[misc]
+            assert told.split()[0] == told.split()[-1] == "192.0.2.9"
+        lines = users.engine.ok(
+            "run", "--rm", "-h", "box", "host", "cat", "/etc/resolv.conf", "/etc/hosts"
+        ).splitlines()
+        assert "nameserver 127.0.0.11" in lines
+        assert lines[-1] == "127.0.1.1\tbox"
+    finally:
+        for each in (peer, stub):
+            each.kill()
+            each.wait()
+    wait_until(lambda: not users.engine.processes("orlop-names"), "the end of the resolver")

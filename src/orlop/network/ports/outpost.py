@@ -53,11 +53,19 @@ class Outpost:
             raise ConnectionError("the container's namespace is gone")
         return socket.socket(fileno=descriptors[0])
 
+    def is_alive(self) -> bool:
+        """Whether the child has not been killed."""
+        if self._child and os.waitpid(self._child, os.WNOHANG)[0]:
+            self._child = 0
+        return self._child != 0
+
     def close(self) -> None:
         """Have nobody there any more."""
         self._line.close()
-        os.kill(self._child, signal.SIGKILL)
-        os.waitpid(self._child, 0)
+        if self._child:
+            os.kill(self._child, signal.SIGKILL)
+            os.waitpid(self._child, 0)
+            self._child = 0
 
 
 def _live(line: socket.socket, process: int) -> None:

@@ -75,6 +75,9 @@ class Proxy:
 
     def _outpost(self, key: int, pid: int) -> Outpost:
         """Who opens sockets in a container's namespaces."""
+        known = self._outposts.get(key)
+        if known is not None and not known.is_alive():
+            self._outposts.pop(key).close()
         if key not in self._outposts:
             self._outposts[key] = Outpost(pid)
         return self._outposts[key]
