@@ -211,6 +211,22 @@ def test_volumes_and_networks_come_and_go(served: Served) -> None:
     served.ok("network", "rm", "lan")
 
 
+def test_ports_are_published_and_links_removed(served: Served) -> None:
+    served.ok("run", "-d", "--name", "web", "-p", "127.0.0.1:8080:80", "-p", "53:53/udp", "plain", "sh", "-c", LOOP)
+    assert served.ok("port", "web", "80") == "127.0.0.1:8080\n"
+    shown = served.ok("ps", "--format", "{{.Ports}}")
+    assert "127.0.0.1:8080->80/tcp" in shown
+    assert "0.0.0.0:53->53/udp" in shown
+    taken = served.docker("run", "-p", "127.0.0.1:8080:80", "plain", "true")
+    assert taken.code == 125
+    assert "8080" in taken.err
+    served.ok("run", "-d", "--name", "app", "--link", "web:site", "plain", "sh", "-c", LOOP)
+    assert json.loads(served.ok("inspect", "app"))[0]["HostConfig"]["Links"] == ["/web:/app/site"]
+    served.ok("rm", "--link", "/app/site")
+    assert not json.loads(served.ok("inspect", "app"))[0]["HostConfig"]["Links"]
+    served.ok("rm", "-f", "app", "web")
+
+
 def test_events_are_told_as_they_happen(served: Served) -> None:
     following = subprocess.Popen(
         ["docker", "events", "--filter", "type=container", "--format", "{{.Action}}"],

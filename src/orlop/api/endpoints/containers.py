@@ -14,6 +14,7 @@ from orlop.engine import (
     control,
     create,
     inspection,
+    links,
     names,
     pausing,
     prune,
@@ -83,7 +84,7 @@ class Containers:
         yield "POST", "/containers/{id}/wait", self.wait
         yield "GET", "/containers/{id}/top", self.top
         yield "GET", "/containers/{id}/changes", self.changes
-        yield "DELETE", "/containers/{id}", self.remove
+        yield "DELETE", "/containers/{id...}", self.remove
 
     async def list(self, request: Request) -> Reply:
         """The containers that run, or with ``all`` every one."""
@@ -256,9 +257,11 @@ class Containers:
         return json(await children.call(work) or None)
 
     async def remove(self, request: Request) -> Reply:
-        """Remove one."""
+        """Remove one; with ``link`` only a name that another one has for it."""
         if request.flag("link"):
-            raise InvalidArgument("links are names on networks here: take the container off the network instead")
+            name = f"/{request.arguments['id'].removeprefix('/')}"
+            await children.call(lambda _: links.remove(self._location, name))
+            return nothing()
         target = self._find(request)
         force, volumes = request.flag("force"), request.flag("v")
 
