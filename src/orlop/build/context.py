@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from hashlib import sha256
 
 from orlop.build import ignore, selection, tree_digest
 from orlop.errors import InvalidArgument, NotFound
+from orlop.storage import digest as digests
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Context:
             raise NotFound(f"{name} {path} does not exist") from None
         except NotADirectoryError:
             raise InvalidArgument(f"{name} {path} is no directory") from None
-        place = f"{known}/{sha256(os.fsencode(self.path)).hexdigest()}.json" if known else ""
+        place = f"{known}/{digests.of(os.fsencode(self.path)).partition(':')[2]}.json" if known else ""
         if known:
             os.makedirs(known, 0o700, exist_ok=True)
         #: What is known of the files' contents from before.

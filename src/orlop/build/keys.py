@@ -7,10 +7,9 @@ files is as good as the old one. Times are in neither, nor are secrets, agents a
 
 from __future__ import annotations
 
-from hashlib import sha256
-
 from orlop import json_text
 from orlop.build import steps
+from orlop.storage import digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ def of(
     is_free = isinstance(step, steps.Copy) and step.link
     read = sorted([_origin(origin), text] for origin, text in contents.items())
     parts = [_VERSION, "" if is_free else below, described, read, clamp, list(more)]
-    return sha256(json_text.dumps(parts).encode()).hexdigest()
+    return digest.of(json_text.dumps(parts).encode()).partition(":")[2]
 
 
 def _origin(origin: Origin) -> str:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
-from hashlib import sha256
 
 from orlop.build import copying, selection
 from orlop.build.dockerfile import run_mounts
 from orlop.errors import InvalidArgument, NotFound
 from orlop.linux import mount, namespace
 from orlop.linux import path as paths
+from orlop.storage import digest
 from orlop.storage import mounts as storage_mounts
 
 TYPE_CHECKING = False
@@ -137,7 +137,7 @@ class Mounting:
 
     def _cache(self, mounted: Mounted, chain: str, target: str) -> None:
         wanted = mounted.mount
-        name = sha256(os.fsencode(wanted.id or target)).hexdigest()
+        name = digest.of(os.fsencode(wanted.id or target)).partition(":")[2]
         top = f"{self._storage.directory}/build/mounts"
         os.makedirs(top, _PRIVATE, exist_ok=True)
         directory = self._claim(f"{top}/{name}", wanted.sharing)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from hashlib import sha256
 
 from orlop import third_party
 from orlop.errors import DigestMismatch, InvalidArgument, NotFound, OrlopError, RegistryError
+from orlop.storage import digest as digests
 
 _CHUNK = 256 << 10
 _CONNECT = 30.0  # seconds
@@ -58,7 +58,7 @@ def download(source: str, directory: int, name: str, checksum: str = "") -> str:
 
     urllib3 = third_party.load("urllib3", "downloading files")
     timeout = urllib3.Timeout(connect=_CONNECT, read=_READ)
-    state = sha256()
+    state = digests.hasher()
     try:
         answer = urllib3.PoolManager().request(
             "GET", source, preload_content=False, decode_content=False, timeout=timeout
@@ -87,7 +87,7 @@ def download(source: str, directory: int, name: str, checksum: str = "") -> str:
         raise RegistryError(f"cannot download {source}: {error}") from None
     except ValueError:
         raise RegistryError(f"cannot download {source}: its time of change is none") from None
-    digest = f"sha256:{state.hexdigest()}"
+    digest = digests.result(state)
     if checksum and checksum != digest:
         raise DigestMismatch(f"the file at {source} has the digest {digest} and not {checksum}")
     return digest

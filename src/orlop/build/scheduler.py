@@ -6,9 +6,9 @@ ends its container and itself. What it made by then and did not commit goes with
 
 from __future__ import annotations
 
+import _signal
 import os
 import select
-import signal
 import time
 
 from orlop import json_text
@@ -178,8 +178,8 @@ class Scheduler:
             try:
                 # Whoever is ended with all that belongs to the terminal, or to the build's process group, is not us.
                 os.setsid()
-                signal.signal(signal.SIGINT, signal.SIG_DFL)
-                signal.signal(signal.SIGTERM, signal.SIG_DFL)
+                _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+                _signal.signal(_signal.SIGTERM, _signal.SIG_DFL)
                 for descriptor in (output, result, leash, *(each for task in self._tasks for each in task.descriptors)):
                     os.close(descriptor)
                 work = Work(self._shop, node, below, chains, keys, output_end, leash_end)

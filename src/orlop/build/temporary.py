@@ -37,6 +37,12 @@ class Temporary:
         self._storage.snapshots.prepare(key)
         return self._storage.snapshots.unpack_target(key).path
 
+    def __enter__(self) -> Temporary:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.clear()
+
     def clear(self) -> None:
         """Remove what is there.
 

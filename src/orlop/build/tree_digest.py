@@ -10,10 +10,10 @@ from __future__ import annotations
 import os
 import stat
 import time
-from hashlib import sha256
 
 from orlop import json_text
 from orlop.errors import OrlopError
+from orlop.storage import digest as digests
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class TreeDigest:
     def __init__(self, files: KnownFiles, *, owners: bool) -> None:
         self._files = files
         self._owners = owners
-        self._state: _Hash = sha256()
+        self._state: _Hash = digests.hasher()
 
     def word(self, text: str) -> None:
         """Have a text count."""
@@ -145,7 +145,7 @@ def _of_file(entry: Entry) -> str:
         descriptor = entry.open()
     except OSError as error:
         raise OrlopError(f"{entry.path} cannot be read: {error.strerror}") from error
-    state = sha256()
+    state = digests.hasher()
     try:
         while data := os.read(descriptor, _CHUNK):
             state.update(data)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import select
-from contextlib import ExitStack
 
 from orlop.build import cache, copying, keys, mounting, remote, selection, steps, tree_digest
 from orlop.build.cache import Layer
@@ -26,6 +25,7 @@ from orlop.storage.named_lock import NamedLock
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import ExitStack
 
     from orlop.build.cache import Record
     from orlop.build.cache_exchange import Imported
@@ -141,6 +141,8 @@ class Work:
             StepFailed: its program failed.
             OrlopError, OSError: it cannot be done.
         """
+        from contextlib import ExitStack
+
         with ExitStack() as stack:
             if quick_key and use_cache:
                 # Whoever is at the same step has it done sooner than we should.
@@ -160,6 +162,8 @@ class Work:
             self._put_in_place(known)
             return known, True
         if isinstance(step, steps.Copy):
+            from contextlib import ExitStack
+
             with ExitStack() as stack:
                 chosen, content = self._choose(step, stack, with_content=not step.origin.is_context or not quick_key)
                 if content:

@@ -5,8 +5,7 @@ What a statement's words mean is not known here yet (`orlop.build.dockerfile.par
 
 from __future__ import annotations
 
-import json
-
+from orlop import json_text
 from orlop.build.dockerfile import directives, heredoc
 from orlop.build.dockerfile.problem import Source, Span
 from orlop.build.value import Value
@@ -229,7 +228,7 @@ def json_array(text: str) -> list[str] | None:
     if not text.startswith("["):
         return None
     try:
-        value = json.loads(text)
+        value = json_text.loads(text)
     except (ValueError, RecursionError):
         return None
     if not all(type(each) is str for each in value):

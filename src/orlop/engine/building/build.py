@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
 
 from orlop.build import checks, context_sources, result
 from orlop.build.context import Context, patterns_for
@@ -24,7 +23,7 @@ from orlop.storage.layers.compress import NONE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from orlop.build.cache import Layer
     from orlop.build.cache_exchange import Imported
@@ -89,8 +88,7 @@ def build(location: Location, request: BuildRequest, progress: Progress) -> Buil
     storage.prepare()
     with sweep.after_change(location, images, resumable=True), storage.leases.take() as lease:
         lease.temporary_key()  # makes the lease's file, before any process is forked that adds to it
-        temporary = Temporary(storage, lease)
-        with Aside(location) as aside, cleared(temporary):
+        with Aside(location) as aside, Temporary(storage, lease) as temporary:
             opened = open_dockerfile(request, storage, temporary, aside)
             try:
                 built = _build(location, request, opened, images, lease, aside, names, progress)
@@ -278,15 +276,6 @@ def _squash(
     base = storage.snapshots.diff_base(files[top.number].chain, graph.target.base.top)
     made = diff.create(base, storage.blobs, NONE, clamp=request.epoch, lease=lease)
     return Layer(made.diff_id, made.digest, made.size)
-
-
-@contextmanager
-def cleared(temporary: Temporary) -> Iterator[None]:
-    """Have snapshots that are of no use afterwards be gone then."""
-    try:
-        yield
-    finally:
-        temporary.clear()
 
 
 def _name(text: str) -> str:
