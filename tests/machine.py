@@ -130,7 +130,7 @@ class Machine:
 
     def reaches(self, address: str, port: int, *, protocol: str = "tcp") -> bool:
         """Whether a client on this machine gets an answer within what is long for a machine next to it."""
-        return bool(self.ask(address, port, protocol=protocol, patience=0.7))
+        return bool(self.ask(address, port, protocol=protocol, patience=0.4))
 
     def reached(self, *targets: tuple[str, int], protocol: str = "tcp") -> list[tuple[str, int]]:
         """Which of several addresses and ports answer a client on this machine, asked at the same time."""

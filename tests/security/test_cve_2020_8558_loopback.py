@@ -60,7 +60,7 @@ def attack(request: pytest.FixtureRequest) -> Iterator[Attack]:
     made.end()
 
 
-def connects(machine: Machine, address: str, port: int, patience: float = 0.7) -> bool:
+def connects(machine: Machine, address: str, port: int, patience: float = 0.4) -> bool:
     with machine.inside(socket.socket) as client:
         client.settimeout(patience)
         try:
