@@ -65,8 +65,18 @@ class Machine:
 
     def __init__(self) -> None:
         self._holder = subprocess.Popen(
-            # A mount namespace too, so that /sys and /proc/sys are the machine's own.
-            ["unshare", "--net", "--mount", "sh", "-c", "mount -t sysfs sysfs /sys && echo there && exec sleep 10000"],
+            # It ends with us however we end. A mount namespace too, so that /sys is the machine's own.
+            [
+                "setpriv",
+                "--pdeathsig",
+                "KILL",
+                "unshare",
+                "--net",
+                "--mount",
+                "sh",
+                "-c",
+                "mount -t sysfs sysfs /sys && echo there && exec sleep 10000",
+            ],
             stdout=subprocess.PIPE,
         )
         assert self._holder.stdout
