@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -143,6 +144,48 @@ def test_a_port_is_reached_from_outside_and_its_server_sees_who_asks(lan: Lan, e
     engine.ok("rm", "-f", "web")
     assert lan.from_peer(HOST4, 8080) == REFUSED
 
+
+NGINX = """
+daemon off;
+user root;
+pid /tmp/nginx.pid;
+error_log stderr;
+events {}
+http {
+    access_log /dev/stdout;
+    client_body_temp_path /tmp/body; proxy_temp_path /tmp/proxy; fastcgi_temp_path /tmp/fastcgi;
+    uwsgi_temp_path /tmp/uwsgi; scgi_temp_path /tmp/scgi;
+    server { listen 80; location / { return 200 "$remote_addr\\n"; } }
+}
+"""
+
+
+def test_nginx_sees_who_asks(lan: Lan, engine: NetworkedEngine, tmp_path: Path) -> None:
+    if shutil.which("nginx") is None:
+        pytest.skip("needs nginx (Debian's nginx-light)")
+    (tmp_path / "nginx.conf").write_text(NGINX)
+    engine.ok(
+        "run",
+        "-d",
+        "--name",
+        "web",
+        "-p",
+        "8080:80",
+        "-v",
+        f"{tmp_path}:/srv:ro",
+        "host",
+        "nginx",
+        "-c",
+        "/srv/nginx.conf",
+    )
+    wait_until(lambda: lan.peer.ok("nc", "-z", HOST4, "8080"), "nginx")
+    answer = lan.peer.run(sys.executable, "-IS", "-c", FETCH, f"http://{HOST4}:8080/")
+    assert answer.strip() == PEER4
+    wait_until(lambda: f"{PEER4} - - [" in engine.ok("logs", "web"), "a line in the log")
+
+
+#: Fetches a page.
+FETCH = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=20).read().decode())"
 
 #: SCTP by raw sockets, since not every kernel has its own: a chunk INIT, and the answer INIT ACK (RFC 9260).
 SCTP = """
