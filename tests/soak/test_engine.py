@@ -10,7 +10,7 @@ import pytest
 
 from tests.integration.engine.conftest import engine, rootfs
 from tests.integration.engine.fault_points import SCENARIOS, broken_off
-from tests.integration.engine.hammer import hammer
+from tests.integration.engine.hammer import besiege, hammer
 from tests.integration.engine.image_maker import make
 from tests.integration.engine.test_many import run_at_once
 
@@ -30,6 +30,13 @@ def test_twenty_processes_that_do_anything_for_long_leave_an_engine_in_order(
 ) -> None:
     make(engine, "plain:latest")
     hammer(engine, tmp_path, 20, 60 * _TIMES, killing=killing)
+
+
+def test_an_engine_somebody_of_which_is_killed_all_the_time_is_in_order_afterwards(
+    engine: Engine, tmp_path: Path
+) -> None:
+    make(engine, "plain:latest")
+    assert besiege(engine, tmp_path, 8, 60 * _TIMES) > 10
 
 
 def test_two_hundred_containers_run_at_once(engine: Engine) -> None:

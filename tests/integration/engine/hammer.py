@@ -65,12 +65,17 @@ def _verbs(directory: Path, chance: random.Random) -> list[str]:
     return chance.choice(choices)
 
 
-def hammer(engine: Engine, directory: Path, processes: int, seconds: float, *, killing: bool) -> int:
-    """Have so many commands under way for so long; with ``killing`` one in ten is killed. How many were given."""
+def _prepare(directory: Path) -> None:
+    """Make the files that commands read."""
     (directory / "file").write_text("text")
     for image in _IMAGES:
         layers = [small("common"), small(image)]
         (directory / f"{image}.tar").write_bytes(docker_archive(image, layers, {"Env": ["PATH=/bin"]}))
+
+
+def hammer(engine: Engine, directory: Path, processes: int, seconds: float, *, killing: bool) -> int:
+    """Have so many commands under way for so long; with ``killing`` one in ten is killed. How many were given."""
+    _prepare(directory)
     chance = random.Random(os.environ.get("ORLOP_SEED", "1"))
     end = time.monotonic() + seconds
     under_way: list[tuple[list[str], subprocess.Popen[bytes], bool]] = []
@@ -92,6 +97,42 @@ def hammer(engine: Engine, directory: Path, processes: int, seconds: float, *, k
             assert not [each for each in _SUSPICIOUS if each in text], (words, text)
     holds(engine)
     return given
+
+
+def besiege(engine: Engine, directory: Path, processes: int, seconds: float) -> int:
+    """Have so many commands under way, and all the time somebody of the engine killed, whoever it is; how many were."""
+    _prepare(directory)
+    chance = random.Random(os.environ.get("ORLOP_SEED", "1"))
+    end = time.monotonic() + seconds
+    under_way: list[subprocess.Popen[bytes]] = []
+    killed = 0
+    while time.monotonic() < end:
+        while len(under_way) < processes:
+            words = _verbs(directory, chance)
+            under_way.append(engine.popen(*words, stdin=-3, stdout=-3, stderr=subprocess.PIPE))
+        victim = chance.choice([*engine.processes(), *(each.pid for each in under_way)])
+        try:
+            os.kill(victim, 9)
+        except ProcessLookupError:
+            pass
+        else:
+            killed += 1
+        time.sleep(chance.random() * 0.1)
+        for each in under_way:
+            if each.poll() is not None:
+                _end(each)
+        under_way = [each for each in under_way if each.returncode is None]
+    for each in under_way:
+        _end(each)
+    holds(engine)
+    return killed
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """See a command to its end, which must be no accident of its own."""
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode in _STATUSES | {-9}, (process.args, process.returncode, errors)
+    assert b"Traceback" not in errors, (process.args, errors)
 
 
 def holds(engine: Engine) -> None:
