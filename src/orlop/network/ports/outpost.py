@@ -10,7 +10,7 @@ import os
 import signal
 import socket
 
-from orlop.linux import namespace, pidfd
+from orlop.linux import namespace, pidfd, prctl
 
 _LARGEST = 64
 _EVERY_DESCRIPTOR = (1 << 31) - 1
@@ -75,6 +75,7 @@ def _live(line: socket.socket, process: int) -> None:
             os.closerange(first, last)
         between = sorted((line.fileno(), process))
         os.closerange(between[0] + 1, between[1])
+        prctl.set_dumpable(False)  # nothing of the container is to look into us
         namespace.join(process, namespace.CLONE_NEWUSER | namespace.CLONE_NEWNET)
         line.send(_own_address().encode())
         while asked := line.recv(_LARGEST):
