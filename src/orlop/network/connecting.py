@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _ENODEV = 19
 #: Docker's key, among what a user says to a driver for one container, for the name of its device.
 _INTERFACE_NAME = "com.docker.network.endpoint.ifname"
+_NO_NAMES = (".", "..", "lo")
 _LINK_LOCAL_PREFIX = {subnet.IPV4: 16, subnet.IPV6: 64}
 
 
@@ -238,8 +239,10 @@ def check(network: Network, settings: Mapping[str, Any]) -> None:
     if settings.get("MacAddress"):
         interface.parse_mac(settings["MacAddress"])
     name = (settings.get("DriverOpts") or {}).get(_INTERFACE_NAME)
-    if name is not None and (not 0 < len(name) < 16 or "/" in name or any(each.isspace() for each in name)):
-        raise InvalidArgument(f"invalid interface name {name!r}: at most 15 characters, no blank and no slash")
+    if name is not None and (
+        not 0 < len(name) < 16 or name in _NO_NAMES or any(each in "/%:" or each.isspace() for each in name)
+    ):
+        raise InvalidArgument(f"invalid interface name {name!r}: at most 15 characters, no blank and none of / % :")
 
 
 def _interface(network: Network, settings: Mapping[str, Any], endpoints: Sequence[Endpoint]) -> str:

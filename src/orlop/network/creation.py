@@ -84,7 +84,8 @@ def create(place: Place, network: Network) -> None:
         raise InvalidArgument(f"operation is not permitted on predefined {network.name} network")
     if place.rootless:
         raise Unsupported(
-            "an ordinary user's containers have no networks between them yet: use --network pasta, none or host, or run as root"
+            "an ordinary user's containers have no networks between them yet: "
+            "use --network pasta, none or host, or run as root"
         )
     if network.ipam_driver not in _IPAM_DRIVERS:
         raise Unsupported(

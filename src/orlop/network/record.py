@@ -37,7 +37,9 @@ GATEWAY_MODE_IPV6 = "com.docker.network.bridge.gateway_mode_ipv6"
 MTU = "com.docker.network.driver.mtu"
 TRUSTED_INTERFACES = "com.docker.network.bridge.trusted_host_interfaces"
 
-_TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
+#: What an option may say that is true, and what it may say that is true or false.
+TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
+BOOLEANS = TRUE | frozenset(("0", "f", "F", "FALSE", "false", "False"))
 
 
 class Pool:
@@ -157,12 +159,12 @@ class Network:
     @property
     def connects_containers(self) -> bool:
         """Whether its containers may talk to each other (``enable_icc``)."""
-        return self.options.get(ENABLE_ICC, "true") in _TRUE
+        return self.options.get(ENABLE_ICC, "true") in TRUE
 
     @property
     def masquerades(self) -> bool:
         """Whether what its containers send to the outside gets the host's address."""
-        return self.options.get(ENABLE_MASQUERADE, "true") in _TRUE
+        return self.options.get(ENABLE_MASQUERADE, "true") in TRUE
 
     def pools_of(self, family: int) -> list[Pool]:
         """The subnets of one version."""

@@ -13,6 +13,8 @@ from orlop.network import protection, record
 from orlop.network.drivers import interface
 from orlop.network.drivers.interface import Driver
 from orlop.network.firewall import forwarding
+from orlop.network.firewall.zone import ISOLATED, MODES, NAT
+from orlop.network.subnet import IPV4
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,11 +37,17 @@ class Bridge(Driver):
     def check(self, network: Network) -> None:
         """See `Driver.check`."""
         name = network.options.get(record.BRIDGE_NAME, "")
-        if len(name) > _LONGEST_NAME or "/" in name or any(each.isspace() for each in name) or name in {".", ".."}:
+        if len(name) > _LONGEST_NAME or any(each in "/%:" or each.isspace() for each in name) or name in {".", ".."}:
             raise InvalidArgument(
-                f"invalid bridge name {name!r}: at most {_LONGEST_NAME} characters, no blank, no slash"
+                f"invalid bridge name {name!r}: at most {_LONGEST_NAME} characters, no blank and none of / % :"
             )
         _check_mtu(network)
+        for key in (record.ENABLE_ICC, record.ENABLE_MASQUERADE, record.INHIBIT_IPV4):
+            if network.options.get(key, "true") not in record.BOOLEANS:
+                raise InvalidArgument(f"invalid {key}: {network.options[key]}: true or false")
+        for key in (record.GATEWAY_MODE_IPV4, record.GATEWAY_MODE_IPV6):
+            if network.options.get(key, NAT) not in MODES:
+                raise InvalidArgument(f"invalid {key}: {network.options[key]}: it is one of {', '.join(MODES)}")
 
     def up(self, netlink: Netlink, place: Place, network: Network) -> int:
         """See `Driver.up`."""
@@ -58,7 +66,7 @@ class Bridge(Driver):
         with netlink.batch() as batch:
             network_device.change(batch, there.index, up=True, link_local=network.ipv6)
             for pool in network.pools:
-                if pool.gateway and network.options.get(record.INHIBIT_IPV4) != "true":
+                if pool.gateway and _has_gateway(network, pool.family):
                     network_address.add(batch, there.index, pool.gateway, pool.parsed().prefix)
         protection.enclose(place, network)
         return there.index
@@ -108,6 +116,14 @@ class Bridge(Driver):
     def detach(self, netlink: Netlink, inside: Netlink, endpoint: Endpoint) -> None:  # noqa: ARG002 - the interface's
         """See `Driver.detach`."""
         network_device.delete(netlink, endpoint.host_interface)
+
+
+def _has_gateway(network: Network, family: int) -> bool:
+    """Whether the machine has an address on the network."""
+    is_ipv4 = family == IPV4
+    if network.options.get(record.GATEWAY_MODE_IPV4 if is_ipv4 else record.GATEWAY_MODE_IPV6) == ISOLATED:
+        return False
+    return not is_ipv4 or network.options.get(record.INHIBIT_IPV4) not in record.TRUE
 
 
 def _is_named(network: Network) -> bool:
