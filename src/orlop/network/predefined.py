@@ -13,22 +13,24 @@ from orlop.network.record import Network, Pool
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from orlop.network.place import Place
 
 _MACHINES_OWN = "/var/lib/orlop/networks"
 _DRIVERS = {record.BRIDGE: record.BRIDGE, record.HOST: record.HOST, record.NONE: record.NULL}
 
 
-def make(place: Place) -> None:
-    """Write down those that are not there.
+def make(place: Place, names: Sequence[str]) -> None:
+    """Write down those of these names that are not there.
 
     Raises:
         OrlopError: no subnet is left for the default network.
     """
     with store.Changing(place) as changing:
-        for name, driver in _DRIVERS.items():
+        for name in names:
             if changing.is_free(name):
-                network = Network(os.urandom(32).hex(), name, driver)
+                network = Network(os.urandom(32).hex(), name, _DRIVERS[name])
                 if name != record.BRIDGE:
                     changing.publish(network)
                     continue

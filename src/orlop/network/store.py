@@ -17,9 +17,12 @@ from orlop.network.record import ID_LENGTH, Network
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from orlop.network.place import Place
+
+#: The names of the networks that every engine has.
+PREDEFINED = (record.BRIDGE, record.HOST, record.NONE)
 
 _NEW = ".new-"
 _LOCK = ".lock"
@@ -87,8 +90,11 @@ def find(place: Place, wanted: str) -> Network:
         OrlopError: its record is damaged.
     """
     found = _find(place, wanted)
-    if found is None and ensure_predefined(place):
-        found = _find(place, wanted)
+    if found is None:
+        # Who looks for one without addresses causes none to be chosen.
+        missing = (wanted,) if wanted in (record.HOST, record.NONE) else PREDEFINED
+        if ensure_predefined(place, missing):
+            found = _find(place, wanted)
     if found is None:
         raise NotFound(f"network {wanted} not found")
     return found
@@ -113,17 +119,17 @@ def _find(place: Place, wanted: str) -> Network | None:
     return read(place, fitting[0]) if fitting else None
 
 
-def ensure_predefined(place: Place) -> bool:
-    """Make the networks that every engine has; False if that was done before.
+def ensure_predefined(place: Place, names: Sequence[str] = PREDEFINED) -> bool:
+    """Make the networks that every engine has, or some of them; False if that was done before.
 
     Raises:
         OrlopError: no subnet is left for the default network.
     """
-    if all(os.path.isdir(f"{place.names}/{name}") for name in (record.BRIDGE, record.HOST, record.NONE)):
+    if all(os.path.isdir(f"{place.names}/{name}") for name in names):
         return False
     from orlop.network import predefined
 
-    predefined.make(place)
+    predefined.make(place, names)
     return True
 
 
