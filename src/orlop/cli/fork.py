@@ -41,6 +41,6 @@ def run(location: Location, said: Parsed) -> int:
         session = restart.start(made.container)
         if session is not None:
             session.wait_started()
-            session.socket.close()
+            session.leave()
     sys.stdout.write(f"{made.container.id}\n")
     return 0

@@ -57,6 +57,7 @@ def _start(target: Container) -> None:
     session = restart.start(target)
     if session is not None:
         session.wait_started()
+        session.leave()
 
 
 def _attached(target: Container, said: Parsed) -> int:

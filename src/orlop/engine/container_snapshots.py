@@ -192,7 +192,7 @@ def restore(target: container.Container, name: str, timeout: float | None = None
         session = restart.start(target)
         if session is not None:
             session.wait_started()
-            session.socket.close()
+            session.leave()
     return runs
 
 

@@ -174,7 +174,7 @@ def _revive(target: container.Container) -> None:
             count = int(target.state().get("RestartCount", 0))
             session = start.start(target, None, stays=True, restart_count=count)
             session.wait_started()
-            session.socket.close()
+            session.leave()
         except OrlopError:
             return  # why is in its record
     finally:

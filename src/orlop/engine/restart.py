@@ -88,7 +88,7 @@ def restart(target: container.Container, timeout: float | None = None, signal: s
     session = start(target)
     if session is not None:
         session.wait_started()
-        session.socket.close()
+        session.leave()
     events.of_container(target, "restart")
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     Result = TypeVar("Result")
 
+#: In `frames.ATTACH`: to none of the standard streams.
+_TO_NOTHING = b"\0"
 _LARGEST_ANSWER = frames.LARGEST + 1
 #: What fits into one packet with the smallest send buffer there is.
 _LARGEST_REQUEST = 128 << 10
@@ -120,6 +122,11 @@ class Session:
         except OSError:
             return False
         return True
+
+    def leave(self) -> None:
+        """Have nothing to do with the container any more; its input stays open for whoever attaches to it."""
+        self.send(frames.ATTACH, _TO_NOTHING)
+        self.socket.close()
 
     def wait_started(self) -> None:
         """Wait until the program runs.

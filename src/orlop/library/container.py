@@ -66,7 +66,7 @@ class Container(KnownContainer):
         session = restart.start(self.target)
         if session is not None:
             session.wait_started()
-            session.socket.close()
+            session.leave()
 
     def stop(self, timeout: float | None = None, *, signal: str | None = None) -> None:
         """Ask it to end, and kill it if it has not after ``timeout`` seconds (negative: never)."""

@@ -104,6 +104,17 @@ def test_input_stays_open_for_the_next_unless_it_was_a_foreground_container_s(en
     assert (foreground.code, foreground.out) == (0, "typed")
 
 
+def test_the_input_of_what_nobody_started_as_its_terminal_waits_for_the_first_who_attaches(engine: Engine) -> None:
+    engine.ok("create", "-i", "--name", "web", "--rootfs", "ROOTFS", "sh", "-c", "read line; echo got $line")
+    engine.ok("start", "web")
+    client = attached(engine, "web")
+    say(client, "it\n")
+    assert finish(client)[1] == b"got it\n"
+    engine.ok("start", "web")
+    engine.ok("restart", "-t", "0", "web")
+    assert engine.state("web")["Running"]
+
+
 def test_without_its_input_a_client_only_looks_on(engine: Engine) -> None:
     container_id = engine.detached("web", "-i", "sh", "-c", ECHO)
     one, two = attached(engine, "web"), attached(engine, "web", "--no-stdin")
