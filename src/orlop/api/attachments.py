@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from contextlib import contextmanager
 
 from orlop.engine import control, frames
 from orlop.engine.detach_keys import Away, DetachKeys
@@ -17,7 +18,7 @@ from orlop.errors import Conflict, NotFound
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterator
     from typing import Any, TypeVar
 
     from orlop.api.watching import Watching
@@ -57,11 +58,12 @@ class Wanted:
 class Attachments:
     """Who waits for a container's start, by its id."""
 
-    __slots__ = ("_waiting", "_watching")
+    __slots__ = ("_starting", "_waiting", "_watching")
 
     def __init__(self, watching: Watching) -> None:
         self._watching = watching
         self._waiting: dict[str, list[Attachment]] = {}
+        self._starting: set[str] = set()
 
     def begin(self, target: container.Container, wanted: Wanted) -> Attachment:
         """Want a container's streams, from now on or from its start on; `Attachment.close` ends that.
@@ -69,10 +71,23 @@ class Attachments:
         Raises:
             Conflict: it is paused, or just being restarted.
         """
-        made = Attachment(target, wanted, self._watching.watch(target.directory), self._forget)
+        made = Attachment(target, wanted, self._watching.watch(target.directory), self)
         if not made.is_connected:
             self._waiting.setdefault(target.id, []).append(made)
         return made
+
+    @contextmanager
+    def starting(self, container_id: str) -> Iterator[None]:
+        """While a container is being started by us, who waits for it waits for the connection of that start."""
+        self._starting.add(container_id)
+        try:
+            yield
+        finally:
+            self._starting.discard(container_id)
+
+    def is_starting(self, container_id: str) -> bool:
+        """Whether a container is just being started by us."""
+        return container_id in self._starting
 
     def started(self, container_id: str, session: Session) -> bool:
         """Give the first who waits the connection of the start; False if nobody does."""
@@ -88,7 +103,8 @@ class Attachments:
             if not each.handed.done():
                 each.handed.set_result(None)
 
-    def _forget(self, gone: Attachment) -> None:
+    def forget(self, gone: Attachment) -> None:
+        """Have one waiting less."""
         waiting = self._waiting.get(gone.target.id, [])
         if gone in waiting:
             waiting.remove(gone)
@@ -99,19 +115,19 @@ class Attachments:
 class Attachment:
     """One client's wish for a container's streams; ``handed`` gets the connection of a start that comes through us."""
 
-    __slots__ = ("_before", "_forget", "_session", "_wanted", "_watch", "handed", "target")
+    __slots__ = ("_all", "_before", "_session", "_wanted", "_watch", "handed", "target")
 
     def __init__(
         self,
         target: container.Container,
         wanted: Wanted,
         watch: SharedWatch,
-        forget: Callable[[Attachment], object],
+        others: Attachments,
     ) -> None:
         self.target = target
         self.handed: asyncio.Future[Session | None] = asyncio.get_running_loop().create_future()
         self._wanted = wanted
-        self._forget = forget
+        self._all = others
         self._session: Session | None = None
         self._watch = watch  # from before the first look, so that nothing happens between
         self._before = target.state()["StartedAt"]
@@ -139,22 +155,20 @@ class Attachment:
             if not os.path.isdir(self.target.directory):  # noqa: ASYNC240 - takes no time where the engine's files are
                 return None
             state = self.target.state()
-            if state["StartedAt"] == self._before:
+            if state["StartedAt"] == self._before or self._all.is_starting(self.target.id):
                 continue
             if state["Status"] != "running":
                 return None  # it was quicker than we
-            await asyncio.sleep(0)  # perhaps it is just handed to us
-            if not self.handed.done():
-                try:
-                    return self._attach()
-                except (Conflict, NotFound):
-                    return None
+            try:
+                return self._attach()
+            except (Conflict, NotFound):
+                return None
         return self.handed.result()
 
     def close(self) -> None:
         """Want no more."""
         self._watch.close()
-        self._forget(self)
+        self._all.forget(self)
         for unused in (self._session, self.handed.result() if self.handed.done() else None):
             if unused is not None:
                 unused.socket.close()

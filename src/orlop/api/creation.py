@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from orlop.api import host_objects
 from orlop.api.fields import Fields
 from orlop.engine import host_config, network_mode
 from orlop.engine.settings import DEFAULT_LOG_DRIVER, Settings
 from orlop.errors import InvalidArgument, Unsupported
+from orlop.network.ports import specification
+from orlop.runtime import kill
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,8 +26,8 @@ _READERS: dict[str, Callable[[Fields, str], object]] = {
     "CpuRealtimeRuntime": Fields.number,
     "CpuShares": Fields.number,
     "DeviceCgroupRules": Fields.texts,
-    "DeviceRequests": Fields.objects,
-    "Devices": Fields.objects,
+    "DeviceRequests": host_objects.device_requests,
+    "Devices": host_objects.devices,
     "Dns": Fields.texts,
     "DnsOptions": Fields.texts,
     "DnsSearch": Fields.texts,
@@ -35,23 +38,23 @@ _READERS: dict[str, Callable[[Fields, str], object]] = {
     "MemoryReservation": Fields.number,
     "MemorySwap": Fields.number,
     "MemorySwappiness": Fields.number,
-    "Mounts": Fields.objects,
+    "Mounts": host_objects.mounts,
     "OomKillDisable": Fields.flag,
     "OomScoreAdj": Fields.number,
     "PublishAllPorts": Fields.flag,
     "ShmSize": Fields.number,
     "Sysctls": Fields.pairs,
     "Tmpfs": Fields.pairs,
-    "Ulimits": Fields.objects,
+    "Ulimits": host_objects.ulimits,
     "VolumesFrom": Fields.texts,
 }
-_BLOCK_IO = (
-    "BlkioWeightDevice",
-    "BlkioDeviceReadBps",
-    "BlkioDeviceReadIOps",
-    "BlkioDeviceWriteBps",
-    "BlkioDeviceWriteIOps",
-)
+_BLOCK_IO = {
+    "BlkioWeightDevice": "Weight",
+    "BlkioDeviceReadBps": "Rate",
+    "BlkioDeviceReadIOps": "Rate",
+    "BlkioDeviceWriteBps": "Rate",
+    "BlkioDeviceWriteIOps": "Rate",
+}
 
 
 def settings(request: dict[str, Any], name: str, platform: str) -> Settings:
@@ -79,12 +82,14 @@ def settings(request: dict[str, Any], name: str, platform: str) -> Settings:
     if said.text("Domainname"):
         wanted.domainname = said.text("Domainname")
     wanted.volumes = said.names("Volumes")
-    wanted.exposed_ports = said.names("ExposedPorts")
+    wanted.exposed_ports = [port for text in said.names("ExposedPorts") for port in specification.exposed(text)]
     if said.has("Healthcheck"):
-        wanted.healthcheck = said.inner("Healthcheck").plain()
+        wanted.healthcheck = host_objects.health_check(said)
     wanted.shell = said.texts("Shell")
     wanted.labels = said.pairs("Labels")
     wanted.stop_signal = said.text("StopSignal")
+    if wanted.stop_signal:
+        kill.signal_number(wanted.stop_signal)
     wanted.stop_timeout = said.number("StopTimeout") if said.has("StopTimeout") else None
     _read_host(said.inner("HostConfig"), wanted)
     _read_networks(said, wanted)
@@ -111,16 +116,14 @@ def _read_host(host: Fields, wanted: Settings) -> None:
     log = host.inner("LogConfig")
     wanted.log_driver = log.text("Type") or DEFAULT_LOG_DRIVER
     wanted.log_options = log.pairs("Config")
-    policy = host.inner("RestartPolicy")
-    wanted.restart_policy = {
-        "Name": policy.text("Name") or "no",
-        "MaximumRetryCount": policy.number("MaximumRetryCount"),
-    }
+    wanted.restart_policy = host_objects.restart_policy(host)
     if host.has("ConsoleSize"):
         wanted.console_size = _console_size(host.plain()["ConsoleSize"])
     if host.has("PortBindings"):
         wanted.port_bindings = _port_bindings(host)
-    block_io: dict[str, Any] = {name: host.objects(name) for name in _BLOCK_IO if host.objects(name)}
+    block_io: dict[str, Any] = {
+        name: host_objects.for_devices(key)(host, name) for name, key in _BLOCK_IO.items() if host.objects(name)
+    }
     if host.number("BlkioWeight"):
         block_io["BlkioWeight"] = host.number("BlkioWeight")
     if block_io:
@@ -167,7 +170,9 @@ def _read_networks(said: Fields, wanted: Settings) -> None:
                 found = {wanted.network: next(iter(found.values()))}
         wanted.networks = found
     address = said.text("MacAddress")
-    if address and wanted.network not in ("host", "none"):
+    if address and wanted.network in ("host", "none"):
+        raise InvalidArgument("conflicting options: mac-address and the network mode")
+    if address:
         wanted.networks = {**(wanted.networks or {wanted.network: {}})}
         first = wanted.networks.get(wanted.network) or {}
         wanted.networks[wanted.network] = {**first, "MacAddress": first.get("MacAddress") or address}

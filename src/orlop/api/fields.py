@@ -109,11 +109,22 @@ class Fields:
             raise self._wrong(name, value, "[]object")
         return value
 
+    def inners(self, name: str) -> list[Fields]:
+        """The objects of a list."""
+        return [Fields(each, f"{self._path}{name}.") for each in self.objects(name)]
+
     def plain(self) -> dict[str, Any]:
         """All of it as it came."""
         return dict(self._values)
 
     def _wrong(self, name: str, value: object, wanted: str) -> InvalidArgument:
-        kind = {str: "string", bool: "bool", int: "number", float: "number", list: "array", dict: "object"}
+        kind = {
+            str: "a string",
+            bool: "a bool",
+            int: "a number",
+            float: "a number",
+            list: "an array",
+            dict: "an object",
+        }
         found = kind.get(type(value), "null")
-        return InvalidArgument(f"invalid JSON: cannot use a {found} for the field {self._path}{name} of type {wanted}")
+        return InvalidArgument(f"invalid JSON: cannot use {found} for the field {self._path}{name} of type {wanted}")

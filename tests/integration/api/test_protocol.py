@@ -110,6 +110,80 @@ def test_a_body_that_is_not_what_it_should_be_is_refused(
     assert served.engine.names() == []
 
 
+WRONG: list[dict[str, object]] = [
+    {"Ulimits": [{"Name": 1}]},
+    {"Ulimits": [{"Name": "nofile", "Soft": "x"}]},
+    {"Ulimits": [{}]},
+    {"Devices": [{"PathOnHost": 5}]},
+    {"Devices": [{}]},
+    {"Mounts": [{}]},
+    {"Mounts": [{"Type": "bind", "Source": 7, "Target": "/x"}]},
+    {"Mounts": [{"Type": "volume", "Target": "/x", "VolumeOptions": 3}]},
+    {"Mounts": [{"Type": "tmpfs", "Target": "/x", "TmpfsOptions": {"SizeBytes": "a"}}]},
+    {"DeviceRequests": [{"Count": "x"}]},
+    {"DeviceRequests": [{"Driver": "cdi", "DeviceIDs": [5]}]},
+    {"DeviceRequests": [{"Capabilities": "gpu"}]},
+    {"BlkioWeightDevice": [{"Path": 5}]},
+    {"BlkioDeviceReadBps": [{"Path": "/dev/nosuch", "Rate": "a"}]},
+    {"RestartPolicy": {"Name": "sometimes"}},
+    {"RestartPolicy": {"Name": "always", "MaximumRetryCount": 5}},
+    {"LogConfig": {"Type": "nosuch"}},
+    {"CpusetCpus": "9999"},
+    {"Memory": 1},
+    {"ShmSize": -1},
+    {"CgroupParent": "../../x"},
+    {"Binds": ["x"]},
+    {"ConsoleSize": [-1, 5]},
+    {"PortBindings": {"80": [{"HostPort": "x"}]}},
+    {"PortBindings": {"80": {}}},
+    {"StorageOpt": {"size": "1g"}},
+]
+WRONG_CONFIGURATION: list[dict[str, object]] = [
+    {"Healthcheck": {"Test": "x"}},
+    {"Healthcheck": {"Test": ["NOPE"]}},
+    {"Healthcheck": {"Test": ["CMD", "true"], "Interval": 5}},
+    {"ExposedPorts": {"x": {}}},
+    {"StopSignal": "NOPE"},
+    {"User": "\0"},
+    {"WorkingDir": "relative"},
+    {"Labels": {"a": 5}},
+    {"MacAddress": "zz"},
+    {"Env": ["=x"]},
+    {"Hostname": "x" * 300},
+]
+
+
+def test_what_no_container_can_be_is_the_clients_mistake(served: Served) -> None:
+    bodies: list[dict[str, object]] = [{"HostConfig": {"NetworkMode": "none", **each}} for each in WRONG]
+    bodies += [{"HostConfig": {"NetworkMode": "none"}, **each} for each in WRONG_CONFIGURATION]
+    for body in bodies:
+        answer = served("POST", "/containers/create", {"Image": "plain", "Cmd": ["true"], **body})
+        assert answer.status in (400, 501), (body, answer)
+        assert answer.message
+    assert served.engine.names() == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/containers/%2e%2e/json",
+        "/containers/..%2f..%2fetc/json",
+        "/volumes/..%2f..%2fetc",
+        "/exec/..%2fx/json",
+        "/images/..%2f..%2fetc/json",
+        "/networks/..%2fx",
+    ],
+)
+def test_names_lead_nowhere_else(served: Served, path: str) -> None:
+    assert served("GET", path).status in (400, 404)
+
+
+@pytest.mark.parametrize("place", ["file:///etc/passwd", "/etc", "../x"])
+def test_no_context_is_taken_from_the_servers_own_files(served: Served, place: str) -> None:
+    answer = served("POST", f"/build?remote={place}")
+    assert answer.status == 400, answer
+
+
 @pytest.mark.parametrize(
     ("sent", "status"),
     [

@@ -10,6 +10,7 @@ from orlop.api.exchange import Stream, json, line
 from orlop.api.failures import text
 from orlop.api.fields import Fields
 from orlop.api.filtering import words
+from orlop.build import remote
 from orlop.build.progress import Progress
 from orlop.engine.building import store
 from orlop.engine.building.request import BuildRequest
@@ -143,6 +144,9 @@ def _build(
 def _read(request: Request) -> BuildRequest:
     if request.text("version") == _BUILDKIT:
         raise Unsupported("BuildKit's protocol is not served: set DOCKER_BUILDKIT=0 in the client's environment")
+    context = request.text("remote") or "-"
+    if context != "-" and not (context.startswith(("http://", "https://")) or remote.is_git(context)):
+        raise InvalidArgument(f"invalid remote {context}: it must be the address of an archive or of a git repository")
     wishes: dict[str, Any] = {}
     hosts = [each for text in request.texts("extrahosts") for each in _list(text)]
     if hosts:
@@ -163,7 +167,7 @@ def _read(request: Request) -> BuildRequest:
     arguments = _pairs(request, "buildargs")
     epoch = arguments.get("SOURCE_DATE_EPOCH", "")
     return BuildRequest(
-        context=request.text("remote") or "-",
+        context=context,
         dockerfile=request.text("dockerfile"),
         tags=[each for each in request.texts("t") if each],
         target=request.text("target"),

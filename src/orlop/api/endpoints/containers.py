@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orlop import filters
-from orlop.api import attachments, children, creation, summaries
+from orlop.api import attachments, children, creation, host_objects, summaries
 from orlop.api.exchange import Stream, json, nothing
 from orlop.api.fields import Fields
 from orlop.api.filtering import words
@@ -137,17 +137,18 @@ class Containers:
         target = self._find(request)
         if (await request.whole_body()).strip() not in (b"", b"{}", b"null") and request.version < (1, 24):
             raise InvalidArgument("starting a container with HostConfig is not supported any more")
-        session = await attachments.stepping(restart.starting(target))
-        if session is None:
-            return nothing(304)
-        try:
-            session.wait_started()
-        except OrlopError as error:
-            session.socket.close()
-            self._attachments.failed(target.id)
-            raise _start_failed(error) from None
-        if not self._attachments.started(target.id, session):
-            session.socket.close()
+        with self._attachments.starting(target.id):
+            session = await attachments.stepping(restart.starting(target))
+            if session is None:
+                return nothing(304)
+            try:
+                session.wait_started()
+            except OrlopError as error:
+                session.socket.close()
+                self._attachments.failed(target.id)
+                raise _start_failed(error) from None
+            if not self._attachments.started(target.id, session):
+                session.leave()
         return nothing()
 
     async def stop(self, request: Request) -> Reply:
@@ -194,12 +195,8 @@ class Containers:
         said = Fields(await request.json())
         changes: dict[str, Any] = {name: said.number(name) for name in _NUMBERS if said.number(name)}
         changes.update({name: said.text(name) for name in _TEXTS if said.text(name)})
-        policy = said.inner("RestartPolicy")
-        if policy.text("Name"):
-            changes["RestartPolicy"] = {
-                "Name": policy.text("Name"),
-                "MaximumRetryCount": policy.number("MaximumRetryCount"),
-            }
+        if said.inner("RestartPolicy").text("Name"):
+            changes["RestartPolicy"] = host_objects.restart_policy(said)
         await children.call(lambda _: update.update(target, changes))
         return json({"Warnings": []})
 
