@@ -19,7 +19,11 @@ class NetworkedEngine(Engine):
     def __init__(self, directory: Path, rootfs: Path) -> None:
         self.machine = Machine()
         # Only its network is the machine's: control groups are below /sys, which is mounted anew there.
-        super().__init__(directory, rootfs, prefix=("env", "-u", "ORLOP_NETWORK", "nsenter", f"--net=/proc/{self.machine.pid}/ns/net"))
+        super().__init__(
+            directory,
+            rootfs,
+            prefix=("env", "-u", "ORLOP_NETWORK", "nsenter", f"--net=/proc/{self.machine.pid}/ns/net"),
+        )
 
     def devices(self) -> list[str]:
         """The names of the machine's devices, the loopback device apart."""
