@@ -61,10 +61,13 @@ def enclose(place: Place, network: Network) -> None:
         OSError: the kernel refused.
     """
     with _Rules(place) as rules:
+        is_first = not rules.enclosed()
         os.close(os.open(f"{place.running(network.id)}/{_ENCLOSED}", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        if rules.firewall.is_whole():
+        # Making everything anew removes what is there, and the kernel has us wait for that when we close the
+        # conversation: some 10 ms, which the first network need not have.
+        if is_first or rules.firewall.is_whole():
             rules.firewall.open_zone(zone(network))
-        else:
+        if not rules.firewall.is_whole():
             rules.restore()
 
 
@@ -189,13 +192,15 @@ class _Rules:
         self.firewall.close()
         os.close(self._lock)
 
+    def enclosed(self) -> list[str]:
+        """The ids of the networks that have rules."""
+        place = self._place
+        return [each for each in endpoint.networks(place) if os.path.lexists(f"{place.running(each)}/{_ENCLOSED}")]
+
     def restore(self) -> None:
+        """Make all rules anew."""
         from orlop.network.ports import publishing
 
-        place = self._place
-        zones = []
-        for network_id in endpoint.networks(place):
-            network = store.read(place, network_id)
-            if network is not None and os.path.lexists(f"{place.running(network_id)}/{_ENCLOSED}"):
-                zones.append(zone(network))
-        self.firewall.rebuild(zones, publishing.every(place))
+        networks = [store.read(self._place, network_id) for network_id in self.enclosed()]
+        zones = [zone(network) for network in networks if network is not None]
+        self.firewall.rebuild(zones, publishing.every(self._place))
