@@ -325,7 +325,7 @@ class Launcher:
             return birth.CLOSED
         os.write(self._news[1], _COMMANDED)
         self._let_go()
-        return commands.serve(connection, self.reception.has_changed)
+        return commands.serve(connection, self.reception.has_changed_at_last)
 
     def _fork_command(self) -> int:
         """Fork a child that waits for a command; returns its pid, 0 if there is none."""

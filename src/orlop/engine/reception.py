@@ -89,6 +89,15 @@ class Reception:
         return any(_changed(path) != when for path, when in self._files)
 
 
+    def has_changed_at_last(self) -> bool:
+        """The same, for who is not going to ask again, and is to have nothing of ours open then."""
+        changed = self.has_changed()
+        if self.watch >= 0:
+            os.close(self.watch)
+            self.watch = -1
+        return changed
+
+
 def _is_for_us(request: dict[str, Any]) -> bool:
     return bool(request.get("version") == orlop.__version__ and request.get("package") == launch.package())
 

@@ -242,7 +242,7 @@ def test_events_are_iterated(engine: orlop.Engine) -> None:
 def test_the_engine_tells_of_itself(engine: orlop.Engine, container: orlop.Container) -> None:
     assert engine.info()["ContainersRunning"] == 1
     usage = engine.df()
-    assert set(usage) == {"images", "containers", "volumes"}
+    assert set(usage) == {"images", "containers", "volumes", "cache"}
     assert (usage["containers"].total, usage["containers"].active) == (1, 1)
     assert usage["images"].size > 0
 

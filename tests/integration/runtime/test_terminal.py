@@ -45,7 +45,10 @@ class ConsoleSocket:
         self._thread.start()
 
     def _receive(self) -> None:
-        connection, _ = self._socket.accept()
+        try:
+            connection, _ = self._socket.accept()
+        except OSError:
+            return  # nobody came
         with connection:
             self.text, ancillary, _, _ = connection.recvmsg(4096, socket.CMSG_SPACE(4))
             descriptors = array.array("i")
@@ -59,6 +62,8 @@ class ConsoleSocket:
         return self.master
 
     def close(self) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)  # which ends the waiting
+        self._thread.join()
         self._socket.close()
         if self.master >= 0:
             os.close(self.master)

@@ -33,9 +33,22 @@ def load(bundle: str) -> dict[str, Any]:
     try:
         spec = json_text.loads(text)
         if b"\\ud" in text or b"\\uD" in text:
-            json_text.dumps(spec).encode("utf-8")  # half of a surrogate pair is no character: no path, no argument
+            _check(spec)
     except ValueError as error:
         raise InvalidConfig(f"{path} is not JSON: {error}") from None
     if type(spec) is not dict:
         raise InvalidConfig(f"{path} must hold an object")
     return spec
+
+
+def _check(value: object) -> None:
+    """Refuse half of a surrogate pair, which is no character, unless it stands for a byte that is none (os.fsdecode)."""
+    if isinstance(value, str):
+        value.encode("utf-8", "surrogateescape")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _check(key)
+            _check(item)
+    elif isinstance(value, list):
+        for item in value:
+            _check(item)
