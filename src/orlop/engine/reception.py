@@ -88,7 +88,6 @@ class Reception:
                 return _changed(path) != when  # or else all of it has been moved
         return any(_changed(path) != when for path, when in self._files)
 
-
     def has_changed_at_last(self) -> bool:
         """The same, for who is not going to ask again, and is to have nothing of ours open then."""
         changed = self.has_changed()
