@@ -134,7 +134,7 @@ class Served:
         """Tell the server to end, which it does in peace."""
         self.process.send_signal(signal.SIGTERM)
         _, errors = self.process.communicate(timeout=20)
-        assert (self.process.returncode, errors) == (0, b"")
+        assert (self.process.returncode, errors) == (0, b""), errors.decode()
 
     def close(self) -> None:
         """End all of it."""
