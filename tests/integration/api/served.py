@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 from tests.integration.engine.conftest import Result, wait_until
@@ -140,6 +141,9 @@ class Served:
         """End all of it."""
         try:
             if self.process.poll() is None:
-                self.stop()
+                self.process.send_signal(signal.SIGTERM)
+                _, errors = self.process.communicate(timeout=20)
+                sys.stderr.write(errors.decode())  # shown where a test fails
+                assert self.process.returncode == 0
         finally:
             self.engine.close()
