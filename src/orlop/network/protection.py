@@ -91,12 +91,9 @@ def check(place: Place) -> None:
     Raises:
         OSError: the kernel refused.
     """
-    firewall = _firewall(place)
-    try:
+    with _firewall(place) as firewall:
         if firewall.is_whole():
             return
-    finally:
-        firewall.close()
     restore(place)
 
 
@@ -118,13 +115,13 @@ def publish(place: Place, ports: Sequence[Port]) -> None:
     """
     if not ports:
         return
-    firewall = _firewall(place)
-    try:
-        firewall.publish(list(ports))
-    except FirewallGone:
-        restore(place)
-    finally:
-        firewall.close()
+    with _firewall(place) as firewall:
+        try:
+            firewall.publish(list(ports))
+            return
+        except FirewallGone:
+            pass  # somebody has flushed the rules
+    restore(place)
 
 
 def retract(place: Place, ports: Sequence[Port]) -> None:
@@ -135,11 +132,8 @@ def retract(place: Place, ports: Sequence[Port]) -> None:
     """
     if not ports:
         return
-    firewall = _firewall(place)
-    try:
+    with _firewall(place) as firewall:
         firewall.retract(list(ports))
-    finally:
-        firewall.close()
 
 
 def end_connections(place: Place, ports: Sequence[Port]) -> None:
@@ -150,11 +144,8 @@ def end_connections(place: Place, ports: Sequence[Port]) -> None:
     """
     if not ports:
         return
-    firewall = _firewall(place)
-    try:
+    with _firewall(place) as firewall:
         firewall.end_connections(list(ports))
-    finally:
-        firewall.close()
 
 
 def _firewall(place: Place) -> Firewall:
@@ -167,11 +158,8 @@ def lost(place: Place) -> tuple[int, int]:
     Raises:
         OSError: the kernel refused.
     """
-    firewall = _firewall(place)
-    try:
+    with _firewall(place) as firewall:
         return firewall.lost()
-    finally:
-        firewall.close()
 
 
 class _Rules:

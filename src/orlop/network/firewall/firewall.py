@@ -69,6 +69,12 @@ class Firewall:
         """End the conversation with the kernel; the rules stay."""
         self._netlink.close()
 
+    def __enter__(self) -> Firewall:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def open_zone(self, zone: Zone) -> None:
         """Have the rules know a network, which may be there already; makes the tables if it is the engine's first.
 
