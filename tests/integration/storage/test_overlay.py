@@ -146,7 +146,6 @@ def test_a_killed_process_leaves_no_mount(tmp_path: Path) -> None:
 def test_older_kernels_get_the_same_mount_by_descriptors(tmp_path: Path, layers: int) -> None:
     snapshots = open_overlay(tmp_path / "with,comma" / "snapshots")
     top = stack(snapshots, layers)
-    before = Path("/proc/self/mountinfo").read_text()
     opened = set(os.listdir("/proc/self/fd"))
     for seen, writable in ((snapshots.prepare("key", top), True), (snapshots.mounts(top), False)):
         attributes = 0 if writable else mount.MOUNT_ATTR_RDONLY
@@ -159,7 +158,7 @@ def test_older_kernels_get_the_same_mount_by_descriptors(tmp_path: Path, layers:
             with pytest.raises(OSError, match="Read-only"):
                 (path_of(root) / "new").touch()
         os.close(root)
-    assert Path("/proc/self/mountinfo").read_text() == before
+    assert str(tmp_path) not in Path("/proc/self/mountinfo").read_text()
     assert set(os.listdir("/proc/self/fd")) == opened
 
 
