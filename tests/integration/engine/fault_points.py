@@ -6,8 +6,10 @@ launcher that carries it out), and what is asked afterwards. Its points are name
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import struct
 import subprocess
 import sys
 import time
@@ -226,17 +228,36 @@ def _monitor_killed(engine: Engine) -> None:
 
 def start_launcher(engine: Engine, mark: Path, place: str) -> subprocess.Popen[bytes]:
     """Put a launcher in the place of the engine's own, one of whose processes is to die."""
-    end_launcher(engine)
     (engine.run_root).mkdir(mode=0o700, exist_ok=True)
     words = killing(mark, place, "launcher", str(engine.root), str(engine.run_root))
-    process = subprocess.Popen([*engine.prefix, *words])
-    wait_until(lambda: (engine.run_root / "launcher.sock").exists() or process.poll() is not None, "a launcher")
-    return process
+    end = time.monotonic() + 10
+    while True:
+        end_launcher(engine)
+        process = subprocess.Popen([*engine.prefix, *words])
+        while not (holder := _launcher_at_the_door(engine)) and process.poll() is None:
+            time.sleep(0.01)
+        # An earlier command may have left one behind that comes to the door only now: its containers would not die.
+        if holder in (0, process.pid) or time.monotonic() > end:
+            return process
+        process.terminate()
+        process.wait()
+
+
+def _launcher_at_the_door(engine: Engine) -> int:
+    """The pid of the launcher that callers reach; 0 if there is none."""
+    if not (engine.run_root / "launcher.sock").exists():
+        return 0
+    # struct flock of fcntl(2): type, whence, start, length, pid
+    layout = "hhqqi4x"
+    wanted = struct.pack(layout, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+    with open(engine.run_root / "launcher.lock", "rb+") as lock:
+        kind, _, _, _, pid = struct.unpack(layout, fcntl.fcntl(lock, fcntl.F_GETLK, wanted))
+    return 0 if kind == fcntl.F_UNLCK else int(pid)
 
 
 def end_launcher(engine: Engine) -> None:
     """Have no launcher, however many containers run."""
-    for pid in engine.processes("orlop-launcher"):
+    for pid in {*engine.processes("orlop-launcher"), _launcher_at_the_door(engine)} - {0}:
         try:
             os.kill(pid, 15)
         except ProcessLookupError:
