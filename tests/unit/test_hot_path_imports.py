@@ -175,3 +175,7 @@ def test_an_ordinary_command_line_loads_no_rare_options() -> None:
     loaded = loaded_by_importing("orlop.cli.run")
     rare = {"cli.further_options", "cli.health_options", "engine.further", "engine.host_config", "engine.mounting"}
     assert not loaded & {f"orlop.{name}" for name in rare}
+
+
+def test_a_launcher_has_nothing_of_builds() -> None:
+    assert not [name for name in loaded_by_importing("orlop.cli.warm") if name.startswith("orlop.build")]

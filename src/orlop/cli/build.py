@@ -115,6 +115,7 @@ IN_NAMESPACE = True
 def run(location: Location, said: Parsed) -> int:
     """Carry the command out."""
     from orlop.build.scheduler import BuildFailed
+    from orlop.engine import warm_builder
     from orlop.engine.building import build
 
     request = read(said)
@@ -134,6 +135,7 @@ def run(location: Location, said: Parsed) -> int:
     if said["push"]:
         _push(location, said, built)
     _tell(said, built)
+    warm_builder.leave_behind(location)
     return 0
 
 

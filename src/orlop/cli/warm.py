@@ -54,6 +54,8 @@ _PATIENCE = 1.0
 _OWN_PATHS = ("/dev/fd", "/dev/std", "/dev/tty", "/proc/self", "/proc/thread-self")
 #: Options of commands that read what is typed.
 _TYPING = ("interactive", "tty", "attach")
+#: What stands for standard input in the place of a file.
+_STDIN = "-"
 
 #: fcntl(2), F_SETSIG.
 _F_SETSIG = 10
@@ -75,15 +77,21 @@ def main(root: str, run_root: str, first: int, listen: bool) -> int:
 
 
 class Commands:
-    """Commands at the launcher's second door."""
+    """Commands at a door, the launcher's second one if it has no other ``name``.
 
-    __slots__ = ("_run_root", "_surroundings")
+    ``adopt`` has who carries out a command take over more of the caller's, which is given with its process id; it raises
+    OSError if that cannot be.
+    """
 
-    #: The socket's name. It tells which client is for this machine, so that a shell needs no uname(1).
-    name = f"commands-{os.uname().machine}.sock"
+    __slots__ = ("_adopt", "_run_root", "_surroundings", "name")
 
-    def __init__(self, run_root: str) -> None:
+    def __init__(
+        self, run_root: str, name: str = "commands", adopt: Callable[[caller.Caller], None] | None = None
+    ) -> None:
+        #: The socket's name. It tells which client is for this machine, so that a shell needs no uname(1).
+        self.name = f"{name}-{os.uname().machine}.sock"
         self._run_root = run_root
+        self._adopt = adopt
         self._surroundings = caller.own_surroundings()
 
     def serve(self, connection: _socket.socket, has_changed: Callable[[], bool]) -> int:
@@ -97,6 +105,8 @@ class Commands:
             theirs = client.surroundings()
             if theirs is None or theirs.differ_from(self._surroundings) or not _can_serve(client):
                 return birth.FAILED
+            if self._adopt is not None:
+                self._adopt(client)
             client.become(theirs)
         except (OSError, ValueError):
             return birth.FAILED
@@ -220,8 +230,14 @@ def _look_at(said: Parsed) -> None:
     Raises:
         NotMine: it is.
     """
-    if os.isatty(0) and any(said.given(option) for option in _TYPING):
+    reads = any(said.given(option) for option in _TYPING) or _STDIN in (*said.arguments, *_files(said))
+    if reads and os.isatty(0):
         raise NotMine
+
+
+def _files(said: Parsed) -> list[str]:
+    """The files that a command was given as what it is to read."""
+    return [said["file"]] if said.given("file") else []
 
 
 def _flush() -> None:

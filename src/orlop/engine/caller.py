@@ -140,9 +140,21 @@ class Caller:
             OSError: it has gone, or may do what we may not.
         """
         found = Surroundings(self._descriptors[_STREAMS])
+        return found if int(found.status.get(b"Pid", b"0")) == self.pid else None
+
+    @property
+    def pid(self) -> int:
+        """Its process id, from the kernel."""
         credentials = self._connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
-        pid = int.from_bytes(credentials[:4], sys.byteorder)
-        return found if int(found.status.get(b"Pid", b"0")) == pid else None
+        return int.from_bytes(credentials[:4], sys.byteorder)
+
+    def about(self, name: str) -> bytes:
+        """What a file of its directory in /proc says.
+
+        Raises:
+            OSError: it has gone.
+        """
+        return _read(name, self._descriptors[_STREAMS])
 
     def become(self, surroundings: Surroundings) -> None:
         """Take over its streams, working directory, environment, file mode mask and what it does not mind being told.

@@ -114,14 +114,16 @@ def _become(location: Location, first: _socket.socket | None, *, listen: bool) -
     if first is not None:
         os.dup2(first.fileno(), _FIRST, inheritable=True)
     detach_from_caller(_FIRST if first is not None else -1)
-    place = os.path.dirname(package())
     first_descriptor = _FIRST if first is not None else -1
-    code = (
-        f"import sys; sys.path.append({place!r})\n"
+    execute(
         "from orlop.cli.warm import main\n"
         f"import os; os._exit(main({location.root!r}, {location.run_root!r}, {first_descriptor}, {listen}))"
     )
-    arguments = [*_FLAGS, code]
+
+
+def execute(code: str) -> None:
+    """Become an interpreter that executes ``code``, which finds this package, and nothing of the caller's environment."""
+    arguments = [*_FLAGS, f"import sys; sys.path.append({os.path.dirname(package())!r})\n{code}"]
     from orlop.linux import sealed
 
     try:
