@@ -22,29 +22,33 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from orlop.api.watching import Watching
+    from orlop.api.websocket import WebSocket
     from orlop.api.wire import Wire
     from orlop.engine import container
     from orlop.engine.start import Session
     from orlop.linux.shared_inotify import SharedWatch
 
     Result = TypeVar("Result")
+    Channel = Wire | WebSocket
 
 _LARGEST = frames.LARGEST + 1
 #: Seconds after which a container that somebody waits for is looked at again.
 _LOOK = 5.0
+#: Seconds in which a program may read what a client has sent that is gone.
+_LAST_WORDS = 10.0
 
 
 class Wanted:
-    """What a client wants of a container's streams."""
+    """What a client wants of a container's streams: which, whether frames tell them apart, and keys to leave by."""
 
-    __slots__ = ("is_terminal", "keys", "stderr", "stdin", "stdout")
+    __slots__ = ("has_frames", "keys", "stderr", "stdin", "stdout")
 
-    def __init__(self, *, stdin: bool, stdout: bool, stderr: bool, is_terminal: bool, keys: bytes) -> None:
+    def __init__(self, *, stdin: bool, stdout: bool, stderr: bool, has_frames: bool, keys: bytes) -> None:
         self.stdin = stdin
         self.stdout = stdout
         self.stderr = stderr
-        self.is_terminal = is_terminal
-        self.keys = keys if is_terminal else b""
+        self.has_frames = has_frames
+        self.keys = keys
 
     @property
     def outputs(self) -> dict[bytes, int]:
@@ -143,13 +147,13 @@ class Attachment:
         """Whether the container runs, and this is its terminal."""
         return self._session is not None
 
-    async def session(self, wire: Wire) -> Session | None:
+    async def session(self, wire: Channel) -> Session | None:
         """A connection to the streams, once the container runs; None if it, or the client, ends or goes before that."""
         if self._session is not None:
             session, self._session = self._session, None
             return session
         while not await _first(self.handed, self._watch.descriptor, wire):
-            if wire.lost:
+            if wire.hung_up.is_set():
                 return None
             self._watch.wait(0)
             if not os.path.isdir(self.target.directory):  # noqa: ASYNC240 - takes no time where the engine's files are
@@ -178,11 +182,11 @@ class Attachment:
         return control.attach(self.target, stdin=wanted.stdin, stdout=wanted.stdout, stderr=wanted.stderr)
 
 
-async def _first(handed: asyncio.Future[Session | None], descriptor: int, wire: Wire) -> bool:
+async def _first(handed: asyncio.Future[Session | None], descriptor: int, wire: Channel) -> bool:
     """Wait until a connection is handed over, a descriptor can be read or the client goes; whether it was the first."""
     others: list[asyncio.Future[Any]] = [
         asyncio.ensure_future(until_readable(descriptor, _LOOK)),
-        asyncio.ensure_future(wire.over.wait()),
+        asyncio.ensure_future(wire.hung_up.wait()),
     ]
     try:
         await asyncio.wait((handed, *others), return_when=asyncio.FIRST_COMPLETED)
@@ -241,28 +245,38 @@ def multiplexed(stream: int, data: bytes) -> bytes:
     return bytes((stream, 0, 0, 0)) + len(data).to_bytes(4, "big") + data
 
 
-async def connect(wire: Wire, session: Session, wanted: Wanted, ended: Callable[[], object] | None = None) -> None:
+async def connect(wire: Channel, session: Session, wanted: Wanted, ended: Callable[[], object] | None = None) -> None:
     """Pass what a client types on to a program, and its output to the client, until one of them ends.
 
     ``ended`` is called when the client has typed the keys to leave.
     """
     session.socket.setblocking(False)
     typing = asyncio.ensure_future(_type(wire, session.socket, wanted))
-    output = asyncio.ensure_future(_show(wire, session, wanted))
+    tasks: tuple[asyncio.Future[Any], ...] = (
+        typing,
+        asyncio.ensure_future(_show(wire, session, wanted)),
+        asyncio.ensure_future(_abandoned(wire)),
+    )
     try:
-        await asyncio.wait((typing, output), return_when=asyncio.FIRST_COMPLETED)
-        if typing.done() and typing.result() and ended is not None:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for each in done:
+            each.result()
+        if typing in done and typing.result() and ended is not None:
             ended()
-    except ConnectionError:
-        return
     finally:
-        for each in (typing, output):
+        for each in tasks:
             each.cancel()
-        await asyncio.gather(typing, output, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         session.socket.close()
 
 
-async def _type(wire: Wire, socket: _socket.socket, wanted: Wanted) -> bool:
+async def _abandoned(wire: Channel) -> None:
+    """Wait until a client has gone, and had the time to have its last words taken."""
+    await wire.hung_up.wait()
+    await asyncio.sleep(_LAST_WORDS)
+
+
+async def _type(wire: Channel, socket: _socket.socket, wanted: Wanted) -> bool:
     """Pass on what the client types, until it goes; True if it types the keys to leave."""
     loop = asyncio.get_running_loop()
     keys = DetachKeys(wanted.keys)
@@ -283,16 +297,16 @@ async def _type(wire: Wire, socket: _socket.socket, wanted: Wanted) -> bool:
             await loop.sock_sendall(socket, frames.STDIN_END)  # type: ignore[arg-type]
     except OSError:
         pass  # the program has ended; its last words are still to come
-    await wire.until_hung_up()
+    await wire.hung_up.wait()
     return False
 
 
-async def _show(wire: Wire, session: Session, wanted: Wanted) -> None:
+async def _show(wire: Channel, session: Session, wanted: Wanted) -> None:
     outputs = wanted.outputs
     while (frame := await receive(session)) is not None:
         kind, body = frame
         stream = outputs.get(kind)
         if stream is not None and body:
-            await wire.write(body if wanted.is_terminal else multiplexed(stream, body))
+            await wire.write(multiplexed(stream, body) if wanted.has_frames else body)
         elif kind in (frames.EXITED, frames.FAILED):
             return

@@ -78,7 +78,7 @@ class Connection:
                 answer.release()
             return False
         if isinstance(answer, Stream):
-            await self._stream(answer)
+            await self._stream(answer, is_head=request.method == "HEAD")
         else:
             await self._reply(answer, is_head=request.method == "HEAD")
         return await self._is_reusable()
@@ -122,7 +122,7 @@ class Connection:
     async def _answer(self, request: Request) -> Answer:
         """What the request's endpoint says; if the client goes meanwhile, nobody wants to know any more."""
         work = asyncio.ensure_future(self._dispatch(request))
-        gone = asyncio.ensure_future(self._wire.gone.wait())
+        gone = asyncio.ensure_future((self._wire.hung_up if self._wire.is_local else self._wire.gone).wait())
         try:
             await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
@@ -150,24 +150,28 @@ class Connection:
         data += self._protocol.send(self._h11.EndOfMessage()) or b""
         await self._wire.write(data)
 
-    async def _stream(self, stream: Stream) -> None:
+    async def _stream(self, stream: Stream, *, is_head: bool) -> None:
         headers = [*self._headers.items(), *stream.headers.items(), ("Content-Type", stream.content_type)]
         start = self._h11.Response(status_code=stream.status, headers=headers, reason=b"OK")
-        await self._wire.write(self._protocol.send(start) or b"")
         gone = asyncio.ensure_future(self._wire.gone.wait())
         try:
             async with aclosing(cast("AsyncGenerator[bytes, None]", stream.chunks)) as chunks:
-                while True:
-                    chunk = asyncio.ensure_future(anext(chunks, None))
-                    await asyncio.wait((chunk, gone), return_when=asyncio.FIRST_COMPLETED)
-                    if not chunk.done():
-                        chunk.cancel()
-                        await asyncio.gather(chunk, return_exceptions=True)
-                        raise ConnectionResetError("the client has gone")
-                    data = chunk.result()
-                    if data is None:
-                        break
-                    await self._wire.write(self._protocol.send(self._h11.Data(data=data)) or b"")
+                chunk = asyncio.ensure_future(anext(chunks, None))
+                try:
+                    await asyncio.sleep(0)  # only what has begun clears up after itself when it is closed
+                    await self._wire.write(self._protocol.send(start) or b"")
+                    while not is_head:
+                        await asyncio.wait((chunk, gone), return_when=asyncio.FIRST_COMPLETED)
+                        if not chunk.done():
+                            raise ConnectionResetError("the client has gone")
+                        data = chunk.result()
+                        if data is None:
+                            break
+                        await self._wire.write(self._protocol.send(self._h11.Data(data=data)) or b"")
+                        chunk = asyncio.ensure_future(anext(chunks, None))
+                finally:
+                    chunk.cancel()
+                    await asyncio.gather(chunk, return_exceptions=True)
         finally:
             gone.cancel()
         await self._wire.write(self._protocol.send(self._h11.EndOfMessage()) or b"")
@@ -179,7 +183,10 @@ class Connection:
         self._protocol.next_event()
         early, _ = self._protocol.trailing_data
         headers = {**self._headers, "Content-Type": takeover.content_type}
-        if request.upgrades:
+        if takeover.switch is not None:
+            first = "HTTP/1.1 101 Switching Protocols"
+            headers = {**self._headers, "Connection": "Upgrade", **takeover.switch}
+        elif request.upgrades:
             first = "HTTP/1.1 101 UPGRADED"
             headers.update({"Connection": "Upgrade", "Upgrade": "tcp"})
         else:

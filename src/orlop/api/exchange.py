@@ -175,20 +175,23 @@ class Stream:
 class Takeover:
     """An answer after which the connection is one for raw bytes in both directions, and ``serve`` has it.
 
-    ``release`` is called in the end, whether it came to that or not.
+    ``release`` is called in the end, whether it came to that or not. ``switch`` are headers of an upgrade to something
+    else than raw bytes.
     """
 
-    __slots__ = ("content_type", "release", "serve")
+    __slots__ = ("content_type", "release", "serve", "switch")
 
     def __init__(
         self,
         serve: Callable[[Wire], Awaitable[None]],
         content_type: str,
         release: Callable[[], object] = lambda: None,
+        switch: Mapping[str, str] | None = None,
     ) -> None:
         self.serve = serve
         self.content_type = content_type
         self.release = release
+        self.switch = switch
 
 
 def json(value: object, status: int = 200) -> Reply:

@@ -10,6 +10,7 @@ from contextlib import suppress
 
 import orlop
 from orlop.api import children, connection, endpoints, routes
+from orlop.api.hangups import HangUps
 from orlop.api.listening import BACKLOG
 from orlop.api.wire import Wire
 from orlop.engine import repair
@@ -28,12 +29,13 @@ _PARTING = 5.0
 class Server:
     """Docker's API for one engine."""
 
-    __slots__ = ("_clients", "_headers", "_location", "_routes")
+    __slots__ = ("_clients", "_hang_ups", "_headers", "_location", "_routes")
 
     def __init__(self, location: Location) -> None:
         self._location = location
         self._routes = routes.Routes(endpoints.every(location))
         self._clients: set[asyncio.Task[None]] = set()
+        self._hang_ups: HangUps
         self._headers = {
             "Api-Version": routes.text(routes.NEWEST),
             "Docker-Experimental": "false",
@@ -47,6 +49,7 @@ class Server:
 
     async def _run(self, listeners: Sequence[Listener]) -> None:
         loop = asyncio.get_running_loop()
+        self._hang_ups = HangUps()
         told_to_end = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, told_to_end.set)
@@ -62,7 +65,7 @@ class Server:
         await self._part()
 
     def _accept(self) -> Wire:
-        return Wire(self._begin)
+        return Wire(self._begin, self._hang_ups)
 
     def _begin(self, wire: Wire) -> None:
         client = asyncio.ensure_future(self._serve(wire))

@@ -7,40 +7,46 @@ is not read from.
 from __future__ import annotations
 
 import asyncio
-import select
+import socket
 from typing import cast
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from orlop.api.hangups import HangUps
+
 _MOST_UNREAD = 1 << 18
-#: Seconds between two looks whether a client that sends no more is still there.
-_LOOK = 1.0
+#: How a client over TCP that went without a word is found: seconds without one, seconds between questions, and how many.
+_KEEPALIVE = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 15), (socket.TCP_KEEPCNT, 4))
 
 
 class Wire(asyncio.Protocol):
     """The connection of one client.
 
-    ``begin`` is called when it is there. ``gone`` is set when the client has closed its side, ``over`` when the connection is lost.
+    ``begin`` is called when it is there. ``gone`` is set when the client has closed its side, ``hung_up`` when it does not
+    read any more either, as far as that can be known (`HangUps.watch`).
     """
 
     __slots__ = (
         "_begin",
         "_can_write",
         "_chunks",
+        "_descriptor",
         "_ended",
+        "_hang_ups",
         "_lost",
         "_news",
-        "_serve",
         "_size",
         "gone",
-        "over",
+        "hung_up",
         "transport",
     )
 
-    def __init__(self, begin: Callable[[Wire], object]) -> None:
+    def __init__(self, begin: Callable[[Wire], object], hang_ups: HangUps) -> None:
         self._begin = begin
+        self._hang_ups = hang_ups
+        self._descriptor = -1
         self._chunks: list[bytes] = []
         self._size = 0
         self._ended = False
@@ -49,12 +55,19 @@ class Wire(asyncio.Protocol):
         self._can_write = asyncio.Event()
         self._can_write.set()
         self.gone = asyncio.Event()
-        self.over = asyncio.Event()
+        self.hung_up = asyncio.Event()
         self.transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio's: it is there."""
         self.transport = cast("asyncio.Transport", transport)
+        connection = transport.get_extra_info("socket")
+        self._descriptor = connection.fileno()
+        self._hang_ups.watch(self._descriptor, self.hung_up.set)
+        if not self.is_local:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            for option, value in _KEEPALIVE:
+                connection.setsockopt(socket.IPPROTO_TCP, option, value)
         self._begin(self)
 
     def data_received(self, data: bytes) -> None:
@@ -74,11 +87,12 @@ class Wire(asyncio.Protocol):
 
     def connection_lost(self, _error: Exception | None) -> None:
         """asyncio's: it is over."""
+        self._hang_ups.forget(self._descriptor)
         self._ended = self._lost = True
         self._news.set()
         self._can_write.set()
         self.gone.set()
-        self.over.set()
+        self.hung_up.set()
 
     def pause_writing(self) -> None:
         """asyncio's: the client does not read as fast as we write."""
@@ -89,19 +103,9 @@ class Wire(asyncio.Protocol):
         self._can_write.set()
 
     @property
-    def lost(self) -> bool:
-        """Whether the client is gone altogether."""
-        return self._lost
-
-    async def until_hung_up(self) -> None:
-        """Wait until a client that sends no more does not read any more either.
-
-        Over TCP there is no knowing that before something is sent to it.
-        """
-        poll = select.poll()
-        poll.register(self.transport.get_extra_info("socket"), 0)  # a hang-up is always told
-        while not self._lost and not poll.poll(0):  # noqa: ASYNC110 - no event tells of it
-            await asyncio.sleep(_LOOK)
+    def is_local(self) -> bool:
+        """Whether the client is on this machine, by a Unix socket."""
+        return bool(self.transport.get_extra_info("socket").family == socket.AF_UNIX)
 
     async def read(self) -> bytes:
         """What came since the last time, waiting for it if need be; nothing when the client sends no more."""

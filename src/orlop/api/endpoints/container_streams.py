@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 
 from orlop import json_text
-from orlop.api import attachments
+from orlop.api import attachments, websocket
 from orlop.api.attachments import Wanted, multiplexed, until_readable
 from orlop.api.endpoints.containers import find
 from orlop.api.exchange import Stream, Takeover, json
 from orlop.api.moments import moment
 from orlop.api.shapes import filled
+from orlop.api.websocket import WebSocket
 from orlop.engine import detach_keys, events, log_reader, statistics
 from orlop.errors import InvalidArgument, NotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
     from typing import Any
 
-    from orlop.api.attachments import Attachments
+    from orlop.api.attachments import Attachments, Channel
     from orlop.api.exchange import Reply, Request
     from orlop.api.routes import Endpoint
     from orlop.api.watching import Watching
@@ -32,6 +34,7 @@ RAW = "application/vnd.docker.raw-stream"
 MULTIPLEXED = "application/vnd.docker.multiplexed-stream"
 #: Since this version a stream that has frames says so.
 _TELLS_FRAMES = (1, 42)
+_WEBSOCKETS_CHOOSE = (1, 42)
 #: Seconds between two samples of what a container uses.
 _SAMPLE = 1.0
 _CHUNK = 1 << 16
@@ -50,29 +53,46 @@ class Streams:
     def routes(self) -> Iterator[tuple[str, str, Endpoint]]:
         """Where these endpoints are."""
         yield "POST", "/containers/{id}/attach", self.attach
+        yield "GET", "/containers/{id}/attach/ws", self.attach_by_websocket
         yield "GET", "/containers/{id}/logs", self.logs
         yield "GET", "/containers/{id}/stats", self.stats
 
     async def attach(self, request: Request) -> Takeover:
         """Be one's terminal, from now on or from its start on; with ``logs`` what it has said before comes first."""
         target = find(self._location, request.arguments["id"])
-        config = target.record["Config"]
-        is_terminal = bool(config["Tty"])
-        follows = request.flag("stream")
-        wanted = Wanted(
-            stdin=request.flag("stdin") and bool(config["OpenStdin"]) and follows,
-            stdout=request.flag("stdout"),
-            stderr=request.flag("stderr"),
-            is_terminal=is_terminal,
-            keys=detach_keys.read(request.text("detachKeys") or detach_keys.DEFAULT),
-        )
-        with_logs = request.flag("logs")
-        attachment = self._attachments.begin(target, wanted) if follows else None
+        is_terminal = bool(target.record["Config"]["Tty"])
+        wanted = _wanted(request, target, has_frames=not is_terminal)
+        serve, release = self._attached(request, target, wanted)
+        return Takeover(serve, content_type(request, is_terminal=is_terminal), release)
 
-        async def serve(wire: Wire) -> None:
+    async def attach_by_websocket(self, request: Request) -> Takeover:
+        """The same by WebSocket, where nothing tells the two outputs apart."""
+        target = find(self._location, request.arguments["id"])
+        switch = websocket.accepted(request)
+        wanted = _wanted(request, target, has_frames=False)
+        serve, release = self._attached(request, target, wanted)
+
+        async def serve_messages(wire: Wire) -> None:
+            messages = WebSocket(wire)
+            try:
+                await serve(messages)
+            finally:
+                await messages.close()
+
+        return Takeover(serve_messages, "", release, switch)
+
+    def _attached(
+        self, request: Request, target: Container, wanted: Wanted
+    ) -> tuple[Callable[[Channel], Awaitable[None]], Callable[[], None]]:
+        """What serves a client that attaches, and what ends its wish."""
+        with_logs = request.flag("logs")
+        attachment = self._attachments.begin(target, wanted) if request.flag("stream") else None
+
+        async def serve(wire: Channel) -> None:
             if with_logs:
-                async for data in _log(log_reader.Log(target), wanted, timestamps=False):
-                    await wire.write(data)
+                async with aclosing(_log(log_reader.Log(target), wanted, timestamps=False)) as lines:
+                    async for data in lines:
+                        await wire.write(data)
             if attachment is None:
                 return
             session = await attachment.session(wire)
@@ -83,7 +103,7 @@ class Streams:
             if attachment is not None:
                 attachment.close()
 
-        return Takeover(serve, content_type(request, is_terminal=is_terminal), release)
+        return serve, release
 
     async def logs(self, request: Request) -> Stream:
         """What one has said."""
@@ -93,7 +113,7 @@ class Streams:
             stdin=False,
             stdout=request.flag("stdout"),
             stderr=request.flag("stderr"),
-            is_terminal=is_terminal,
+            has_frames=not is_terminal,
             keys=b"",
         )
         if not wanted.outputs:
@@ -121,6 +141,20 @@ class Streams:
         return Stream(_samples(target))
 
 
+def _wanted(request: Request, target: Container, *, has_frames: bool) -> Wanted:
+    """Which streams a client wants; before version 1.42 one by WebSocket could not choose."""
+    config = target.record["Config"]
+    has_choice = request.version >= _WEBSOCKETS_CHOOSE or not request.path.endswith("/ws")
+    keys = detach_keys.read(request.text("detachKeys") or detach_keys.DEFAULT)
+    return Wanted(
+        stdin=(request.flag("stdin") or not has_choice) and bool(config["OpenStdin"]) and request.flag("stream"),
+        stdout=request.flag("stdout") or not has_choice,
+        stderr=request.flag("stderr") or not has_choice,
+        has_frames=has_frames,
+        keys=keys if config["Tty"] else b"",
+    )
+
+
 def content_type(request: Request, *, is_terminal: bool) -> str:
     """What a connection that was taken over is said to carry."""
     tells = request.upgrades and request.version >= _TELLS_FRAMES and not is_terminal
@@ -136,9 +170,11 @@ def _tail(text: str) -> int | None:
     return count if count >= 0 else None
 
 
-async def _log(log: log_reader.Log, wanted: Wanted, *, timestamps: bool, details: bool = False) -> AsyncIterator[bytes]:
+async def _log(
+    log: log_reader.Log, wanted: Wanted, *, timestamps: bool, details: bool = False
+) -> AsyncGenerator[bytes, None]:
     """A container's log, several lines at a time."""
-    streams = {"stdout": 1} if wanted.stdout or wanted.is_terminal else {}
+    streams = {"stdout": 1} if wanted.stdout or not wanted.has_frames else {}
     if wanted.stderr:
         streams["stderr"] = 2
     waiting: list[bytes] = []
@@ -156,7 +192,7 @@ async def _log(log: log_reader.Log, wanted: Wanted, *, timestamps: bool, details
             if stream is None:
                 continue
             data = _line(entry, timestamps=timestamps, details=details)
-            waiting.append(data if wanted.is_terminal else multiplexed(stream, data))
+            waiting.append(multiplexed(stream, data) if wanted.has_frames else data)
             size += len(data)
             if size > _CHUNK:
                 yield b"".join(waiting)

@@ -71,8 +71,8 @@ class Execs:
             stdin=record["OpenStdin"],
             stdout=record["OpenStdout"],
             stderr=record["OpenStderr"],
-            is_terminal=is_terminal,
-            keys=detach_keys.read(record.get("DetachKeys") or detach_keys.DEFAULT),
+            has_frames=not is_terminal,
+            keys=detach_keys.read(record.get("DetachKeys") or detach_keys.DEFAULT) if is_terminal else b"",
         )
 
         async def serve(wire: Wire) -> None:
