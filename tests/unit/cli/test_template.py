@@ -65,6 +65,29 @@ def test_fields_are_found_and_printed(format_: str, text: str) -> None:
     assert template.render(format_, VALUE) == text
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [  # the right-hand sides are what docker 28 printed of such containers, networks and images
+        (
+            {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8080"}], "81/udp": None},
+            "map[80/tcp:[{127.0.0.1 8080}] 81/udp:[]]",
+        ),
+        ({"Name": "no", "MaximumRetryCount": 0}, "{no 0}"),
+        ({"Type": "json-file", "Config": {}}, "{json-file map[]}"),
+        ({"80/tcp": {}, "81/tcp": {}}, "map[80/tcp:{} 81/tcp:{}]"),
+        (
+            [{"Type": "bind", "Source": "/a", "Destination": "/b", "Mode": "", "RW": True, "Propagation": "rprivate"}],
+            "[{bind  /a /b   true rprivate}]",
+        ),
+        ([{"Subnet": "172.29.0.0/16", "Gateway": "172.29.0.1"}], "[{172.29.0.0/16  172.29.0.1 map[]}]"),
+        ({"Type": "layers", "Layers": ["sha256:ab"]}, "{layers [sha256:ab]}"),
+        ({"Name": "label"}, "map[Name:label]"),
+    ],
+)
+def test_what_is_a_struct_in_docker_s_client_is_printed_as_one(value: object, text: str) -> None:
+    assert template.render("{{.X}}", {"X": value}) == text
+
+
 def test_json_is_the_whole_object_but_for_what_takes_arguments() -> None:
     wanted = {key: value for key, value in VALUE.items() if key != "Label"}
     assert json.loads(template.render("json", VALUE)) == wanted

@@ -12,7 +12,7 @@ OPEN = frozenset((
 OPTIONAL = frozenset((
     "Annotations", "ArgsEscaped", "Descriptor", "DriverOpts", "ExposedPorts", "GraphDriver", "Health", "Healthcheck",
     "ImageManifestDescriptor", "Init", "Manifests", "NetworkDisabled", "OnBuild", "OsVersion", "Shell", "SizeRootFs",
-    "SizeRw", "StopSignal", "StopTimeout", "StorageOpt", "Sysctls", "Tmpfs", "Variant", "Volumes",
+    "SizeRw", "Status", "StopSignal", "StopTimeout", "StorageOpt", "Sysctls", "Tmpfs", "Variant", "Volumes",
 ))  # fmt: skip
 
 _LISTS = (
@@ -20,7 +20,42 @@ _LISTS = (
     "Entrypoint", "Env", "ExecIDs", "ExtraHosts", "GroupAdd", "Links", "Mounts", "OnBuild", "RepoDigests", "RepoTags",
     "SecurityOpt", "Shell", "Ulimits", "VolumesFrom",
 )  # fmt: skip
-_POINTERS = ("Health", "Healthcheck", "ImageManifestDescriptor", "Init", "SizeRootFs", "SizeRw", "StopTimeout")
+_POINTERS = (
+    "Health", "Healthcheck", "ImageManifestDescriptor", "Init", "PidsLimit", "Platform", "SizeRootFs", "SizeRw",
+    "StopTimeout",
+)  # fmt: skip
 
 #: What is printed for a field that is null: the nothing of its type. Of any other it is ``<no value>``.
 NOTHING = dict.fromkeys(_LISTS, "[]") | dict.fromkeys(OPEN - {"Data"}, "map[]") | dict.fromkeys(_POINTERS, "<nil>")
+NOTHING["Status"] = "map[]"  # a volume's; of all else it is there
+
+#: Those values of Docker's API that Go prints as ``{no 0}``, since they are structs there: their fields in order, and
+#: what is printed for one that JSON leaves out where it has nothing to tell.
+STRUCTS: tuple[tuple[tuple[str, ...], dict[str, str]], ...] = (
+    (("HostIp", "HostPort"), {}),
+    (("Name", "MaximumRetryCount"), {}),
+    (("Type", "Config"), {}),
+    (("Type", "Layers"), {}),
+    (("Data", "Name"), {}),
+    (("Type", "Name", "Source", "Destination", "Driver", "Mode", "RW", "Propagation"), {"Name": "", "Driver": ""}),
+    (("PathOnHost", "PathInContainer", "CgroupPermissions"), {}),
+    (("Driver", "Options", "Config"), {}),
+    (("Subnet", "IPRange", "Gateway", "AuxiliaryAddresses"), {"IPRange": "", "Gateway": "", "AuxiliaryAddresses": "map[]"}),
+    (("Name", "EndpointID", "MacAddress", "IPv4Address", "IPv6Address"), {}),
+    (
+        (
+            "Status", "Running", "Paused", "Restarting", "OOMKilled", "Dead", "Pid", "ExitCode", "Error", "StartedAt",
+            "FinishedAt", "Health",
+        ),
+        {"Health": "<nil>"},
+    ),
+)  # fmt: skip
+
+
+def struct_of(value: dict[str, object]) -> tuple[tuple[str, ...], dict[str, str]] | None:
+    """The fields of the struct that a map stands for, and what to print for those that are missing; None for a real map."""
+    keys = value.keys()
+    for fields, missing in STRUCTS:
+        if keys <= set(fields) and set(fields) - missing.keys() <= keys:
+            return fields, missing
+    return None

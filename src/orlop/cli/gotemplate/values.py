@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from orlop import json_text
+from orlop.cli.gotemplate import docker_fields
 from orlop.cli.gotemplate.mistake import Unfit
 
 TYPE_CHECKING = False
@@ -30,6 +31,12 @@ class Method:
         self.function = function
 
 
+class Row(dict[str, "Any"]):
+    """One object of a list. Docker's client makes its JSON itself, with the escapes for HTML that it turns off elsewhere."""
+
+    __slots__ = ()
+
+
 def kind(value: object) -> str:
     """What Go would call a value's type; in messages."""
     if value is None:
@@ -53,7 +60,7 @@ def text_of(value: object) -> str:
 
 
 def plain(value: object) -> str:
-    """What ``%v`` prints: lists as ``[a b]``, maps as ``map[key:value]`` with their keys in order."""
+    """What ``%v`` prints: lists as ``[a b]``, structs as ``{a b}``, maps as ``map[key:value]`` with their keys in order."""
     if isinstance(value, str):
         return value
     if value is None:
@@ -63,10 +70,29 @@ def plain(value: object) -> str:
     if isinstance(value, float):
         return number(value)
     if isinstance(value, dict):
-        return "map[" + " ".join(f"{key}:{plain(value[key])}" for key in sorted(value)) + "]"
+        return _plain_members(value)
     if isinstance(value, (list, tuple)):
         return "[" + " ".join(map(plain, value)) + "]"
     return str(value)
+
+
+def _plain_members(value: dict[str, Any]) -> str:
+    struct = docker_fields.struct_of(value)
+    if struct is not None:
+        fields, missing = struct
+        texts = (_plain_member(field, value[field]) if field in value else missing[field] for field in fields)
+        return "{" + " ".join(texts) + "}"
+    is_set = value and not any(member != {} for member in value.values())  # in Go a map to empty structs: exposed ports
+    texts = (f"{key}:{'{}' if is_set else _plain_member(key, value[key])}" for key in sorted(value))
+    return "map[" + " ".join(texts) + "]"
+
+
+def _plain_member(name: str, value: object) -> str:
+    if value is not None:
+        return plain(value)
+    if name.endswith(("/tcp", "/udp", "/sctp")):
+        return "[]"  # a port that is not published
+    return docker_fields.NOTHING.get(name, "<nil>")
 
 
 def number(value: float, lowest: int = -4, highest: int = 6) -> str:
@@ -105,11 +131,14 @@ def _escaped(character: str) -> str:
 def json_of(value: object) -> str:
     """What ``{{json .}}`` prints: Go's encoding/json without its escapes for HTML, which Docker turns off.
 
-    Members keep their order, as those of a Go struct do.
+    Members keep their order, as those of a Go struct do; those of a `Row` are a Go map's.
 
     Raises:
         Unfit: a number is infinite or not a number.
     """
+    if isinstance(value, Row):
+        value = dict(sorted(value.items()))
+        return json_of(value).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
     text = _json(value) if _is_special(value) else json_text.dumps(value)
     if text.isascii():
         return text
