@@ -84,8 +84,10 @@ class _Headers(dict[str, "str | Method"]):
 
 
 def _by_template(format_: str, rows: Iterable[dict[str, Any]], headers: dict[str, str], stream: TextIO) -> None:
+    from orlop.cli.gotemplate.values import Row
     from orlop.cli.template import Template
 
+    rows = map(Row, rows)
     if format_.startswith("table"):
         start = len(format_) - len(format_.removeprefix("table").lstrip(" "))
         template = Template(format_, start=start, escapes=True)

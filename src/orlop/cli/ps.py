@@ -103,6 +103,7 @@ def _row(each: Listed, *, full: bool, sized: bool) -> dict[str, Any]:
         "Mounts": ",".join(mounts),
         "Names": each.target.name,
         "Networks": ",".join(each.networks()),
+        "Platform": None,
         "Ports": ports.displayed(each.ports()),
         "RunningFor": f"{ago.since(each.created)} ago",
         "Size": _size(each.target) if sized else "0B",

@@ -77,6 +77,13 @@ def test_json_is_one_object_a_line() -> None:
     assert [json.loads(line) for line in shown("json").splitlines()] == ROWS
 
 
+def test_json_has_its_members_in_order_and_is_escaped_as_docker_s_is() -> None:
+    row = {"Names": "a", "Digest": "<none>", "Ports": "80->90 & more"}
+    text = '{"Digest":"\\u003cnone\\u003e","Names":"a","Ports":"80-\\u003e90 \\u0026 more"}'
+    assert shown("json", [row]) == shown("{{json .}}", [row]) == text + "\n"
+    assert shown("{{json .Ports}}", [row]) == '"80->90 & more"\n'
+
+
 def test_a_template_is_applied_to_each_row_and_knows_tabs_and_new_lines() -> None:
     assert shown(r"{{.Name}}\t{{.Size}}\n") == "debian\t124MB\n\na-longer-name/of-an-image\t\n\n"
 
