@@ -222,6 +222,7 @@ _PLAIN = {
     "cpu-shares": "cpu_shares",
     "cpuset-cpus": "cpuset_cpus",
     "cpuset-mems": "cpuset_mems",
+    "cidfile": "container_id_file",
     "device-cgroup-rule": "device_cgroup_rules",
     "dns": "dns",
     "dns-option": "dns_options",

@@ -13,6 +13,7 @@ FIELDS = {
     "Annotations": "annotations",
     "CgroupParent": "cgroup_parent",
     "CgroupnsMode": "cgroup_namespace",
+    "ContainerIDFile": "container_id_file",
     "CpuPeriod": "cpu_period",
     "CpuQuota": "cpu_quota",
     "CpuRealtimePeriod": "cpu_realtime_period",
@@ -63,9 +64,15 @@ _BLOCK_IO = {
     "BlkioDeviceWriteBps": [],
     "BlkioDeviceWriteIOps": [],
 }
-#: What `described` shows where nothing was said and that is not the setting's own default.
+#: What `described` shows where nothing was said and that is not the setting's own default. Much of it is Windows's.
 _SHOWN: dict[str, Any] = {
+    "Cgroup": "",
     "CgroupnsMode": "private",
+    "ConsoleSize": [0, 0],
+    "CpuCount": 0,
+    "CpuPercent": 0,
+    "IOMaximumBandwidth": 0,
+    "IOMaximumIOps": 0,
     "IpcMode": "private",
     "Isolation": "",
     "PortBindings": {},
@@ -88,9 +95,22 @@ def complete(record: dict[str, Any], settings: Settings) -> None:
 
 
 def described(host: dict[str, Any]) -> dict[str, Any]:
-    """A record's ``HostConfig`` with all fields that Docker shows."""
+    """A record's ``HostConfig`` with all fields that Docker shows, and with its words for what was said in others."""
     defaults: dict[str, Any] = {}
     for name, attribute in FIELDS.items():
         default = getattr(Settings, attribute)
         defaults[name] = list(default) if isinstance(default, tuple) else default
-    return {**defaults, **_SHOWN, **host}
+    shown = {**defaults, **_SHOWN, **host}
+    for name in ("CapAdd", "CapDrop"):
+        shown[name] = [_capability(each) for each in shown[name]]
+    shown["PidsLimit"] = shown["PidsLimit"] or None
+    if not shown["MemorySwap"] and shown["Memory"] > 0:
+        shown["MemorySwap"] = 2 * shown["Memory"]  # what the kernel was told
+    if not shown["Init"]:
+        del shown["Init"]
+    return shown
+
+
+def _capability(name: str) -> str:
+    name = name.upper()
+    return name if name == "ALL" or name.startswith("CAP_") else f"CAP_{name}"

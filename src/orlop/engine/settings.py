@@ -44,6 +44,7 @@ class Settings:
     block_io: Mapping[str, Any] | None = None
     cgroup_parent = ""
     cgroup_namespace = ""
+    container_id_file = ""
     cpu_period = 0
     cpu_quota = 0
     cpu_realtime_period = 0

@@ -180,6 +180,7 @@ def test_labels_and_ids_come_from_and_go_to_files(shared: Engine, tmp_path: Path
         "true",
     ).strip()
     assert id_file.read_text() == made
+    assert shared.inspect(made)["HostConfig"]["ContainerIDFile"] == str(id_file)
     assert shared.inspect(made)["Config"]["Labels"] == {"a": "1", "b": "2"}
     again = shared("run", "--cidfile", str(id_file), "--rootfs", "ROOTFS", "true")
     assert (again.code, again.err.count("\n")) == (125, 1)
@@ -192,7 +193,8 @@ def test_inspect_has_docker_s_fields(shared: Engine) -> None:
         "create", "--name", "told", "--cpu-shares", "3", "--ulimit", "nofile=9", "--tmpfs", "/t:size=1m", "--init", "--ipc",
         "shareable", "--shm-size", "1m", "--memory-swappiness", "5", "--oom-score-adj", "9", "--dns", "1.1.1.1",
         "--blkio-weight", "20", "--device", "/dev/null:/dev/n:r", "--sysctl", "net.ipv4.ip_forward=1", "--pid", "host",
-        "--stop-timeout", "3", "--expose", "80-81", "--annotation", "k=v", "--domainname", "d", "--rootfs", "ROOTFS", "true",
+        "--stop-timeout", "3", "--expose", "80-81", "--annotation", "k=v", "--domainname", "d", "--cap-add", "net_admin",
+        "--memory", "64m", "--rootfs", "ROOTFS", "true",
     )  # fmt: skip
     told = shared.inspect("told")
     host = told["HostConfig"]
@@ -212,6 +214,10 @@ def test_inspect_has_docker_s_fields(shared: Engine) -> None:
         "PidMode": "host",
         "Annotations": {"k": "v"},
         "CpuPeriod": 0,
+        "CapAdd": ["CAP_NET_ADMIN"],
+        "MemorySwap": 128 << 20,
+        "PidsLimit": None,
+        "ConsoleSize": [0, 0],
         "Runtime": "orlop",
         "VolumesFrom": [],
     }.items():
