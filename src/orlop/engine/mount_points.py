@@ -1,4 +1,4 @@
-"""The places that every container mounts something on, for images that lack them.
+"""The places that every container mounts something on, for images that lack them, and the file that programs look for.
 
 They are a layer below all of an image's own, the same one for all containers. So a container that starts makes
 nothing in its own layer, which is quicker, and shows no empty files that nobody wrote when it is made into an image.
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from orlop.engine.location import Location
 
 _DIRECTORIES = ("dev", "etc", "proc", "sys")
-_FILES = ("etc/hostname", "etc/hosts", "etc/resolv.conf")
+#: By ``/.dockerenv`` programs find out that they are in a container.
+_FILES = (".dockerenv", "etc/hostname", "etc/hosts", "etc/resolv.conf")
 
 #: Layers that overlay stacks at most (OVL_MAX_STACK, fs/overlayfs/params.c).
 _MOST_LAYERS = 500

@@ -45,6 +45,10 @@ def test_a_container_has_its_mount_points_whatever_is_in_the_way(owner: Engine) 
     assert run(owner, "bare").startswith("/etc/hosts\n")
 
 
+def test_programs_find_out_that_they_are_in_a_container_by_docker_s_file(owner: Engine) -> None:
+    assert run(owner, "plain", "ls", "/.dockerenv") == "/.dockerenv\n"
+
+
 def test_an_upper_layer_hides_replaces_and_adds_to_those_below(owner: Engine) -> None:
     below = base(
         PASSWD, directory("a"), file("a/gone"), file("a/kept"), directory("b"), file("b/gone"), file("c", "old")
