@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import _socket
 import os
 
 from orlop.errors import StepFailed
 from orlop.linux import mount, path, terminal
+from orlop.runtime import delivery
 from orlop.runtime.step import step
 
 TYPE_CHECKING = False
@@ -77,11 +77,4 @@ def use(slave: int) -> None:
 
 def hand_over(socket_path: str, master: int) -> None:
     """Send a terminal's master to whoever listens on ``--console-socket``."""
-    with step("send terminal to", socket_path):
-        socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
-        try:
-            socket.connect(socket_path)
-            rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, master.to_bytes(4, "little"))]
-            socket.sendmsg([b"/dev/ptmx"], rights)
-        finally:
-            socket.close()
+    delivery.deliver("terminal", master, socket_path, "/dev/ptmx")

@@ -315,10 +315,15 @@ class Container:
         except FileNotFoundError:
             return
         for name in sorted(names, key=lambda name: name == STATE_FILE):
+            where = f"{self.directory}/{name}"
             try:
-                os.unlink(f"{self.directory}/{name}")
+                os.unlink(where)
             except FileNotFoundError:
                 continue
+            except IsADirectoryError:  # `readiness` has one, with a socket at most
+                for below in os.listdir(where):
+                    os.unlink(f"{where}/{below}")
+                os.rmdir(where)
 
     def remove(self) -> None:
         """Delete the state directory."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 
-from orlop.errors import HookFailed, InvalidArgument, OrlopError
+from orlop.errors import HookFailed, InvalidArgument, InvalidConfig, OrlopError
 from orlop.linux import sealed
 from orlop.runtime import channel as channels
 from orlop.runtime import hooks
@@ -108,6 +108,8 @@ def create(request: Request, *, separate_start: bool = False) -> Created:
     spec = load(bundle)
     # Root of an outer user namespace can do without one more: rootless engines run us there.
     warnings = validate(spec, rootless=os.geteuid() != 0)
+    if "process" not in spec and not separate_start:
+        raise InvalidConfig("process is required")
     machine.check(spec)
     if request.restartable and _joins_processes(spec):
         sealed.ensure()

@@ -104,6 +104,10 @@ class Creation:
         """
         # Later changes of the bundle have no effect (runtime.md, "Create").
         self._container.save(CONFIG_FILE, self._spec)
+        if self._request.notify_socket and "process" in self._spec:
+            from orlop.runtime import readiness  # few service managers wait for it
+
+            self._spec = readiness.prepare(self._container, self._spec)
         setup = self._prepare()
         setup.runtimes_own = (self.channel.descriptor, lock.descriptor)
         self._launch(setup)
@@ -191,11 +195,13 @@ class Creation:
             elif each.options.bind and not setup.clones_inside:
                 mounts.clone_source(each)
             mounts.map_ids(each, entry, linux)
-        process.import_ahead(spec["process"], linux)
+        process.import_ahead(spec.get("process") or {}, linux)
         if any(each.options.tmpcopyup for each in self._mounts):
             from orlop.runtime import copy_up  # noqa: F401 - while it is the host's
         setup.program, setup.notify = syscall_filter.prepare(linux.get("seccomp"), request.filters)
         self._notify = setup.notify
+        if request.filters is None:
+            self.warnings += syscall_filter.warnings(setup.program)
         self._make_group(setup, linux)
         setup.channel = self._inner
         setup.listener = self._listener = self._listen() if self._separate_start else None
@@ -302,7 +308,7 @@ class Creation:
             elif message["kind"] == "console":
                 self._deliver_console(descriptors[0])
             elif message["kind"] == "ready":
-                self.warnings = message["warnings"]
+                self.warnings += message["warnings"]
                 break
         container.write_record(record)
         if self._request.pid_file:
@@ -316,6 +322,10 @@ class Creation:
             self.console = -1
 
     def _record(self, group: cgroup.Group) -> dict[str, Any]:
+        if self._request.pidfd_socket:
+            from orlop.runtime import delivery
+
+            delivery.deliver("pidfd", self.pidfd, self._request.pidfd_socket, "standard")
         status = procfs.stat(self.pid)
         if status is None:
             raise self._died()

@@ -13,7 +13,7 @@ import os
 from orlop.errors import Conflict, InvalidArgument, OrlopError, StepFailed
 from orlop.linux import clone, namespace, pidfd, sealed
 from orlop.runtime import channel as channels
-from orlop.runtime import console, executable, joiner, namespaces, pid_file, process, syscall_filter
+from orlop.runtime import console, delivery, executable, joiner, namespaces, pid_file, process, syscall_filter
 from orlop.runtime.step import step
 
 TYPE_CHECKING = False
@@ -35,6 +35,7 @@ class ExecRequest:
         container: a created or running container.
         process: an OCI ``process`` object.
         pid_file, console_socket: paths, or empty.
+        pidfd_socket: a socket that is sent the process's pidfd, or empty.
         preserve_fds: how many descriptors from 3 up the program gets.
         ignore_paused: start it in a paused container too, where it waits.
         cgroup: sub-cgroup by controller; the key "" stands for all.
@@ -49,6 +50,7 @@ class ExecRequest:
         "filters",
         "ignore_paused",
         "pid_file",
+        "pidfd_socket",
         "preserve_fds",
         "process",
         "stdio",
@@ -61,6 +63,7 @@ class ExecRequest:
         *,
         pid_file: str = "",
         console_socket: str = "",
+        pidfd_socket: str = "",
         preserve_fds: int = 0,
         ignore_paused: bool = False,
         cgroup: dict[str, str] | None = None,
@@ -71,6 +74,7 @@ class ExecRequest:
         self.process = process
         self.pid_file = pid_file
         self.console_socket = console_socket
+        self.pidfd_socket = pidfd_socket
         self.preserve_fds = preserve_fds
         self.ignore_paused = ignore_paused
         self.cgroup = cgroup or {}
@@ -264,6 +268,8 @@ class _Joining:
                 self._born()
             if self._request.pid_file:
                 pid_file.write(self._request.pid_file, started.pid)
+            if self._request.pidfd_socket:
+                delivery.deliver("pidfd", started.pidfd, self._request.pidfd_socket, "setns")
             state = {**self._request.container.state("running"), "pid": started.pid}
             self._outer.send("continue", state=state)
         elif is_console and self._request.process.get("terminal"):
@@ -273,7 +279,7 @@ class _Joining:
                 os.close(started.console)
                 started.console = -1
         elif kind == "warnings" and not started.pid:
-            started.warnings = message["warnings"]
+            started.warnings += message["warnings"]
         else:
             raise self._failure(message)
 

@@ -235,12 +235,13 @@ def enter_directory(root: int, directory: str) -> None:
 
 
 def environment(process: dict[str, Any], root: int) -> list[str]:
-    """The program's environment; HOME is added from the container's passwd file if it is not set.
+    """The program's environment; HOME is added from the container's passwd file if it is not set, or empty.
 
     Of two variables with one name the later one counts: getenv(3) would find the first.
     """
     entries = list({entry.partition("=")[0]: entry for entry in process.get("env") or ()}.values())
-    if not any(entry.startswith("HOME=") for entry in entries):
+    if not any(entry.startswith("HOME=") and entry != "HOME=" for entry in entries):
+        entries = [entry for entry in entries if entry != "HOME="]
         entries.append(f"HOME={_home(root, (process.get('user') or {}).get('uid') or 0)}")
     return entries
 

@@ -17,6 +17,8 @@ class Request:
         root: the directory of all containers' state.
         id, bundle: the container's id and the absolute path of its bundle.
         console_socket, pid_file: paths, or empty.
+        pidfd_socket: a socket that is sent the init process's pidfd once the container is created, or empty.
+        notify_socket: where somebody waits to hear that the program is ready (sd_notify(3)), or empty.
         preserve_fds: how many descriptors from 3 up the program gets beside its standard streams.
         listen_fds: how many of them are sockets that it is told about as systemd would (sd_listen_fds(3)).
         stdio: what its standard streams are, unless it has a terminal.
@@ -35,6 +37,9 @@ class Request:
         look: called before that with the pid, while the one who started the container may still look into that process: an
             ordinary user may not any more once it is root of its user namespace. Not called where the namespaces of
             others are to be joined first.
+        parent: a descriptor of the user namespace that the container's own becomes a child of, so that whoever has rights in
+            that one has them over the container's namespaces too; -1 if it is the runtime's own. No other namespaces can
+            be joined then.
     """
 
     __slots__ = (
@@ -47,7 +52,10 @@ class Request:
         "look",
         "no_new_keyring",
         "no_pivot",
+        "notify_socket",
+        "parent",
         "pid_file",
+        "pidfd_socket",
         "preserve_fds",
         "restartable",
         "root",
@@ -66,6 +74,8 @@ class Request:
         bundle: str,
         console_socket: str = "",
         pid_file: str = "",
+        pidfd_socket: str = "",
+        notify_socket: str = "",
         no_pivot: bool = False,
         no_new_keyring: bool = False,
         preserve_fds: int = 0,
@@ -79,12 +89,15 @@ class Request:
         connect: Callable[[int], None] | None = None,
         look: Callable[[int], None] | None = None,
         trees: Mapping[str, int] | None = None,
+        parent: int = -1,
     ) -> None:
         self.root = root
         self.id = id
         self.bundle = bundle
         self.console_socket = console_socket
         self.pid_file = pid_file
+        self.pidfd_socket = pidfd_socket
+        self.notify_socket = notify_socket
         self.no_pivot = no_pivot
         self.no_new_keyring = no_new_keyring
         self.preserve_fds = preserve_fds
@@ -98,3 +111,4 @@ class Request:
         self.connect = connect
         self.look = look
         self.trees = trees
+        self.parent = parent

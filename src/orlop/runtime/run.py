@@ -28,17 +28,29 @@ def run(
         OrlopError: as `create.create` and `Created.release`; nothing is left then.
     """
     created = create.create(request) if not detach else _create_detached(request)
+    if warn is not None:
+        for warning in created.warnings:
+            warn(warning)
     if not detach:
         hold_signals()
+    relay = None
     try:
+        if request.notify_socket:
+            from orlop.runtime.readiness import Relay
+
+            relay = Relay(created.container, request.notify_socket)
         created.release()
+        if relay is not None and detach:
+            relay.wait(created.pidfd, created.pid)
+        elif relay is not None:
+            relay.wait_aside(created.pidfd, created.pid, created.console)
     except BaseException:
         _abandon(created)
         let_signals_in()
         raise
-    if warn is not None:
-        for warning in created.warnings:
-            warn(warning)
+    finally:
+        if relay is not None:
+            relay.close()
     if detach:
         return 0
     status = Foreground(created.pid, created.pidfd, created.console).wait()

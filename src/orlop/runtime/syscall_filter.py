@@ -40,6 +40,12 @@ def prepare(config: dict[str, Any] | None, kept: Cache | None) -> tuple[Program 
         return program, connect(where)
 
 
+def warnings(program: Program | None) -> list[str]:
+    """A sentence about each name in the profile that no system call has, whose rule has no effect."""
+    names = program.unknown if program is not None else ()
+    return [f"linux.seccomp: {name!r} is no system call and is ignored" for name in names]
+
+
 def hand_over(listener: int, agent: _socket.socket | None, state: dict[str, Any], config: dict[str, Any]) -> None:
     """Send the listener of an installed filter to the agent that `prepare` reached; -1 is none.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -159,6 +160,57 @@ def test_the_pid_file_holds_the_init_process(runtime: Runtime, bundle: BundleMak
     runtime("run", "-d", "--bundle", str(made.path), "--pid-file", "pid", name, cwd=tmp_path)
     assert (tmp_path / "pid").read_text() == str(runtime.state(name)["pid"])
     assert os.listdir(tmp_path).count("pid") == 1
+
+
+def test_a_pidfd_of_the_process_goes_to_who_asked(runtime: Runtime, bundle: BundleMaker, tmp_path: Path) -> None:
+    made = bundle("sleep", "1000")
+    name = unique_name()
+
+    def sent_by(*words: str) -> tuple[bytes, int]:
+        path = tmp_path / "listener"
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(path))
+            listener.listen()
+            runtime(words[0], "--pidfd-socket", str(path), *words[1:])
+            path.unlink()
+            connection, _ = listener.accept()
+            with connection:
+                text, [descriptor], _, _ = socket.recv_fds(connection, 64, 1)
+        return text, descriptor
+
+    for words, said in (
+        (["create", "--bundle", str(made.path), name], b"standard"),
+        (["exec", "--detach", name, "sleep", "1000"], b"setns"),
+    ):
+        text, descriptor = sent_by(*words)
+        pids = runtime("ps", "--format", "json", name).json()
+        pid = int(Path(f"/proc/self/fdinfo/{descriptor}").read_text().split("\nPid:")[1].split()[0])
+        os.close(descriptor)
+        assert text == said
+        assert pid in pids
+        assert (pid == runtime.state(name)["pid"]) == (said == b"standard")
+
+
+def test_a_pidfd_that_nobody_takes_is_an_error_that_leaves_nothing(runtime: Runtime, bundle: BundleMaker) -> None:
+    made = bundle("sleep", "1000")
+    made.write()
+    result = runtime.call("run", "-d", "--bundle", str(made.path), "--pidfd-socket", "/nonexistent", unique_name())
+    assert result.status == 1
+    assert "send pidfd to /nonexistent: no such file or directory" in result.errors
+    assert os.listdir(runtime.root) == []
+
+
+def test_a_container_without_a_process_can_be_created_and_not_started(runtime: Runtime, bundle: BundleMaker) -> None:
+    made = bundle()
+    del made.config["process"]
+    made.write()
+    name = runtime.create(made)
+    result = runtime.call("start", name)
+    assert result.status == 1
+    assert "no process" in result.errors
+    assert runtime.state(name)["status"] == "created"
+    runtime("delete", name)
+    refused(runtime, made, "process is required")
 
 
 def test_a_pid_file_that_cannot_be_written_leaves_nothing(runtime: Runtime, bundle: BundleMaker) -> None:

@@ -46,6 +46,15 @@ def test_a_forbidden_call_is_not_permitted(runtime: Runtime, bundle: BundleMaker
     assert not (made.rootfs / "new").exists()
 
 
+def test_a_name_that_no_call_has_is_said_and_ignored(runtime: Runtime, bundle: BundleMaker) -> None:
+    made = filtered(bundle("true"), "mkdri", "mkdir", "arm_fadvise64_64")
+    result = attempt(runtime, made)
+    assert result.status == 0
+    assert "level=warning" in result.errors
+    assert "'mkdri' is no system call" in result.errors
+    assert "arm_fadvise64_64" not in result.errors
+
+
 def test_the_errno_is_the_configured_one(runtime: Runtime, bundle: BundleMaker) -> None:
     made = filtered(bundle("mkdir", "/new"), "mkdir", "mkdirat", errnoRet=28)
     assert "No space left on device" in attempt(runtime, made).errors

@@ -24,7 +24,6 @@ _INT64_RANGE = "from -9223372036854775808 to 9223372036854775807"
         ("root.path", 7, "root.path must be a string"),
         ("root.path", "", "root.path must not be empty"),
         ("root.readonly", "true", "root.readonly must be true or false"),
-        ("process", ABSENT, "process is required"),
         ("process", "sh", "process must be an object"),
         ("process.args", ABSENT, "process.args is required"),
         ("process.args", "sh", "process.args must be an array of strings"),

@@ -52,8 +52,12 @@ class Log:
             _write(_STDERR, message)
 
     def warning(self, message: str) -> None:
-        """Note something that did not stop the command; shown by `close`, and at once when debugging."""
-        if self.debugging:
+        """Note something that did not stop the command.
+
+        In a log file it is shown by `close`, and at once when debugging: after a failure it is left out, because podman parses
+        the file as one JSON object.
+        """
+        if self.debugging or self._descriptor == _STDERR:
             self._line("warning", message)
         else:
             self._warnings.append(message)
@@ -64,11 +68,7 @@ class Log:
             self._line("debug", message)
 
     def close(self) -> None:
-        """Log the warnings of a command that succeeded, in the log file only.
-
-        After a failure they are left out: podman parses the file as one JSON object. Without a log file they
-        would land in the container's own standard error, which is the caller's.
-        """
+        """Log the warnings of a command that succeeded, and let go of the log file."""
         if self._descriptor != _STDERR:
             for message in self._warnings:
                 self._line("warning", message)

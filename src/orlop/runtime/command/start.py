@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from orlop.options import Parser
 
 TYPE_CHECKING = False
@@ -23,5 +25,5 @@ def execute(said: Parsed, invocation: Invocation) -> int:
     """Let the waiting process go."""
     from orlop.runtime.start import start
 
-    start(invocation.container(said.arguments[0]))
+    start(invocation.container(said.arguments[0]), notify_socket=os.environ.get("NOTIFY_SOCKET", ""))
     return 0

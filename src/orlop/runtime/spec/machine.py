@@ -23,7 +23,7 @@ def check(spec: dict[str, Any]) -> None:
         InvalidConfig: ``linux.sysctl`` or ``linux.netDevices`` would reach the host's own network namespace.
     """
     linux = spec.get("linux", {})
-    process = spec["process"]
+    process = spec.get("process", {})
     if "intelRdt" in linux:
         raise no_cache_allocation("linux.intelRdt cannot be used")
     if process.get("apparmorProfile", "unconfined") not in ("", "unconfined") and not has_apparmor():

@@ -208,5 +208,5 @@ CONFIG = (
         "annotations": _STRING_MAP,
         "linux": _LINUX,
     },
-    ("ociVersion", "root", "process"),
+    ("ociVersion", "root"),
 )

@@ -46,7 +46,8 @@ def validate(spec: dict[str, Any], *, rootless: bool = False) -> list[str]:
     structure.check(spec, shapes.CONFIG, "")
     if not spec["root"]["path"]:
         raise InvalidConfig("root.path must not be empty")
-    warnings = _process.check(spec["process"])
+    # Needed only when the container is started (config.md, "Process").
+    warnings = _process.check(spec["process"]) if "process" in spec else []
     linux = spec.get("linux", {})
     namespaces = namespace_rules.collect(linux)
     warnings += namespace_rules.check(spec, linux, namespaces, rootless)
@@ -56,7 +57,7 @@ def validate(spec: dict[str, Any], *, rootless: bool = False) -> list[str]:
         mount_rules.check_propagation(linux)
         linux_rules.check(linux)
         if namespaces.get("user") == "":
-            namespace_rules.check_user_is_mapped(spec["process"].get("user", {}), linux)
+            namespace_rules.check_user_is_mapped(spec.get("process", {}).get("user", {}), linux)
     if "hooks" in spec:
         _check_hooks(spec["hooks"])
     if "" in spec.get("annotations", ()):
