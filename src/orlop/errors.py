@@ -178,3 +178,9 @@ class CommandNotExecutable(OrlopError):
 
     exit_code = 126
     http_status = 400
+
+
+def told(error: OrlopError) -> str:
+    """The message as users of the command line get it: with the capital that scripts look for in "No such container"."""
+    text = str(error)
+    return f"N{text[1:]}" if text.startswith(("no such container", "no such image", "no such object")) else text

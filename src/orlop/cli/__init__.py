@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 
-from orlop.errors import InvalidArgument, OrlopError
+from orlop.errors import InvalidArgument, OrlopError, told
 from orlop.options import Option, Parser
 
 TYPE_CHECKING = False
@@ -218,7 +218,7 @@ def main(arguments: Sequence[str], *, before: Callable[[Parsed], None] | None = 
     try:
         return _main(arguments, before)
     except OrlopError as error:
-        _complain(str(error))
+        _complain(told(error))
         return error.exit_code
     except KeyboardInterrupt:
         return 130

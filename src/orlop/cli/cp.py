@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from orlop.errors import InvalidArgument, OrlopError
+from orlop.errors import InvalidArgument, OrlopError, told
 from orlop.options import Option, Parser
 
 TYPE_CHECKING = False
@@ -38,7 +38,7 @@ def run(location: Location, said: Parsed) -> int:
     try:
         return _run(location, said)
     except OrlopError as error:
-        sys.stderr.write(f"Error: {error}\n")
+        sys.stderr.write(f"Error: {told(error)}\n")
         return 1
 
 

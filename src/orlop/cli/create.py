@@ -7,7 +7,7 @@ import sys
 from orlop.cli import run as run_command
 from orlop.cli import settings_options
 from orlop.engine.settings import HOST_IMAGE
-from orlop.errors import ImageNotFound, OrlopError
+from orlop.errors import ImageNotFound, OrlopError, told
 from orlop.options import Option, Parser, one_of
 
 TYPE_CHECKING = False
@@ -43,7 +43,7 @@ def run(location: Location, said: Parsed) -> int:
     try:
         return _run(location, said)
     except OrlopError as error:
-        sys.stderr.write(f"orlop: {error}\n")
+        sys.stderr.write(f"orlop: {told(error)}\n")
         return 1 if error.exit_code in (126, 127) else error.exit_code
 
 

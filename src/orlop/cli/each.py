@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from orlop.engine import container, repair
-from orlop.errors import NotFound, OrlopError
+from orlop.errors import NotFound, OrlopError, told
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,11 +28,11 @@ def for_each(
         try:
             action(container.find(location, name))
         except NotFound as error:
-            sys.stderr.write(f"Error: {error}\n")
+            sys.stderr.write(f"Error: {told(error)}\n")
             status = status if may_be_missing else 1
             continue
         except OrlopError as error:
-            sys.stderr.write(f"Error: {error}\n")
+            sys.stderr.write(f"Error: {told(error)}\n")
             status = 1
             continue
         sys.stdout.write(f"{name}\n")

@@ -7,7 +7,7 @@ import sys
 
 from orlop.cli import settings_options
 from orlop.engine import container, execution, start
-from orlop.errors import InvalidArgument, OrlopError
+from orlop.errors import InvalidArgument, OrlopError, told
 from orlop.options import Option, Parser
 
 TYPE_CHECKING = False
@@ -58,7 +58,7 @@ def run(location: Location, said: Parsed) -> int:
     try:
         return _run(target, command, keys, typing=typing, detach=detach)
     except OrlopError as error:
-        sys.stderr.write(f"orlop: {error}\n")
+        sys.stderr.write(f"orlop: {told(error)}\n")
         if detach or not isinstance(error, (start.StartFailed, InvalidArgument)):
             return 1
         return 127 if error.exit_code == 127 else 126

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from orlop.errors import InvalidReference, NotFound
+from orlop.errors import InvalidReference, NotFound, told
 from orlop.options import Option, Parser, one_of
 
 TYPE_CHECKING = False
@@ -108,7 +108,7 @@ def show(format_: str | None, names: Sequence[str], kinds: Sequence[Description]
         try:
             found.append(_describe(name, kinds))
         except NotFound as error:
-            sys.stderr.write(f"Error: {error}\n")
+            sys.stderr.write(f"Error: {told(error)}\n")
             status = 1
     if template is not None:
         sys.stdout.writelines(template.render(each) + "\n" for each in found)

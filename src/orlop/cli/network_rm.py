@@ -23,7 +23,7 @@ PARSER = Parser(
 def run(location: Location, said: Parsed) -> int:
     """Carry the command out."""
     from orlop.engine import networks, repair
-    from orlop.errors import NotFound, OrlopError
+    from orlop.errors import NotFound, OrlopError, told
 
     repair.everything(location)
     status = 0
@@ -32,7 +32,7 @@ def run(location: Location, said: Parsed) -> int:
             networks.remove(location, name)
         except OrlopError as error:
             if not (said["force"] and isinstance(error, NotFound)):
-                sys.stderr.write(f"Error: {error}\n")
+                sys.stderr.write(f"Error: {told(error)}\n")
                 status = 1
             continue
         sys.stdout.write(f"{name}\n")

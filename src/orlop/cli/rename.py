@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from orlop.errors import InvalidArgument, OrlopError
+from orlop.errors import InvalidArgument, OrlopError, told
 from orlop.options import Parser
 
 TYPE_CHECKING = False
@@ -25,6 +25,6 @@ def run(location: Location, said: Parsed) -> int:
             raise InvalidArgument("neither old nor new names may be empty")
         rename.rename(container.find(location, old), new)
     except OrlopError as error:
-        sys.stderr.write(f"Error: {error}\n")
+        sys.stderr.write(f"Error: {told(error)}\n")
         return 1
     return 0

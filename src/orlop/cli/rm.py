@@ -42,7 +42,7 @@ def _remove_links(location: Location, wanted: Sequence[str]) -> int:
     import sys
 
     from orlop.engine import links
-    from orlop.errors import OrlopError
+    from orlop.errors import OrlopError, told
 
     status = 0
     for text in wanted:
@@ -50,6 +50,6 @@ def _remove_links(location: Location, wanted: Sequence[str]) -> int:
             links.remove(location, text)
             sys.stdout.write(f"{text}\n")
         except OrlopError as error:
-            sys.stderr.write(f"Error: {error}\n")
+            sys.stderr.write(f"Error: {told(error)}\n")
             status = 1
     return status

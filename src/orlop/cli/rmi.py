@@ -31,7 +31,7 @@ _MANY = 2000
 def run(location: Location, said: Parsed) -> int:
     """Carry the command out."""
     from orlop.engine import background, image_removal, image_store
-    from orlop.errors import NotFound, OrlopError
+    from orlop.errors import NotFound, OrlopError, told
     from orlop.images import reference
     from orlop.storage import collect
 
@@ -43,7 +43,7 @@ def run(location: Location, said: Parsed) -> int:
                 location, images, wanted, force=said["force"], prune=not said["no-prune"], finished=False
             )
         except OrlopError as error:
-            sys.stderr.write(f"Error: {error}\n")
+            sys.stderr.write(f"Error: {told(error)}\n")
             if not (said["force"] and isinstance(error, NotFound)):
                 status = 1
             continue

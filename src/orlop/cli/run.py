@@ -12,7 +12,7 @@ from orlop.cli import settings_options
 from orlop.engine import launch, start
 from orlop.engine.container import Container
 from orlop.engine.settings import HOST_IMAGE
-from orlop.errors import ImageNotFound, InvalidArgument, OrlopError
+from orlop.errors import ImageNotFound, InvalidArgument, OrlopError, told
 from orlop.options import Option, Parser, one_of
 
 TYPE_CHECKING = False
@@ -60,7 +60,7 @@ def run(location: Location, said: Parsed) -> int:
     try:
         return _run(location, said)
     except OrlopError as error:
-        sys.stderr.write(f"orlop: {error}\n")
+        sys.stderr.write(f"orlop: {told(error)}\n")
         return error.exit_code if error.exit_code in (126, 127) else 125
 
 

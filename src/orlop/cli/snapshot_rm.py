@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from orlop.errors import OrlopError
+from orlop.errors import OrlopError, told
 from orlop.options import Parser
 
 TYPE_CHECKING = False
@@ -32,7 +32,7 @@ def run(location: Location, said: Parsed) -> int:
         try:
             container_snapshots.remove(target, each)
         except OrlopError as error:
-            sys.stderr.write(f"Error: {error}\n")
+            sys.stderr.write(f"Error: {told(error)}\n")
             status = 1
         else:
             sys.stdout.write(f"{each}\n")

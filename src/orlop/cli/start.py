@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from orlop.errors import InvalidArgument, NotFound, OrlopError
+from orlop.errors import InvalidArgument, NotFound, OrlopError, told
 from orlop.options import Option, Parser
 
 TYPE_CHECKING = False
@@ -42,7 +42,7 @@ def run(location: Location, said: Parsed) -> int:
         try:
             _start(container.find(location, name))
         except (NotFound, OrlopError) as error:
-            sys.stderr.write(f"Error: {error}\n")
+            sys.stderr.write(f"Error: {told(error)}\n")
             failed.append(name)
             continue
         sys.stdout.write(f"{name}\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from orlop.errors import OrlopError
+from orlop.errors import OrlopError, told
 from orlop.options import Parser
 
 TYPE_CHECKING = False
@@ -30,7 +30,7 @@ def run(location: Location, said: Parsed) -> int:
     try:
         return _run(location, said)
     except OrlopError as error:
-        sys.stderr.write(f"Error: {error}\n")
+        sys.stderr.write(f"Error: {told(error)}\n")
         return 1
 
 

@@ -22,7 +22,7 @@ PARSER = Parser(
 def run(location: Location, said: Parsed) -> int:
     """Carry the command out."""
     from orlop.engine import container, control, repair
-    from orlop.errors import OrlopError
+    from orlop.errors import OrlopError, told
 
     repair.everything(location)
     status = 0
@@ -31,6 +31,6 @@ def run(location: Location, said: Parsed) -> int:
             sys.stdout.write(f"{control.wait(container.find(location, name))}\n")
             sys.stdout.flush()
         except OrlopError as error:
-            sys.stderr.write(f"Error: {error}\n")
+            sys.stderr.write(f"Error: {told(error)}\n")
             status = 1
     return status

@@ -200,7 +200,7 @@ def test_an_archive_is_read_from_standard_input(place: Place) -> None:
         (("C:/o", "src/f"), "cannot copy directory"),
         (("src", "x"), "must specify at least one container source"),
         (("C:/a", "C:/b"), "copying between containers is not supported"),
-        (("src", "nobody:/"), "no such container: nobody"),
+        (("src", "nobody:/"), "No such container: nobody"),
     ],
 )
 def test_what_cannot_be_copied_is_told_in_one_line(shared_place: Place, arguments: tuple[str, ...], error: str) -> None:

@@ -103,4 +103,4 @@ def test_what_the_kernel_says_otherwise_is_a_warning(shared: Engine) -> None:
 
 
 def test_a_container_that_is_not_there_has_nothing_to_explain(shared: Engine) -> None:
-    assert shared("explain", "never").err == "orlop: no such container: never\n"
+    assert shared("explain", "never").err == "orlop: No such container: never\n"

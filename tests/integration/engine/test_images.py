@@ -229,7 +229,7 @@ def test_scratch_is_no_image_to_run(owner: Engine) -> None:
 
 def test_without_pulling_a_missing_image_is_an_error(owner: Engine) -> None:
     result = owner("run", "--pull", "never", "missing", "true")
-    assert (result.code, result.err) == (125, "orlop: no such image: missing\n")
+    assert (result.code, result.err) == (125, "orlop: No such image: missing\n")
 
 
 def test_an_image_for_another_platform_is_run_with_a_warning_or_not_at_all(owner: Engine) -> None:

@@ -59,7 +59,7 @@ def test_ps_takes_ids_and_images_as_filters(three: Engine) -> None:
     [
         (["-f", "colour=red"], "invalid filter 'colour': must be one of ancestor, before, exited"),
         (["-f", "status=odd"], "invalid filter 'status=odd': must be one of created"),
-        (["-f", "before=nobody"], "no such container: nobody"),
+        (["-f", "before=nobody"], "No such container: nobody"),
         (["--format", "{{.Nmaes}}"], "column 3: there is no field .Nmaes; did you mean .Names"),
         (["--format", "{{.Names"], 'column 1: "{{" without "}}"'),
     ],

@@ -123,9 +123,9 @@ def test_a_volume_or_a_part_of_it_belongs_to_the_container_s_user(shared: Engine
         (("--mount", "type=tmpfs,dst=/x,tmpfs-mode=9"), "tmpfs-mode"),
         (("--mount", "type=volume,src=name,dst=/x,volume-subpath=../y"), "subpath"),
         (("--mount", "type=volume,src=name,dst=/x,volume-opt=colour=red"), "colour"),
-        (("--mount", "type=image,src=no-such-image,dst=/x"), "no such image"),
+        (("--mount", "type=image,src=no-such-image,dst=/x"), "No such image"),
         (("--mount", "type=bind,src=/etc,dst=/x,idmap=bogus"), "bogus"),
-        (("--volumes-from", "nobody"), "no such container: nobody"),
+        (("--volumes-from", "nobody"), "No such container: nobody"),
         (("--volumes-from", "nobody:bogus"), "bogus"),
     ],
 )

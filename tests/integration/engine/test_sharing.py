@@ -62,7 +62,7 @@ def test_only_what_is_shareable_is_shared(donor: Engine) -> None:
 
 
 def test_a_donor_that_is_not_there_or_does_not_run_is_named(donor: Engine) -> None:
-    assert "no such container: nobody" in donor.run("--network", "container:nobody", "true").err
+    assert "No such container: nobody" in donor.run("--network", "container:nobody", "true").err
     made = donor.ok("create", "--name", "idle", "--rootfs", "ROOTFS", "true").strip()
     for option, word in (("--network", "network"), ("--pid", "PID"), ("--uts", "UTS")):
         result = donor.run(option, "container:idle", "true")

@@ -60,7 +60,7 @@ def test_starting_what_runs_is_no_error_and_what_is_paused_is(owner: Engine, sle
     assert owner.state(sleeper)["Pid"] == before
     result = owner("start", sleeper, "nobody")
     assert (result.code, result.out) == (1, f"{sleeper}\n")
-    assert result.err == "Error: no such container: nobody\nError: failed to start containers: nobody\n"
+    assert result.err == "Error: No such container: nobody\nError: failed to start containers: nobody\n"
     result = owner("start", "-a", sleeper, "nobody")
     assert "you cannot start and attach multiple containers at once" in result.err
     if owner("pause", sleeper).code == 0:
@@ -170,7 +170,7 @@ def test_a_renamed_container_that_removes_itself_frees_its_new_name(owner: Engin
         ("sleeper", "sleeper", "same name"),
         ("sleeper", "bad name", "invalid container name"),
         ("sleeper", "", "neither old nor new names may be empty"),
-        ("nobody", "some", "no such container: nobody"),
+        ("nobody", "some", "No such container: nobody"),
         ("sleeper", "taken", "already in use"),
     ],
 )
@@ -239,7 +239,7 @@ def test_nothing_to_update_is_an_error(owner: Engine, sleeper: str) -> None:
     result = owner("update", sleeper)
     assert (result.code, result.err) == (1, "you must provide one or more flags when using this command\n")
     result = owner("update", "--pids-limit", "5", "nobody")
-    assert (result.code, result.err) == (1, "Error: no such container: nobody\n")
+    assert (result.code, result.err) == (1, "Error: No such container: nobody\n")
 
 
 def test_processes_are_listed_as_ps_does(owner: Engine, sleeper: str) -> None:

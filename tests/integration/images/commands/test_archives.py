@@ -119,14 +119,14 @@ def test_a_repository_is_saved_with_all_its_tags_and_an_id_without_any(engine: I
     other.ok("rmi", "app:1", "app:2", "app:3")
     assert other.load(saved(engine, image_id(files)[7:19])) == f"Loaded image ID: {image_id(files)}"
     assert other.images() == ["<none>:<none>"]
-    assert engine.fails("save", "nothing") == "no such image: nothing"
-    assert engine.fails("save", "app:1", "app:9") == "no such image: app:9"
+    assert engine.fails("save", "nothing") == "No such image: nothing"
+    assert engine.fails("save", "app:1", "app:9") == "No such image: app:9"
 
 
 def test_a_file_appears_when_it_is_complete(engine: ImageEngine, tmp_path: Path) -> None:
     engine.load(docker_archive("app:1"))
     (tmp_path / "kept").write_text("old")
-    assert engine.fails("save", "-o", str(tmp_path / "kept"), "app:1", "nothing") == "no such image: nothing"
+    assert engine.fails("save", "-o", str(tmp_path / "kept"), "app:1", "nothing") == "No such image: nothing"
     assert (tmp_path / "kept").read_text() == "old"
     engine.ok("save", "-o", str(tmp_path / "kept"), "app:1")
     assert (tmp_path / "kept").read_bytes() == saved(engine, "app:1")

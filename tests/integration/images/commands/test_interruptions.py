@@ -215,7 +215,7 @@ def test_many_may_pull_while_others_remove(engine: ImageEngine, place: str) -> N
         for number in range(2):
             done = engine("run", "--rm", names[number], "cat", "/a/file")
             # It may be gone again between the pull and the start.
-            assert (done.code, done.out) == (0, "top") or (done.code == 125 and "no such image" in done.err), done
+            assert (done.code, done.out) == (0, "top") or (done.code == 125 and "No such image" in done.err), done
         wait_until(lambda: not engine.snapshots(), "the end of clearing away")
     finally:
         for process in removers:

@@ -92,7 +92,7 @@ def test_images_are_chosen_by_name_and_by_filters(
 def test_a_filter_that_cannot_be_right_is_refused(listed: ImageEngine) -> None:
     assert "color" in listed.fails("images", "-f", "color=red")
     assert "maybe" in listed.fails("images", "-f", "dangling=maybe")
-    assert listed.fails("images", "-f", "before=nothing") == "no such image: nothing"
+    assert listed.fails("images", "-f", "before=nothing") == "No such image: nothing"
     assert "[" in listed.fails("images", "-f", "reference=[")
     assert "UPPER" in listed.fails("images", "UPPER")
 
@@ -147,7 +147,7 @@ def test_history_shows_the_steps_with_the_sizes_of_their_layers(shelf: ImageEngi
     assert sizes[1] == 0
     assert 0 < sizes[2] < 100_000
     assert shelf.ok("history", "-q", "history:1").split() == [image_id(files)[7:19], "<missing>", "<missing>"]
-    assert shelf.fails("history", "nothing") == "no such image: nothing"
+    assert shelf.fails("history", "nothing") == "No such image: nothing"
 
 
 def test_an_image_without_history_has_none(shelf: ImageEngine) -> None:
@@ -194,11 +194,11 @@ def test_inspect_tells_containers_from_images_and_complains_of_neither(shelf: Im
     result = shelf("image", "inspect", "app:3", "nothing")
     assert result.code == 1
     assert [each["RepoTags"] for each in json.loads(result.out)] == [["app:3"]]
-    assert result.err == "Error: no such image: nothing\n"
+    assert result.err == "Error: No such image: nothing\n"
     result = shelf("inspect", "--type", "container", "app:3")
     assert (result.code, json.loads(result.out)) == (1, [])
     result = shelf("inspect", "nothing")
-    assert (result.code, result.out, result.err) == (1, "[]\n", "Error: no such object: nothing\n")
+    assert (result.code, result.out, result.err) == (1, "[]\n", "Error: No such object: nothing\n")
 
 
 def test_a_broken_configuration_is_refused_when_it_is_loaded(engine: ImageEngine) -> None:

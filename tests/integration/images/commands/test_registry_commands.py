@@ -103,8 +103,8 @@ def test_a_pull_without_a_tag_is_of_latest(engine: ImageEngine, other: ImageEngi
 def test_what_is_not_there_is_said_in_one_line(engine: ImageEngine, place: str) -> None:
     assert f"{place}:1: not found on" in engine("pull", f"{place}:1").err
     assert engine("pull", f"{place}@sha256:{'0' * 64}").code == 1
-    assert engine.fails("push", f"{place}:1") == f"no such image: {place}:1"
-    assert engine.fails("push", "nothing") == "no such image: nothing:latest"
+    assert engine.fails("push", f"{place}:1") == f"No such image: {place}:1"
+    assert engine.fails("push", "nothing") == "No such image: nothing:latest"
     assert "UPPER" in engine.fails("pull", "UPPER")
     assert "sha256:123" in engine.fails("pull", f"{place}@sha256:123")
     result = engine("pull", "127.0.0.1:1/app")
@@ -119,7 +119,7 @@ def test_what_is_not_there_is_said_in_one_line(engine: ImageEngine, place: str) 
 
 def test_run_pulls_what_is_missing_or_what_it_is_told_to(engine: ImageEngine, other: ImageEngine, place: str) -> None:
     pushed(engine, f"{place}:1", docker_archive(f"{place}:1", [base(PASSWD, GROUP)]))
-    assert "no such image" in other.fails("run", "--rm", "--pull=never", f"{place}:1", "true", code=125)
+    assert "No such image" in other.fails("run", "--rm", "--pull=never", f"{place}:1", "true", code=125)
     result = other("run", "--rm", f"{place}:1", "echo", "hello")
     assert (result.code, result.out) == (0, "hello\n")
     assert "Status: Downloaded newer image" in result.err

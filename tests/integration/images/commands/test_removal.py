@@ -23,7 +23,7 @@ def test_a_tag_is_a_further_name_of_the_same_image(engine: ImageEngine) -> None:
 
 def test_a_wrong_tag_says_what_is_wrong(engine: ImageEngine) -> None:
     engine.load(docker_archive("app:1"))
-    assert engine.fails("tag", "nothing", "app:2") == "no such image: nothing"
+    assert engine.fails("tag", "nothing", "app:2") == "No such image: nothing"
     assert "app:" in engine.fails("tag", "app:1", "app:")
     assert "UPPER" in engine.fails("tag", "app:1", "UPPER")
     digest = "sha256:" + "0" * 64
@@ -87,10 +87,10 @@ def test_each_image_is_removed_or_complained_of_in_its_turn(engine: ImageEngine)
     result = engine("rmi", "nothing", "app:1", "BAD")
     assert result.code == 1
     assert result.out.startswith("Untagged: app:1\nDeleted: ")
-    assert result.err.splitlines()[0] == "Error: no such image: nothing"
+    assert result.err.splitlines()[0] == "Error: No such image: nothing"
     assert "BAD" in result.err.splitlines()[1]
     result = engine("rmi", "-f", "nothing")
-    assert (result.code, result.err) == (0, "Error: no such image: nothing\n")
+    assert (result.code, result.err) == (0, "Error: No such image: nothing\n")
 
 
 def test_no_prune_leaves_blobs_and_snapshots_until_something_is_pruned(engine: ImageEngine) -> None:
