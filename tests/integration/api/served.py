@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tests.integration.engine.conftest import Result, wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from tests.integration.engine.conftest import Engine
@@ -50,10 +51,14 @@ class _Connection(http.client.HTTPConnection):
 
 
 class Served:
-    """A server on an engine of its own."""
+    """A server on an engine of its own, with further words of its command line and of its environment."""
 
-    def __init__(self, directory: Path, engine: Engine) -> None:
+    def __init__(
+        self, directory: Path, engine: Engine, words: Sequence[str] = (), environment: Mapping[str, str] | None = None
+    ) -> None:
         self.engine = engine
+        self._words = words
+        self._environment = environment or {}
         self.path = str(directory / "docker.sock")
         self._configuration = directory / "client"
         self._configuration.mkdir()
@@ -61,7 +66,14 @@ class Served:
 
     def start(self) -> subprocess.Popen[bytes]:
         """Start a server; returns when it serves."""
-        self.process = self.engine.popen("serve", "-H", f"unix://{self.path}", stderr=subprocess.PIPE)
+        self.process = self.engine.popen(
+            "serve",
+            "-H",
+            f"unix://{self.path}",
+            *self._words,
+            stderr=subprocess.PIPE,
+            env={**os.environ, **self._environment},
+        )
         wait_until(self._serves, "a server")
         return self.process
 

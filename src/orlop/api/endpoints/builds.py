@@ -10,6 +10,7 @@ from orlop.api.exchange import Stream, json, line
 from orlop.api.failures import text
 from orlop.api.fields import Fields
 from orlop.api.filtering import words
+from orlop.api.registry_auth import forget_own, options_of_build
 from orlop.build import remote
 from orlop.build.progress import Progress
 from orlop.engine.building import store
@@ -124,6 +125,7 @@ def _build(
     from orlop.engine.building import build
     from orlop.images import reference
 
+    forget_own()
     os.dup2(reader, 0)
     try:
         built = build.build(location, wanted, Progress() if quiet else _Messages(send))
@@ -180,6 +182,7 @@ def _read(request: Request) -> BuildRequest:
         wishes=wishes,
         epoch=int(epoch) if epoch.isascii() and epoch.isdigit() else None,
         squash=request.flag("squash"),
+        registries=options_of_build(request),
     )
 
 

@@ -206,7 +206,8 @@ def _published(store: ImageStore, manifest: Manifest, names: list[str], lease: L
 
 def _plan(location: Location, request: BuildRequest, opened: Opened, lease: Lease, progress: Progress) -> Graph:
     wishes = Wishes(request.target, request.arguments, request.platform, opened.named, request.network, request.labels)
-    return Planner(opened.dockerfile, wishes, EngineImages(location, lease, progress, pull=request.pull)).plan()
+    images = EngineImages(location, lease, progress, pull=request.pull, registries=request.registries)
+    return Planner(opened.dockerfile, wishes, images).plan()
 
 
 def open_dockerfile(request: BuildRequest, storage: Storage, temporary: Temporary, aside: str) -> Opened:

@@ -9,22 +9,38 @@ from orlop.images import reference
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from orlop.build.progress import Progress
     from orlop.engine.location import Location
     from orlop.images.platform import Platform
+    from orlop.images.registry.hosts import RegistryOptions
     from orlop.storage.leases import Lease
 
 
 class EngineImages:
-    """The engine's images as `orlop.build.graph.Images`, each held by the lease. With ``pull`` the registry is always asked."""
+    """The engine's images as `orlop.build.graph.Images`, each held by the lease.
 
-    __slots__ = ("_lease", "_location", "_progress", "_pull", "_store")
+    With ``pull`` the registry is always asked. ``registries`` makes what is to be known of registries, if that is not what
+    the engine's user has.
+    """
 
-    def __init__(self, location: Location, lease: Lease, progress: Progress, *, pull: bool = False) -> None:
+    __slots__ = ("_lease", "_location", "_progress", "_pull", "_registries", "_store")
+
+    def __init__(
+        self,
+        location: Location,
+        lease: Lease,
+        progress: Progress,
+        *,
+        pull: bool = False,
+        registries: Callable[[], RegistryOptions] | None = None,
+    ) -> None:
         self._location = location
         self._lease = lease
         self._progress = progress
         self._pull = pull
+        self._registries = registries
         self._store = image_store.open_store(location)
 
     def find(self, name: str, wanted: Platform) -> Base:
@@ -35,13 +51,14 @@ class EngineImages:
             except NotFound:
                 pass  # a registry may have it
         self._progress.say(f"pulling {reference.parse(name).with_default_tag().familiar} for {wanted}")
-        location = self._location
+        location, registries = self._location, self._registries
 
         def pull() -> None:
             from orlop.engine import image_transfer
             from orlop.images.progress import Quiet
 
-            image_transfer.pull(location, name, Quiet(), wanted=str(wanted))
+            options = registries() if registries is not None else None
+            image_transfer.pull(location, name, Quiet(), wanted=str(wanted), options=options)
 
         own_namespace.run(pull)
         return self._here(name, wanted)

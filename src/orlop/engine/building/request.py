@@ -7,10 +7,11 @@ from orlop.images import platform
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from orlop.images.platform import Platform
+    from orlop.images.registry.hosts import RegistryOptions
 
 
 class Output(Value):
@@ -29,7 +30,9 @@ class BuildRequest(Value):
     ``context`` is a directory, an address, a git repository or ``-``; ``dockerfile`` a path, ``-``, or empty for the
     context's own. ``contexts`` are further ones by name. ``no_cache_filter`` names stages. ``secrets`` and ``agents`` are
     contents and sockets by id. ``wishes`` are settings of the containers that steps run in, by their names. ``epoch`` is
-    SOURCE_DATE_EPOCH. ``cache_from`` and ``cache_to`` are directories (`orlop.build.cache_exchange`). ``parallel`` is how many steps may be done at the same time, 0 as many as there are processors.
+    SOURCE_DATE_EPOCH. ``cache_from`` and ``cache_to`` are directories (`orlop.build.cache_exchange`).
+    ``registries`` makes what is to be known of registries, if it is not to be what the engine's user has. ``parallel`` is
+    how many steps may be done at the same time, 0 as many as there are processors.
     """
 
     context: str
@@ -55,3 +58,4 @@ class BuildRequest(Value):
     parallel: int = 0
     cache_from: Sequence[str] = ()
     cache_to: Sequence[str] = ()
+    registries: Callable[[], RegistryOptions] | None = None

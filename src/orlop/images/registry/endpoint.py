@@ -201,9 +201,11 @@ class Endpoint:
         """
         with self._lock:
             if repository not in self._credentials:
-                found = self.options.credentials(self.domain) if self.options.credentials is not None else None
-                path = f"{self.server.prefix}{repository}" if repository else ""
-                found = found or credentials.lookup(self.domain, self.options.environment, path)
+                if self.options.credentials is not None:
+                    found = self.options.credentials(self.domain)
+                else:
+                    path = f"{self.server.prefix}{repository}" if repository else ""
+                    found = credentials.lookup(self.domain, self.options.environment, path)
                 if found is not None and not f"{found.username}{found.registry_token}".isprintable():
                     raise InvalidArgument(f"the credentials for {self.domain} have control characters in them")
                 self._credentials[repository] = found

@@ -60,8 +60,8 @@ class Server:
 class RegistryOptions:
     """How registries are talked to; a value that is not changed after it was made.
 
-    ``environment`` is where the configuration, credentials and proxies are looked up. ``credentials`` is asked first
-    for a host's credentials, if it is given. ``insecure`` names hosts in addition to those of the configuration;
+    ``environment`` is where the configuration, credentials and proxies are looked up. ``credentials`` is asked
+    for a host's credentials if it is given, and nobody else then. ``insecure`` names hosts in addition to those of the configuration;
     ``verify_tls=False`` means all. Times are in seconds: ``connect_timeout`` for reaching a server, ``read_timeout``
     for any silence of it, ``answer_timeout`` for a whole answer that is not a blob. ``attempts`` is how often a request
     is tried, ``longest_wait`` the longest time that a server can have us wait before the next. ``chunk_size`` is how
