@@ -255,6 +255,12 @@ class Creation:
 
     def _launch(self, setup: init.Setup) -> None:
         with step("clone"):
+            if self._request.parent >= 0 and setup.plan.is_new("user"):
+                setup.plan.staged = True
+                self.pid, self.pidfd = stage.launch_below(setup, self._clone_into, self._request.parent)
+                self._look()
+                self.channel.send("mapped")
+                return
             if setup.plan.staged:
                 self.pid, self.pidfd = stage.launch(setup, self._clone_into, self._map_users)
                 return
@@ -262,10 +268,13 @@ class Creation:
         if pid == 0:
             init.main(setup)
         self.pid, self.pidfd = pid, descriptor
-        if self._request.look is not None:
-            self._request.look(pid)
+        self._look()
         if setup.plan.is_new("user"):
             self._map_users(pid)
+
+    def _look(self) -> None:
+        if self._request.look is not None:
+            self._request.look(self.pid)
 
     def _move_devices(self, setup: init.Setup) -> None:
         """Move the host's network devices in, and tell init, which may have parameters of theirs to set."""

@@ -3,6 +3,8 @@
 Joining a pid or time namespace, and giving a new time namespace its offsets, must be done by init's parent;
 and a user namespace is joined before the others can be. The stage does this, clones init as its own sibling
 (CLONE_PARENT), so that the runtime is init's parent all the same, and ends.
+
+Likewise a user namespace that is to be a child of another one than the runtime's own has to be made by somebody in that.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import os
 from orlop.errors import OrlopError
 from orlop.linux import clone, namespace, pidfd, prctl
 from orlop.runtime import channel as channels
-from orlop.runtime import init, namespaces, process
+from orlop.runtime import id_map, init, namespaces, process
 from orlop.runtime.step import step
 
 TYPE_CHECKING = False
@@ -61,6 +63,58 @@ def launch(setup: init.Setup, cgroup: int, map_users: Callable[[int], None]) -> 
     finally:
         outer.close()
         os.waitpid(pid, 0)
+
+
+def launch_below(setup: init.Setup, cgroup: int, parent: int) -> tuple[int, int]:
+    """Start init in a new user namespace below ``parent``, a descriptor of another one; returns init's pid and pidfd.
+
+    Its ids are mapped when this returns; who started it may look into it until init hears of that.
+
+    Raises:
+        OrlopError: what the stage could not do.
+    """
+    outer, inner = channels.pair()
+    pid, descriptor = clone.clone(0, cgroup=cgroup)
+    if pid == 0:
+        outer.close()
+        try:
+            prctl.set_parent_death_signal(_KILL)
+            init.let_go(setup)
+            _run_below(setup, inner, parent)
+        except BaseException as error:  # noqa: BLE001 - it ends this process, and is raised again in the runtime
+            inner.send("error", **channels.describe(error))
+        finally:
+            os._exit(255)
+    os.close(descriptor)
+    inner.close()
+    try:
+        answer = outer.receive()
+        if answer is None:
+            raise OrlopError("the process that enters the user namespace ended without a word")
+        if answer[0]["kind"] == "error":
+            raise channels.revive(answer[0])
+        return int(answer[0]["pid"]), answer[1][0]
+    finally:
+        outer.close()
+        os.waitpid(pid, 0)
+
+
+def _run_below(setup: init.Setup, inner: channels.Channel, parent: int) -> None:
+    process.set_oom_score(setup.spec.get("process") or {})
+    with step("join user namespace"):
+        namespace.join(parent, namespace.CLONE_NEWUSER)
+    namespaces.become_root()
+    pid, descriptor = clone.clone(setup.plan.flags | clone.CLONE_PARENT)
+    if pid == 0:
+        inner.close()
+        init.main(setup)
+    linux = setup.spec["linux"]
+    uids, gids = (
+        id_map.below(linux.get(f"{kind}Mappings") or [], id_map.read(f"/proc/self/{kind}_map"))
+        for kind in ("uid", "gid")
+    )
+    namespace.map_users(pid, uids, gids, privileged=True)
+    inner.send("init", descriptors=(descriptor,), pid=pid)
 
 
 def _main(setup: init.Setup, inner: channels.Channel, cgroup: int, early_user: int) -> None:
