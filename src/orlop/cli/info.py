@@ -24,9 +24,11 @@ PARSER = Parser(
 
 def run(location: Location, said: Parsed) -> int:
     """Carry the command out."""
+    from orlop.cli import identity
     from orlop.engine import information
 
-    about = information.describe(location)
+    client = {"Debug": False, **identity.client(), "Plugins": [], "Warnings": None}
+    about = {**information.describe(location), "ClientInfo": client}
     if said["format"]:
         from orlop.cli import template
 
@@ -38,6 +40,21 @@ def run(location: Location, said: Parsed) -> int:
 
 
 def _lines(about: dict[str, Any]) -> list[str]:
+    """Docker's lines, as far as there is something to tell; the engine's are below "Server"."""
+    client = about["ClientInfo"]
+    return [
+        "Client:",
+        f" Version:    {client['Version']}",
+        f" Context:    {client['Context']}",
+        " Debug Mode: false",
+        "",
+        "Server:",
+        *(f" {line}" for line in _server(about)),
+        "",
+    ]
+
+
+def _server(about: dict[str, Any]) -> list[str]:
     from orlop import units
 
     plugins = about["Plugins"]
@@ -55,6 +72,7 @@ def _lines(about: dict[str, Any]) -> list[str]:
         f"Cgroup Version: {about['CgroupVersion']}",
         "Plugins:",
         *(f" {name}: {' '.join(plugins[name])}" for name in ("Volume", "Network", "Log")),
+        f"Swarm: {about['Swarm']['LocalNodeState']}",
         f"Runtimes: {' '.join(about['Runtimes'])}",
         f"Default Runtime: {about['DefaultRuntime']}",
         f"Init Binary: {about['InitBinary']}",
@@ -74,6 +92,10 @@ def _lines(about: dict[str, Any]) -> list[str]:
         f"Total Memory: {units.binary_size(about['MemTotal'])}",
         f"Name: {about['Name']}",
         f"ID: {about['ID']}",
-        f"Root Dir: {about['DockerRootDir']}",
+        f"Docker Root Dir: {about['DockerRootDir']}",
+        "Debug Mode: false",
+        "Experimental: false",
+        "Insecure Registries:",
+        *(f" {network}" for network in about["RegistryConfig"]["InsecureRegistryCIDRs"]),
         f"Live Restore Enabled: {'true' if about['LiveRestoreEnabled'] else 'false'}",
     ]

@@ -22,23 +22,37 @@ PARSER = Parser(
 
 def run(_location: Location, said: Parsed) -> int:
     """Carry the command out."""
-    import os
+    from orlop.cli import identity, template
+    from orlop.cli.gotemplate.values import Method
 
-    import orlop
-    from orlop.cli import template
-
-    system = os.uname()
-    about = {
-        "Version": orlop.__version__,
-        "OciVersion": "1.2.0",
-        "PythonVersion": ".".join(str(part) for part in sys.version_info[:3]),
-        "Os": "linux",
-        "Arch": system.machine,
-        "KernelVersion": system.release,
-    }
-    shown = {**about, "Client": about, "Server": about}  # Docker's two are one here
+    client, server = identity.client(), identity.server()
     if said["format"]:
-        sys.stdout.write(template.render(said["format"], shown) + "\n")
-    else:
-        sys.stdout.write("".join(f"{key + ':':<16}{value}\n" for key, value in about.items()))
+        # What Docker has in two places can be asked for without naming one, too.
+        short = {
+            name: Method(lambda value=value: value) for name, value in server.items() if not isinstance(value, Method)
+        }
+        sys.stdout.write(template.render(said["format"], {"Client": client, "Server": server, **short}) + "\n")
+        return 0
+    oldest = f"(minimum version {server['MinAPIVersion']})"
+    for about, title, indent, api in (
+        (client, "Client:", " ", ""),
+        (server, "\nServer: orlop\n Engine:", "  ", f" {oldest}"),
+    ):
+        rows = [
+            ("Version", about["Version"]),
+            ("API version", f"{about['ApiVersion']}{api}"),
+            ("Python version", about["PythonVersion"]),
+            ("OS/Arch", f"{about['Os']}/{about['Arch']}"),
+        ]
+        if about is client:
+            rows.append(("Context", about["Context"]))
+        else:
+            rows += [
+                ("Kernel version", about["KernelVersion"]),
+                ("OCI version", about["OciVersion"]),
+                ("Experimental", "false"),
+            ]
+        sys.stdout.write(
+            f"{title}\n" + "".join(f"{indent}{name + ':':<{20 - len(indent)}}{value}\n" for name, value in rows)
+        )
     return 0

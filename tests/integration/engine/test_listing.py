@@ -112,5 +112,8 @@ def test_inspect_as_json_is_one_list_on_one_line(three: Engine) -> None:
 
 def test_version_takes_a_template(three: Engine) -> None:
     assert three.ok("version", "--format", '{{.Os | upper | printf "%-6s|"}}') == "LINUX |\n"
-    assert json.loads(three.ok("version", "--format", "json"))["Os"] == "linux"
+    assert set(json.loads(three.ok("version", "--format", "json"))) == {"Client", "Server"}
     assert three.ok("version", "--format", "{{.Client.Os}} {{.Server.Os}}") == "linux linux\n"
+    versions = three.ok("version", "--format", "{{.Server.Version}} {{.Client.Version}} {{.Client.APIVersion}}").split()
+    assert versions[0] == versions[1]
+    assert f" API version:       {versions[2]}\n" in three.ok("version")

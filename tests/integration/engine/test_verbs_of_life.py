@@ -376,7 +376,8 @@ def test_the_engine_tells_about_itself(owner: Engine, sleeper: str) -> None:
     assert about["ID"] == json.loads(owner.ok("system", "info", "-f", "json"))["ID"]
     assert about["DockerRootDir"] == str(owner.root)
     assert ("name=rootless" in about["SecurityOptions"]) is bool(owner.prefix)
-    assert " Running: 1\n" in owner.ok("info")
+    assert "\n  Running: 1\n" in owner.ok("info")
+    assert owner.ok("info", "-f", "{{.ClientInfo.Context}} {{.Swarm.LocalNodeState}}") == "default inactive\n"
 
 
 def test_ps_tells_what_a_container_takes_on_the_disk(owner: Engine) -> None:
