@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 
 from orlop.errors import InvalidArgument, OrlopError, told
-from orlop.options import Option, Parser
+from orlop.options import Option, Parser, one_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -142,6 +142,28 @@ GROUPS: Mapping[str, tuple[str, tuple[tuple[str, str, str], ...]]] = {
             ("prune", "builder_prune", "Remove build cache"),
         ),
     ),
+    "buildx": (
+        "Manage builds ('orlop builder' by its other name)",
+        (
+            ("build", "build", "Build an image from a Dockerfile"),
+            ("du", "builder_du", "Show what the build cache takes on the disk"),
+            ("prune", "builder_prune", "Remove build cache"),
+            ("version", "buildx_version", "Show the version of what builds"),
+        ),
+    ),
+    "context": (
+        "Manage contexts, of which there is one: this machine",
+        (
+            ("inspect", "context_inspect", "Display detailed information on contexts"),
+            ("ls", "context_ls", "List contexts"),
+            ("show", "context_show", "Print the name of the current context"),
+            ("use", "context_use", "Set the current context"),
+        ),
+    ),
+    "manifest": (
+        "Manage image manifests in registries",
+        (("inspect", "manifest_inspect", "Display the manifest that a registry has of an image"),),
+    ),
     "snapshot": (
         "Manage snapshots of containers' files ('orlop snapshot CONTAINER' makes one)",
         (
@@ -183,6 +205,7 @@ _SYNONYMS = {
     ("container", "list"): "ls",
     ("container", "ps"): "ls",
     ("container", "remove"): "rm",
+    ("context", "list"): "ls",
     ("image", "list"): "ls",
     ("image", "remove"): "rm",
     ("network", "list"): "ls",
@@ -193,11 +216,36 @@ _SYNONYMS = {
     ("volume", "remove"): "rm",
 }
 
+#: What Docker has and orlop has not, and why.
+_ABSENT = {
+    **dict.fromkeys(
+        ("config", "node", "secret", "service", "stack", "swarm"), "orlop is no orchestrator and has no swarm"
+    ),
+    "checkpoint": "running containers cannot be saved yet; 'orlop snapshot' saves their files",
+    "compose": "'docker compose' can be given orlop for its engine, by 'orlop serve'",
+    "plugin": "orlop has no plugins",
+    "trust": "signatures of Docker Content Trust are not looked at",
+}
+
+#: Where Docker's daemon would be: a script that names it means this machine.
+_HERE = ("unix:///var/run/docker.sock", "unix:///run/docker.sock")
+
 PARSER = Parser(
     "orlop",
     "COMMAND [ARG...]",
     "A container platform without a daemon",
     (
+        Option("--config", "Directory of config.json, where credentials are (DOCKER_CONFIG)", value="dir"),
+        Option("-c, --context", "As for Docker; there is only 'default'", value="string", hidden=True),
+        Option("-D, --debug", "As for Docker; without effect", hidden=True),
+        Option("-H, --host", "As for Docker; there is only this machine", value="host", many=True, hidden=True),
+        Option(
+            "-l, --log-level",
+            "As for Docker; without effect",
+            value="level",
+            read=one_of("debug", "info", "warn", "error", "fatal"),
+            hidden=True,
+        ),
         Option("--root", "Directory of state that survives a reboot (ORLOP_ROOT)", value="dir"),
         Option("--run-root", "Directory of state that does not (ORLOP_RUN_ROOT)", value="dir"),
         Option("-v, --version", "Print version information and quit"),
@@ -266,6 +314,7 @@ def _main(arguments: Sequence[str], before: Callable[[Parsed], None] | None) -> 
     if command.wants_help:
         sys.stdout.write(module.PARSER.help())
         return 0
+    _heed_docker_s(said)
     if before is not None:
         before(command)
     from orlop.engine.location import locate
@@ -279,6 +328,23 @@ def _main(arguments: Sequence[str], before: Callable[[Parsed], None] | None) -> 
     return status
 
 
+def _heed_docker_s(said: Parsed) -> None:
+    """Take the options that say where Docker's client finds its daemon and its files.
+
+    Raises:
+        InvalidArgument: they mean another machine.
+    """
+    if said["config"] is not None:
+        import os
+
+        os.environ["DOCKER_CONFIG"] = said["config"]
+    if said["context"] not in (None, "", "default"):
+        raise InvalidArgument(f'context "{said["context"]}" not found: there is only "default", which is this machine')
+    for host in said["host"]:
+        if host not in _HERE:
+            raise InvalidArgument(f"orlop works on this machine and connects to no daemon at {host}: leave --host out")
+
+
 def command_module(name: str) -> ModuleType:
     """The module of a command.
 
@@ -286,7 +352,9 @@ def command_module(name: str) -> ModuleType:
         InvalidArgument: there is no such command.
     """
     if not any(name == known for known, _ in COMMANDS) and name not in _HIDDEN:
-        raise InvalidArgument(f"'{name}' is not an orlop command; see 'orlop --help'")
+        if name in _ABSENT:
+            raise InvalidArgument(f"there is no 'orlop {name}': {_ABSENT[name]}")
+        raise _unknown(name, "orlop", [*(known for known, _ in COMMANDS), *GROUPS], "an orlop command")
     return _load(MODULES.get(name, name))
 
 
@@ -300,7 +368,16 @@ def module_in_group(group: str, name: str) -> ModuleType:
     for known, module, _ in GROUPS[group][1]:
         if name == known:
             return _load(module)
-    raise InvalidArgument(f"'{name}' is not a command of 'orlop {group}'; see 'orlop {group} --help'")
+    known_names = [known for known, _, _ in GROUPS[group][1]]
+    raise _unknown(name, f"orlop {group}", known_names, f"a command of 'orlop {group}'")
+
+
+def _unknown(name: str, program: str, known: Sequence[str], what: str) -> InvalidArgument:
+    import difflib  # only a mistake pays for it
+
+    near = difflib.get_close_matches(name, known, 1)
+    hint = f" (did you mean '{program} {near[0]}'?)" if near else ""
+    return InvalidArgument(f"'{name}' is not {what}{hint}; see '{program} --help'")
 
 
 def is_in_group(group: str, name: str) -> bool:

@@ -91,20 +91,25 @@ def _in_group(group: str, rest: Sequence[str]) -> tuple[ModuleType, list[str]]:
 
 def _skip_global(location: Location, before: Sequence[str]) -> tuple[list[str] | None, Location]:
     """The words from the command on; None if the place is the value of an option before it."""
+    from orlop import cli
     from orlop.engine.location import Location as Place
 
+    takers = {each for option in cli.PARSER.options if option.value for each in option.names}
     root, run_root = location.root, location.run_root
     rest = list(before)
     while rest and rest[0].startswith("-"):
         word = rest.pop(0)
         name, equals, value = word.partition("=")
-        if name not in ("--root", "--run-root"):
+        if name not in takers:
             continue
         if not equals:
             if not rest:
                 return None, location
             value = rest.pop(0)
-        root, run_root = (value, run_root) if name == "--root" else (root, value)
+        if name == "--root":
+            root = value
+        elif name == "--run-root":
+            run_root = value
     return rest, Place(root, run_root, rootless=location.rootless)
 
 

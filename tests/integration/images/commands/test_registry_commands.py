@@ -76,6 +76,17 @@ def test_what_is_pushed_is_pulled_again_with_the_same_id_and_runs(
     other.is_sound()
 
 
+def test_what_a_registry_has_is_shown_without_fetching_it(engine: ImageEngine, other: ImageEngine, place: str) -> None:
+    top = pushed(engine, f"{place}:1", docker_archive(f"{place}:1"))
+    shown = json.loads(other.ok("manifest", "inspect", f"{place}:1"))
+    assert shown == json.loads(skopeo("inspect", "--raw", "--tls-verify=false", f"docker://{place}:1"))
+    (verbose,) = [json.loads(other.ok("manifest", "inspect", "-v", f"{place}@{top}"))]
+    assert (verbose["Ref"], verbose["Descriptor"]["digest"]) == (f"{place}@{top}", top)
+    assert shown in (verbose.get("OCIManifest"), verbose.get("SchemaV2Manifest"))
+    assert f"{place}:2: not found on" in other("manifest", "inspect", f"{place}:2").err
+    assert other.images() == []
+
+
 def test_an_image_is_pulled_by_its_digest_and_found_by_it(engine: ImageEngine, other: ImageEngine, place: str) -> None:
     top = pushed(engine, f"{place}:1", docker_archive(f"{place}:1"))
     assert other.ok("pull", "-q", f"{place}@{top}") == f"{place}@{top}\n"
