@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _CHUNK = 16 << 20
+#: Files up to this size are read and written at once.
+_SMALL = 1 << 20
+_PERMISSIONS = 0o777
 
 
 class Style:
@@ -71,6 +74,7 @@ class Copier:
             OrlopError: something is in the way, or cannot be read or made.
         """
         into = target.endswith("/") or target == "/" or any(each.under for each in chosen)
+        mask = os.umask(0)
         try:
             for each in chosen:
                 place = posixpath.join(target, each.under) if each.under else target
@@ -81,6 +85,7 @@ class Copier:
             for document in documents:
                 self._document(document, target, into=into)
         finally:
+            os.umask(mask)
             self._restore_times()
 
     def make_directory(self, path: str) -> None:
@@ -223,8 +228,7 @@ class Copier:
             if stat.S_ISDIR(mode):
                 self._make_directory(entry, directory, name, shown)
             elif stat.S_ISREG(mode):
-                self._clear(directory, name, shown)
-                self._regular(entry, directory, name)
+                self._regular(entry, directory, name, shown)
             elif stat.S_ISLNK(mode):
                 self._clear(directory, name, shown)
                 os.symlink(os.readlink(entry.name, dir_fd=entry.holder), name, dir_fd=directory)
@@ -258,10 +262,11 @@ class Copier:
         finally:
             os.close(made)
 
-    def _regular(self, entry: Entry, directory: int, name: str) -> None:
+    def _regular(self, entry: Entry, directory: int, name: str, shown: str) -> None:
         about = entry.about
         key = (about.st_dev, about.st_ino)
         if about.st_nlink > 1 and key in self._links:
+            self._clear(directory, name, shown)
             holder, first = self._links[key]
             try:
                 os.link(first, name, src_dir_fd=holder, dst_dir_fd=directory, follow_symlinks=False)
@@ -274,11 +279,11 @@ class Copier:
             about = os.fstat(source)
             if not stat.S_ISREG(about.st_mode):
                 raise OrlopError(f"{entry.path} was replaced while it was copied")
-            file = os.open(name, _NEW_FILE, 0o600, dir_fd=directory)
+            mode = self._style.mode_of(about.st_mode)
+            file = self._new_file(directory, name, mode, shown)
             try:
                 _transfer(source, file, about.st_size)
-                os.fchown(file, *self._style.owner_of(about))
-                os.fchmod(file, self._style.mode_of(about.st_mode))
+                self._own(file, self._style.owner_of(about), mode)
                 if self._style.keep_owners:
                     _set_attributes(file, entry)
                 os.utime(file, ns=(about.st_mtime_ns, about.st_mtime_ns))
@@ -288,6 +293,24 @@ class Copier:
             os.close(source)
         if about.st_nlink > 1:
             self._links[key] = (os.dup(directory), name)
+
+    def _new_file(self, directory: int, name: str, mode: int, shown: str) -> int:
+        """Make a file, in the place of one that is there; mostly there is none, and looking for it first takes time."""
+        try:
+            return os.open(name, _NEW_FILE, mode & _PERMISSIONS, dir_fd=directory)
+        except FileExistsError:
+            self._clear(directory, name, shown)
+            return os.open(name, _NEW_FILE, mode & _PERMISSIONS, dir_fd=directory)
+
+    @staticmethod
+    def _own(file: int, owner: tuple[int, int], mode: int) -> None:
+        """Give a new file its owner and its mode, if it has not got them from how it was made."""
+        made = os.fstat(file)
+        if (made.st_uid, made.st_gid) != owner:
+            os.fchown(file, *owner)
+        elif stat.S_IMODE(made.st_mode) == mode:
+            return
+        os.fchmod(file, mode)
 
     def _special(self, entry: Entry, directory: int, name: str, shown: str) -> None:
         about = entry.about
@@ -361,6 +384,15 @@ def _set_attributes(file: int, source: Entry) -> None:
 
 def _transfer(source: int, file: int, size: int) -> None:
     done = 0
+    if size <= _SMALL:
+        data = os.read(source, size + 1)
+        written = os.write(file, data) if data else 0
+        if written == len(data) == size:
+            return  # or it is growing, or the disk is full
+        while data := data[written:]:
+            written = os.write(file, data)
+        _stream(source, file)
+        return
     try:
         while done < size:
             count = os.copy_file_range(source, file, min(size - done, _CHUNK))
@@ -371,7 +403,11 @@ def _transfer(source: int, file: int, size: int) -> None:
     except OSError as error:
         if done or error.errno not in (errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS):
             raise
-    while data := os.read(source, 1 << 20):
+    _stream(source, file)
+
+
+def _stream(source: int, file: int) -> None:
+    while data := os.read(source, _SMALL):
         while data:
             data = data[os.write(file, data) :]
 

@@ -269,7 +269,7 @@ class Work:
         shop = self._shop
         shown = shop.storage.snapshots.mounts(self._below) if self._below else []
         key = next(self._keys)
-        with storage_mounts.attached(shop.storage.snapshots.prepare(key)) as root:
+        with storage_mounts.attached(self._prepare(key, "")) as root:
             self._copy(step, chosen, root, shown)
         layer = self._layer(key)
         shop.storage.snapshots.remove(key)
@@ -314,7 +314,7 @@ class Work:
 
         snapshots = self._shop.storage.snapshots
         key = next(self._keys)
-        shown = snapshots.prepare(key)
+        shown = self._prepare(key, "")
         descriptor = chosen.as_entry().open()
         try:
             archives.unpack(descriptor, snapshots.unpack_target(key), f"{self._identifier}-plain", chosen.name)
@@ -340,7 +340,7 @@ class Work:
     def _change(self, change: _Change) -> Record:
         """Have something change the files, and commit them."""
         key = next(self._keys)
-        shown = self._shop.storage.snapshots.prepare(key, self._below)
+        shown = self._prepare(key, self._below)
         with storage_mounts.attached(shown) as root:
             change(root, shown)
         return self._commit(key)
@@ -348,7 +348,7 @@ class Work:
     def _run(self, step: steps.Run) -> Record:
         shop = self._shop
         key = next(self._keys)
-        shown = shop.storage.snapshots.prepare(key, self._below)
+        shown = self._prepare(key, self._below)
         made: list[dict[str, object]] = []
         environment = [*step.environment, *step.proxies]
         mounted = None
@@ -378,6 +378,7 @@ class Work:
         try:
             status = shop.worker.run(job)
         finally:
+            storage_mounts.settle(shown)
             if mounted is not None:
                 mounted.close()
         if status:
@@ -385,6 +386,10 @@ class Work:
         with storage_mounts.attached(shown) as root:
             places.clear(root)
         return self._commit(key)
+
+    def _prepare(self, key: str, below: str) -> list[Mount]:
+        """A snapshot to be changed, which is of no use if the machine goes down before all of it is on the disk."""
+        return storage_mounts.volatile(self._shop.storage.snapshots.prepare(key, below))
 
     def _commit(self, key: str) -> Record:
         snapshots = self._shop.storage.snapshots

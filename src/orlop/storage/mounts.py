@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _LONGEST_VALUE = 255
 
 LOWER = "lowerdir+"
+_WORK = "workdir="
+_VOLATILE = "volatile"
 
 
 class Mount:
@@ -57,6 +59,33 @@ class Mount:
     def read_only(self) -> bool:
         """Whether nothing can be written to it."""
         return "ro" in self.options
+
+
+def volatile(mounts: Sequence[Mount]) -> list[Mount]:
+    """The same mounts, without everything that anybody has written to the file system being put on the disk when they end.
+
+    That is what the kernel does whenever an overlay that can be written to goes. Only for trees that are of no use if the
+    machine goes down before somebody has seen to that. Whoever mounts them calls `settle` afterwards.
+    """
+    if _release(os.uname().release) < (5, 10):
+        return list(mounts)
+    return [
+        Mount(each.type, each.source, [*each.options, _VOLATILE])
+        if any(option.startswith(_WORK) for option in each.options)
+        else each
+        for each in mounts
+    ]
+
+
+def settle(mounts: Sequence[Mount]) -> None:
+    """Have what was mounted `volatile` be mounted again, by taking away the mark that keeps overlay from that."""
+    for each in mounts:
+        if _VOLATILE not in each.options:
+            continue
+        work = next(option for option in each.options if option.startswith(_WORK)).removeprefix(_WORK)
+        from orlop.storage import trees
+
+        trees.remove(f"{work}/work/incompat")
 
 
 def attach(mounts: Sequence[Mount]) -> int:
@@ -106,13 +135,17 @@ def is_older_kernel(release: str) -> bool:
 
     It is not tried instead, because each trial leaves a complaint in the kernel's log.
     """
+    return _release(release) < (6, 7)
+
+
+def _release(release: str) -> tuple[int, int]:
     major, _, rest = release.partition(".")
     minor = ""
     for character in rest:
         if not character.isdigit():
             break
         minor += character
-    return (int(major), int(minor or "0")) < (6, 7)
+    return int(major), int(minor or "0")
 
 
 def _spelled(option: str, opened: list[int]) -> str:
@@ -151,3 +184,4 @@ class attached:  # noqa: N801 - used like a function, as contextlib's are
 
     def __exit__(self, *_exception: object) -> None:
         os.close(self._root)
+        settle(self._mounts)

@@ -173,3 +173,22 @@ def test_a_mount_is_the_same_after_a_way_through_json(tmp_path: Path) -> None:
     snapshots = open_overlay(tmp_path / "snapshots")
     made = snapshots.prepare("key", stack(snapshots, 2))
     assert [Mount.from_json(each.as_json()) for each in made] == made
+
+
+def test_what_was_mounted_without_being_written_out_is_mounted_again(tmp_path: Path) -> None:
+    snapshots = open_overlay(tmp_path / "snapshots")
+    shown = mounts.volatile(snapshots.prepare("key", stack(snapshots, 1)))
+    for number in range(2):
+        with mounts.attached(shown) as root:
+            (path_of(root) / f"new{number}").touch()
+    with mounts.attached(snapshots.mounts("key")) as root:
+        assert sorted(os.listdir(root)) == ["file0", "new0", "new1"]
+    snapshots.commit(SECOND, "key")
+
+
+def test_only_overlays_that_can_be_written_to_are_mounted_without_being_written_out(tmp_path: Path) -> None:
+    snapshots = open_overlay(tmp_path / "snapshots")
+    top = stack(snapshots, 2)
+    assert mounts.volatile(snapshots.mounts(top)) == snapshots.mounts(top)
+    bind = snapshots.prepare("key")
+    assert mounts.volatile(bind) == bind
