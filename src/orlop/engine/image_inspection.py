@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from orlop.images.config import Execution
+    from orlop.images.manifest import Index, Manifest
     from orlop.images.store import Image, ImageStore
 
 
@@ -21,7 +22,7 @@ def describe(images: ImageStore, image: Image) -> dict[str, Any]:
         InvalidImage: its configuration is damaged.
     """
     config = image.config
-    manifest = image.read_manifest()
+    manifest, attested = image.read_manifest(), image.read_index()
     snapshots = images.storage.snapshots
     return {
         "Id": image.id,
@@ -39,8 +40,30 @@ def describe(images: ImageStore, image: Image) -> dict[str, Any]:
         "GraphDriver": {"Name": snapshots.driver, "Data": {"Top": image.top}},
         "RootFS": {"Type": "layers", "Layers": config.diff_ids},
         "Metadata": {"LastTagTime": image.added},
-        "Descriptor": {"mediaType": manifest.media_type, "digest": manifest.digest, "size": len(manifest.data)},
+        "Descriptor": (attested or manifest).descriptor.as_json(),
+        **({"Manifests": _manifests(manifest, attested, image.size)} if attested is not None else {}),
     }
+
+
+def _manifests(manifest: Manifest, attested: Index, size: int) -> list[dict[str, Any]]:
+    """What the index with an image's attestations has: the image itself, and what is said of it."""
+    made = []
+    for each in attested.manifests:
+        is_image = each.digest == manifest.digest
+        shown: dict[str, Any] = {
+            "ID": each.digest,
+            "Descriptor": each.as_json(),
+            "Available": True,
+            "Size": {"Content": each.size, "Total": each.size + (size if is_image else 0)},
+            "Kind": "image" if is_image else "attestation",
+        }
+        if is_image:
+            platform = each.platform.as_json() if each.platform is not None else {}
+            shown["ImageData"] = {"Platform": platform, "Containers": [], "Size": {"Unpacked": size}}
+        else:
+            shown["AttestationData"] = {"For": manifest.digest}
+        made.append(shown)
+    return made
 
 
 def configuration(config: Execution) -> dict[str, Any]:

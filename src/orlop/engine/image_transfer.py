@@ -126,7 +126,8 @@ def load(
     with sweep.after_change(location, images), storage.leases.take() as lease:
         found = _contents(storage, lease, source, name)
         loaded = load.load(images, found, lease, progress, wanted=chosen)
-    needless = found.stored - reachable.blobs_of(storage.blobs, (image.manifest for image, _ in loaded))
+    needed = reachable.blobs_of(storage.blobs, (digest for image, _ in loaded for digest in image.manifests))
+    needless = found.stored - needed
     if needless:
         sweep.blobs(location, images, needless)
     write_out.begin(location)

@@ -145,7 +145,7 @@ def marked(location: Location, images: ImageStore) -> Marked:
     """What must stay: what images, containers and the cache of builds need. The containers are asked first: one that is being made holds a lease until it can be seen."""
     used = image_use.in_use(location)
     entries = index.read(images.storage.blobs.directory)
-    manifests = used.manifests | {entry.digest for entry in entries}
+    manifests = used.manifests | {digest for entry in entries for digest in entry.documents}
     snapshots = used.snapshots | {entry.top for entry in entries if entry.top}
     blobs = reachable.blobs_of(images.storage.blobs, manifests)
     if os.path.isdir(f"{location.root}/build"):

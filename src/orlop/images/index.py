@@ -15,6 +15,8 @@ thousand of them opens one file:
     the bytes that the files of each of its layers take, the lowest first
 ``dev.orlop.image.created``, ``dev.orlop.image.added``
     when it was made, and when it came here (RFC 3339)
+``dev.orlop.image.index``
+    the digest of the index that has the image's attestations (`orlop.images.attestations`); only if it has some
 
 The file is replaced by rename, under a lock on ``index.lock``.
 """
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from orlop.images.manifest import Manifest
+    from orlop.images.manifest import Index, Manifest
 
 INDEX_FILE = "index.json"
 LOCK_FILE = "index.lock"
@@ -48,15 +50,17 @@ _TOP = "dev.orlop.image.top"
 _CREATED = "dev.orlop.image.created"
 _LAYERS = "dev.orlop.image.layers"
 _ADDED = "dev.orlop.image.added"
+_INDEX = "dev.orlop.image.index"
 
 
 class Entry:
     """One descriptor of the index: a manifest that is here, under one name or none.
 
-    ``digest``, ``size`` and ``media_type`` are the manifest's; ``layers`` is the bytes of each layer's files.
+    ``digest``, ``size`` and ``media_type`` are the manifest's; ``layers`` is the bytes of each layer's files. ``index`` is the
+    digest of the index that has its attestations, or empty.
     """
 
-    __slots__ = ("added", "created", "digest", "id", "layers", "media_type", "name", "size", "top")
+    __slots__ = ("added", "created", "digest", "id", "index", "layers", "media_type", "name", "size", "top")
 
     def __init__(
         self,
@@ -70,6 +74,7 @@ class Entry:
         created: str,
         layers: list[int],
         added: str,
+        index: str = "",
     ) -> None:
         self.name = name
         self.digest = digest
@@ -80,6 +85,12 @@ class Entry:
         self.created = created
         self.layers = layers
         self.added = added
+        self.index = index
+
+    @property
+    def documents(self) -> list[str]:
+        """The digests of the manifest, and of the index with its attestations."""
+        return [self.digest, self.index] if self.index else [self.digest]
 
     def named(self, name: str) -> Entry:
         """The same image under another name; empty for none."""
@@ -93,14 +104,16 @@ class Entry:
             created=self.created,
             layers=self.layers,
             added=self.added,
+            index=self.index,
         )
 
-    def with_manifest(self, manifest: Manifest) -> Entry:
-        """The same image under the same name, by another manifest of it."""
+    def with_manifest(self, manifest: Manifest, index: Index | None = None) -> Entry:
+        """The same image under the same name, by another manifest of it, of which ``index`` has attestations."""
         made = self.named(self.name)
         made.digest = manifest.digest
         made.size = len(manifest.data)
         made.media_type = manifest.media_type
+        made.index = index.digest if index is not None else ""
         return made
 
     def descriptor(self) -> dict[str, Any]:
@@ -112,6 +125,8 @@ class Entry:
             _LAYERS: " ".join(str(size) for size in self.layers),
             _ADDED: self.added,
         }
+        if self.index:
+            annotations[_INDEX] = self.index
         if self.name:
             annotations[NAME] = self.name
         return {"mediaType": self.media_type, "digest": self.digest, "size": self.size, "annotations": annotations}
@@ -172,6 +187,7 @@ def _entry(descriptor: dict[str, Any]) -> Entry:
         created=annotations[_CREATED],
         layers=[int(size) for size in annotations[_LAYERS].split()],
         added=annotations[_ADDED],
+        index=annotations.get(_INDEX, ""),
     )
 
 

@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from orlop.images.manifest import Descriptor, Manifest
+    from orlop.images.manifest import Descriptor, Index, Manifest
     from orlop.images.progress import Progress
     from orlop.images.store import Image, ImageStore
     from orlop.storage.leases import Lease
@@ -37,6 +37,7 @@ def install(
     check: Callable[[ImageConfig], None] | None = None,
     stop: Callable[[], None] | None = None,
     unpacked: Iterable[str] = (),
+    attested: Index | None = None,
 ) -> Image:
     """Make an image of a manifest, and give it names.
 
@@ -44,7 +45,8 @@ def install(
 
     ``fetch`` makes sure that the blob of a descriptor is there; without it all of them are, held by the lease. It is
     called from several threads; ``stop`` ends what it waits for when the work is given up. ``name`` is what errors call
-    the image. ``check`` may refuse its configuration. ``unpacked`` are snapshots that the caller has made already.
+    the image. ``check`` may refuse its configuration. ``unpacked`` are snapshots that the caller has made already. ``attested``
+    is the index that has its attestations, which is there with all that it names, held by the lease.
 
     Raises:
         InvalidImage: manifest and configuration do not belong together.
@@ -68,10 +70,16 @@ def install(
     made = unpack.unpack(storage, layers, lease, fetch, progress, done=done, stop=stop)
     if made or unpacked:
         unwritten.note(storage, [*made, *unpacked])
-    return publish(images, manifest, config, names)
+    return publish(images, manifest, config, names, attested)
 
 
-def publish(images: ImageStore, manifest: Manifest, config: ImageConfig, names: Sequence[str]) -> Image:
+def publish(
+    images: ImageStore,
+    manifest: Manifest,
+    config: ImageConfig,
+    names: Sequence[str],
+    attested: Index | None = None,
+) -> Image:
     """Give names to an image whose blobs and snapshots are there, held by the caller's lease.
 
     Raises:
@@ -89,6 +97,7 @@ def publish(images: ImageStore, manifest: Manifest, config: ImageConfig, names: 
             created=clock.in_utc(config.created),
             layers=[images.storage.snapshots.usage(chain_id).bytes for chain_id in chain_ids],
             added=clock.now(),
+            index=attested.digest if attested is not None else "",
         ),
         names,
     )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from orlop.errors import InvalidImage, NotFound
-from orlop.images import install, manifest, platform, unpack
+from orlop.images import attestations, install, manifest, platform, unpack
 from orlop.images.progress import Quiet
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from orlop.images.config import ImageConfig
-    from orlop.images.manifest import Descriptor, Manifest
+    from orlop.images.manifest import Descriptor, Index, Manifest
     from orlop.images.platform import Platform
     from orlop.images.progress import Progress
     from orlop.images.reference import Reference
@@ -53,7 +53,7 @@ def pull(
     images.storage.prepare()
     with images.storage.leases.take() as lease, closing(Registry(name.domain, options)) as registry:
         progress.say(f"{name.digest or name.tag}: Pulling from {name.path}")
-        top, chosen = _manifest(registry, name, target)
+        top, chosen, listed = _manifest(registry, name, target)
         lease.hold(chosen.digest)
         names = [f"{name.name}@{top}"]
         if not name.digest:
@@ -67,6 +67,16 @@ def pull(
         def check(config: ImageConfig) -> None:
             _check_platform(config.platform, target, name, asked=bool(wanted), progress=progress)
 
+        attested = None
+        if listed is not None:
+            attested = attestations.gather(
+                listed,
+                chosen,
+                lambda descriptor: registry.manifest(name.path, descriptor.digest)[0],
+                lambda descriptor: fetch(descriptor, Quiet()),
+                blobs,
+                lease,
+            )
         image = install.install(
             images,
             chosen,
@@ -77,6 +87,7 @@ def pull(
             name=f"the image {name.familiar}",
             check=check,
             stop=registry.close,
+            attested=attested,
         )
         progress.say(f"Digest: {top}")
         news = "Image is up to date" if before == image.id else "Downloaded newer image"
@@ -111,14 +122,16 @@ def every_tag(
     return [str(name.tagged(tag)) for tag in tags]
 
 
-def _manifest(registry: Registry, name: Reference, target: Platform) -> tuple[str, Manifest]:
-    """The digest that the name means, and the manifest for the platform."""
+def _manifest(registry: Registry, name: Reference, target: Platform) -> tuple[str, Manifest, Index | None]:
+    """The digest that the name means, the manifest for the platform, and the index that has it."""
     data, media_type, digest = registry.manifest(name.path, name.digest or name.tag)
     top = digest
+    listed = None
     for _ in range(_MOST_NESTED):
         document = manifest.parse(data, media_type, f"the manifest of {name.familiar}")
         if isinstance(document, manifest.Manifest):
-            return top, document
+            return top, document, listed
+        listed = document
         descriptor = platform.choose(document.manifests, target, name.familiar)
         data, media_type, digest = registry.manifest(name.path, descriptor.digest)
     raise InvalidImage(f"{name.familiar} has indexes in indexes, more than {_MOST_NESTED} deep")

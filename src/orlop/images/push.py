@@ -7,7 +7,7 @@ of its own for that, and keeps it, so that the next push finds the work done.
 from __future__ import annotations
 
 from orlop.errors import InvalidReference, NotFound
-from orlop.images import compression, reference, unpack
+from orlop.images import attestations, compression, reachable, reference, unpack
 from orlop.images import progress as words
 from orlop.images.progress import Quiet
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from io import FileIO
 
-    from orlop.images.manifest import Descriptor, Manifest
+    from orlop.images.manifest import Descriptor, Index, Manifest
     from orlop.images.progress import Progress
     from orlop.images.reference import Reference
     from orlop.images.registry.client import Registry
@@ -31,7 +31,7 @@ UPLOADS = 5
 def push(
     images: ImageStore, name: Reference, progress: Progress | None = None, options: RegistryOptions | None = None
 ) -> str:
-    """Push the image that has a name to the registry of that name; returns the manifest's digest.
+    """Push the image that has a name to the registry of that name; returns the digest that the name then means there.
 
     Raises:
         NotFound: no image has the name.
@@ -52,15 +52,25 @@ def push(
     with images.storage.leases.take() as lease, closing(Registry(name.domain, options)) as registry:
         image = images.find(name.familiar)
         progress.say(f"The push refers to repository [{name.name}]")
-        given = image.read_manifest()
-        lease.hold(given.digest, given.config.digest, *(layer.digest for layer in given.layers))
+        given, attested = image.read_manifest(), image.read_index()
+        lease.hold(*reachable.blobs_of(blobs, [given.digest, *([attested.digest] if attested else ())]))
         chosen = compression.compressed(given, blobs, lease, progress)
         upload = _Upload(registry, blobs, name, _sources(image, name), progress)
         _layers(upload, chosen, progress)
         upload.blob(chosen.config, "")
-        digest = registry.put_manifest(name.path, name.tag, chosen.data, chosen.media_type)
-        progress.say(f"{name.tag}: digest: {digest} size: {len(chosen.data)}")
-        images.pushed(image, chosen, str(name.pinned(digest)))
+        top: Manifest | Index = chosen
+        if attested is not None:
+            if chosen.digest != given.digest:
+                attested = attestations.moved(attested, given, chosen, blobs, lease)
+            registry.put_manifest(name.path, chosen.digest, chosen.data, chosen.media_type)
+            for said in attestations.documents(attested, blobs):
+                for part in (said.config, *said.layers):
+                    upload.blob(part, "")
+                registry.put_manifest(name.path, said.digest, said.data, said.media_type)
+            top = attested
+        digest = registry.put_manifest(name.path, name.tag, top.data, top.media_type)
+        progress.say(f"{name.tag}: digest: {digest} size: {len(top.data)}")
+        images.pushed(image, chosen, str(name.pinned(digest)), attested)
         return digest
 
 

@@ -12,14 +12,16 @@ if TYPE_CHECKING:
 
 
 def blobs_of(blobs: Blobs, manifests: Iterable[str]) -> set[str]:
-    """The digests of manifests and of everything that they name.
+    """The digests of manifests and indexes, and of everything that they name.
 
     A manifest that is gone or damaged stands for itself alone; `orlop.storage.check` tells of it.
     """
     from orlop import json_text
 
     found: set[str] = set()
-    for digest in manifests:
+    waiting = list(manifests)
+    while waiting:
+        digest = waiting.pop()
         if digest in found:
             continue
         found.add(digest)
@@ -32,4 +34,6 @@ def blobs_of(blobs: Blobs, manifests: Iterable[str]) -> set[str]:
         for descriptor in [value.get("config"), *(value.get("layers") or ())]:
             if isinstance(descriptor, dict):
                 found.add(str(descriptor.get("digest")))
+        listed = value.get("manifests") or ()
+        waiting += [str(descriptor.get("digest")) for descriptor in listed if isinstance(descriptor, dict)]
     return found

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from orlop.images.config import ImageConfig
     from orlop.images.index import Entry
-    from orlop.images.manifest import Manifest
+    from orlop.images.manifest import Index, Manifest
     from orlop.storage.store import Storage
 
 _HEXADECIMAL = frozenset("0123456789abcdef")
@@ -25,10 +25,11 @@ _HEXADECIMAL = frozenset("0123456789abcdef")
 class Image:
     """One image: ``id``, ``manifest`` (its digest), ``top`` (its snapshot's name, or empty), and its ``names``.
 
-    ``names`` are whole references, those with a tag first; `tags` and `digests` are the two kinds.
+    ``names`` are whole references, those with a tag first; `tags` and `digests` are the two kinds. ``index`` is the digest of
+    the index that has its attestations, or empty.
     """
 
-    __slots__ = ("_entries", "_storage", "created", "id", "layers", "manifest", "media_type", "names", "top")
+    __slots__ = ("_entries", "_storage", "created", "id", "index", "layers", "manifest", "media_type", "names", "top")
 
     def __init__(self, storage: Storage, entries: Sequence[Entry]) -> None:
         first = entries[0]
@@ -36,6 +37,7 @@ class Image:
         self._entries = entries
         self.id = first.id
         self.manifest = first.digest
+        self.index = first.index
         self.media_type = first.media_type
         self.top = first.top
         self.created = first.created
@@ -64,8 +66,8 @@ class Image:
 
     @property
     def manifests(self) -> set[str]:
-        """The digests of all manifests that mean this image; more than one if its layers were compressed anew."""
-        return {each.digest for each in self._entries}
+        """The digests of all manifests that mean this image, more than one if its layers were compressed anew, and of the indexes with its attestations."""
+        return {digest for each in self._entries for digest in each.documents}
 
     @property
     def config(self) -> ImageConfig:
@@ -87,6 +89,18 @@ class Image:
         from orlop.images.manifest import Manifest
 
         return Manifest.parse(self._storage.blobs.read(self.manifest), self.media_type)
+
+    def read_index(self) -> Index | None:
+        """The index that has its attestations, read anew; None if it has none.
+
+        Raises:
+            NotFound: the blob is gone: somebody removed the image meanwhile.
+        """
+        if not self.index:
+            return None
+        from orlop.images.manifest import Index
+
+        return Index.parse(self._storage.blobs.read(self.index))
 
     @property
     def entry(self) -> Entry:
@@ -170,11 +184,11 @@ class ImageStore:
             return self._whole(change.entries, chosen)
 
     def manifests(self) -> set[str]:
-        """The digests of all images' manifests."""
-        return {each.digest for each in index.read(self._directory)}
+        """The digests of all images' manifests, and of the indexes with their attestations."""
+        return {digest for each in index.read(self._directory) for digest in each.documents}
 
-    def pushed(self, image: Image, manifest: Manifest, name: str) -> None:
-        """Note that an image is in a registry: by a manifest, under a ``name`` that has its digest.
+    def pushed(self, image: Image, manifest: Manifest, name: str, attested: Index | None = None) -> None:
+        """Note that an image is in a registry: by a manifest, under a ``name`` that has its digest, or that of its attestations' index.
 
         If it was pushed by another manifest than it has here, since its layers had to be compressed, then that is its
         manifest here too from now on. An image that was removed meanwhile stays so.
@@ -184,12 +198,12 @@ class ImageStore:
             if not known:
                 return
             change.entries = [
-                each.with_manifest(manifest)
+                each.with_manifest(manifest, attested)
                 if each.id == image.id and each.digest == image.manifest and "@" not in each.name
                 else each
                 for each in change.entries
             ]
-            _put(change, known[0].with_manifest(manifest).named(name))
+            _put(change, known[0].with_manifest(manifest, attested).named(name))
             change.save()
 
     def tag(self, image: Image, name: str) -> None:

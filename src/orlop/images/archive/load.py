@@ -11,8 +11,8 @@ load; what no image turns out to need is swept away after it.
 from __future__ import annotations
 
 from orlop import json_text
-from orlop.errors import InvalidArchive, InvalidImage, InvalidReference
-from orlop.images import install, media_types, platform, reference
+from orlop.errors import InvalidArchive, InvalidImage, InvalidReference, NotFound
+from orlop.images import attestations, install, media_types, platform, reference
 from orlop.images import manifest as manifests
 from orlop.images import progress as words
 from orlop.images.archive.save import CONTAINERD_NAME, REF_NAME
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from orlop.images.archive.contents import Contents
-    from orlop.images.manifest import Descriptor, Manifest
+    from orlop.images.manifest import Descriptor, Index, Manifest
     from orlop.images.platform import Platform
     from orlop.images.progress import Progress
     from orlop.images.store import Image, ImageStore
@@ -34,12 +34,13 @@ _MOST_NESTED = 3
 
 
 class _Found:
-    """An image in an archive: its manifest and the names that the archive gives it."""
+    """An image in an archive: its manifest, the index that has it, and the names that the archive gives it."""
 
-    __slots__ = ("manifest", "names")
+    __slots__ = ("listed", "manifest", "names")
 
-    def __init__(self, manifest: Manifest, names: Sequence[str]) -> None:
+    def __init__(self, manifest: Manifest, names: Sequence[str], listed: Index | None = None) -> None:
         self.manifest = manifest
+        self.listed = listed
         self.names = list(dict.fromkeys(names))
 
 
@@ -66,6 +67,7 @@ def load(
     loaded = []
     for each in found:
         _check_present(contents, each.manifest)
+        attested = _attested(images, contents, lease, each)
         image = install.install(
             images,
             each.manifest,
@@ -74,9 +76,27 @@ def load(
             progress=progress,
             done=words.LOADED,
             name=f"the image {each.names[0] if each.names else each.manifest.digest} in {contents.name}",
+            attested=attested,
         )
         loaded.append((image, each.names))
     return loaded
+
+
+def _attested(images: ImageStore, contents: Contents, lease: Lease, found: _Found) -> Index | None:
+    if found.listed is None:
+        return None
+
+    def read(descriptor: Descriptor) -> bytes:
+        data = contents.blob(descriptor.digest, _LARGEST_DOCUMENT)
+        if data is None:
+            raise NotFound(f"{contents.name} has no {descriptor.digest}")
+        return data
+
+    def fetch(descriptor: Descriptor) -> None:
+        if contents.blob_size(descriptor.digest) is None:
+            raise NotFound(f"{contents.name} has no {descriptor.digest}")
+
+    return attestations.gather(found.listed, found.manifest, read, fetch, images.storage.blobs, lease)
 
 
 def _images(contents: Contents, lease: Lease, wanted: Platform) -> list[_Found]:
@@ -125,18 +145,21 @@ def _of_layout(contents: Contents, value: Any, wanted: Platform) -> list[_Found]
     for descriptor in index.manifests:
         if descriptor.artifact_type or descriptor.media_type not in media_types.MANIFESTS | media_types.INDEXES:
             continue
-        manifest = _manifest(contents, descriptor, wanted, _MOST_NESTED)
-        if manifest is None:
+        read = _manifest(contents, descriptor, wanted, _MOST_NESTED, index)
+        if read is None:
             continue
-        each = found.setdefault(manifest.digest, _Found(manifest, ()))
+        manifest, listed = read
+        each = found.setdefault(manifest.digest, _Found(manifest, (), listed))
         name = _name(descriptor)
         if name and name not in each.names:
             each.names.append(name)
     return list(found.values())
 
 
-def _manifest(contents: Contents, descriptor: Descriptor, wanted: Platform, nested: int) -> Manifest | None:
-    """The manifest that a descriptor means; None for what is no image, such as an attestation."""
+def _manifest(
+    contents: Contents, descriptor: Descriptor, wanted: Platform, nested: int, listed: Index
+) -> tuple[Manifest, Index] | None:
+    """The manifest that a descriptor of an index means, and the index that has it; None for what is no image."""
     data = descriptor.data if descriptor.data is not None else contents.blob(descriptor.digest, _LARGEST_DOCUMENT)
     if data is None:
         raise InvalidArchive(f"{contents.name} lacks the manifest {descriptor.digest} that its index names")
@@ -147,12 +170,17 @@ def _manifest(contents: Contents, descriptor: Descriptor, wanted: Platform, nest
         )
     document = manifests.parse(data, descriptor.media_type, f"the manifest {descriptor.digest} in {contents.name}")
     if isinstance(document, manifests.Manifest):
-        return document if document.config.media_type in media_types.CONFIGS else None
+        is_image = document.config.media_type in media_types.CONFIGS and not _is_attestation(descriptor)
+        return (document, listed) if is_image else None
     if not nested:
         raise InvalidImage(f"{contents.name} has indexes in indexes, more than {_MOST_NESTED} deep")
     present = [each for each in document.manifests if contents.blob_size(each.digest) is not None]
     chosen = platform.choose(present, wanted, f"the index {descriptor.digest} in {contents.name}")
-    return _manifest(contents, chosen, wanted, nested - 1)
+    return _manifest(contents, chosen, wanted, nested - 1, document)
+
+
+def _is_attestation(descriptor: Descriptor) -> bool:
+    return descriptor.platform is not None and descriptor.platform.is_unknown
 
 
 def _name(descriptor: Descriptor) -> str:

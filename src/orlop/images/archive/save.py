@@ -17,7 +17,7 @@ import os
 from orlop import json_text
 from orlop.errors import Conflict
 from orlop.images import manifest as manifests
-from orlop.images import media_types, reference
+from orlop.images import media_types, reachable, reference
 from orlop.storage.blobs import LAYOUT
 from orlop.storage.layers import tar_writer
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Any
 
-    from orlop.images.manifest import Manifest
+    from orlop.images.manifest import Index, Manifest
     from orlop.images.store import Image, ImageStore
     from orlop.storage.blobs import Blobs
     from orlop.storage.layers.tar_writer import Sink
@@ -42,13 +42,14 @@ REF_NAME = "org.opencontainers.image.ref.name"
 
 
 class Chosen:
-    """An image to save, and those of its names that are saved with it."""
+    """An image to save, the index with its attestations, and those of its names that are saved with it."""
 
-    __slots__ = ("image", "manifest", "names")
+    __slots__ = ("attested", "image", "manifest", "names")
 
     def __init__(self, image: Image) -> None:
         self.image = image
         self.manifest: Manifest = image.read_manifest()
+        self.attested: Index | None = image.read_index()
         self.names: list[str] = []
 
 
@@ -91,13 +92,14 @@ def to_stream(images: ImageStore, wanted: Sequence[str], sink: Sink, *, form: st
     """
     with images.storage.leases.take() as lease:
         chosen = choose(images, wanted)
-        lease.hold(*_blobs(chosen))
+        blobs = images.storage.blobs
+        saved = _saved(blobs, chosen)
+        lease.hold(*saved)
         archive = tar_writer.TarWriter(sink)
         archive.add(_directory(b"blobs"))
-        for algorithm in sorted({digest.partition(":")[0] for digest in _blobs(chosen)}):
+        for algorithm in sorted({digest.partition(":")[0] for digest in saved}):
             archive.add(_directory(b"blobs/" + algorithm.encode()))
-        blobs = images.storage.blobs
-        for digest in sorted(_blobs(chosen)):
+        for digest in sorted(saved):
             size = blobs.size(digest)
             descriptor = blobs.open(digest)
             try:
@@ -128,10 +130,11 @@ def to_directory(images: ImageStore, wanted: Sequence[str], directory: str) -> N
         raise Conflict(f"cannot save to {directory}: it is not a directory") from None
     with images.storage.leases.take() as lease:
         chosen = choose(images, wanted)
-        lease.hold(*_blobs(chosen))
+        saved = _saved(images.storage.blobs, chosen)
+        lease.hold(*saved)
         try:
             os.makedirs(f"{aside}/blobs")
-            for digest in _blobs(chosen):
+            for digest in saved:
                 os.makedirs(f"{aside}/{os.path.dirname(_path(digest))}", exist_ok=True)
                 _copy(images.storage.blobs, digest, f"{aside}/{_path(digest)}")
             for name, data in _documents(chosen, OCI_DIRECTORY):
@@ -155,11 +158,11 @@ def _copy(blobs: Blobs, digest: str, target: str) -> None:
         os.close(source)
 
 
-def _blobs(chosen: Sequence[Chosen]) -> set[str]:
-    found = set()
-    for each in chosen:
-        found |= {each.manifest.digest, each.manifest.config.digest, *(layer.digest for layer in each.manifest.layers)}
-    return found
+def _saved(blobs: Blobs, chosen: Sequence[Chosen]) -> set[str]:
+    """The digests of everything that belongs to images."""
+    documents = [each.manifest.digest for each in chosen]
+    documents += [each.attested.digest for each in chosen if each.attested is not None]
+    return reachable.blobs_of(blobs, documents)
 
 
 def _documents(chosen: Sequence[Chosen], form: str) -> Iterator[tuple[str, bytes]]:
@@ -173,7 +176,7 @@ def _documents(chosen: Sequence[Chosen], form: str) -> Iterator[tuple[str, bytes
 def _index(chosen: Sequence[Chosen], form: str) -> bytes:
     entries = []
     for each in chosen:
-        descriptor = each.manifest.descriptor
+        descriptor = (each.attested or each.manifest).descriptor
         for name in each.names or [""]:
             annotations = {}
             if name:
@@ -185,7 +188,7 @@ def _index(chosen: Sequence[Chosen], form: str) -> bytes:
                     descriptor.digest,
                     descriptor.size,
                     annotations=annotations,
-                    platform=each.image.config.platform,
+                    platform=each.image.config.platform if each.attested is None else None,
                 )
             )
     return manifests.make_index(entries, media_type=media_types.OCI_INDEX).data
