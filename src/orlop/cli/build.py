@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from orlop.errors import InvalidArgument, InvalidDockerfile, NotFound, Unsupported
+from orlop.errors import InvalidArgument, InvalidDockerfile, NotFound
 from orlop.options import Option, Parser, integer, limit, natural, one_of, size
 
 TYPE_CHECKING = False
@@ -48,7 +48,8 @@ PARSER = Parser(
     (
         Option("--add-host", 'Add a custom host-to-IP mapping (format: "host:ip")', value="strings", many=True),
         Option("--allow", 'Allow an extra privileged entitlement ("security.insecure")', value="strings", many=True),
-        Option("--annotation", "Add annotation to the image's manifest", value="list", many=True),
+        Option("--annotation", "Add annotation to the image", value="list", many=True),
+        Option("--attest", 'Attestation parameters (format: "type=provenance,mode=max")', value="list", many=True),
         Option("--build-arg", "Set build-time variables", value="list", many=True),
         Option("--build-context", 'Additional build contexts (e.g., "name=path")', value="list", many=True),
         Option(
@@ -73,12 +74,10 @@ PARSER = Parser(
             read=one_of("auto", "plain", "tty", "rawjson", "quiet"),
             default="auto",
         ),
-        Option(
-            "--provenance", "Attestations are not made: only false is taken", value="bool", hidden=True, default="false"
-        ),
-        Option("--sbom", "Attestations are not made: only false is taken", value="bool", hidden=True, default="false"),
+        Option("--provenance", 'Shorthand for "--attest=type=provenance"', value="string", default=""),
         Option("--pull", "Always attempt to pull all referenced images"),
         Option("-q, --quiet", "Suppress the build output and print image ID on success"),
+        Option("--sbom", 'Shorthand for "--attest=type=sbom"', value="string", default=""),
         Option(
             "--secret",
             'Secret to expose to the build (format: "id=mysecret[,src=/local/secret]")',
@@ -132,9 +131,9 @@ def run(location: Location, said: Parsed) -> int:
         _tell_failure(request, error, remembering)
         raise
     warn(built, quiet=said["quiet"])
-    if said["push"]:
+    if said["push"] or any(each.push for each in request.outputs):
         _push(location, said, built)
-    _tell(said, built)
+    _tell(location, said, request, built)
     warm_builder.leave_behind(location)
     return 0
 
@@ -144,7 +143,7 @@ def _push(location: Location, said: Parsed, built: Built) -> None:
     from orlop.engine import image_transfer
 
     if not built.names:
-        raise InvalidArgument("--push needs a name to push to: add --tag")
+        raise InvalidArgument("an image that is pushed needs a name to be pushed to: add --tag")
     with progress.choose(sys.stderr, "quiet" if said["quiet"] else "plain") as shown:
         for name in built.names:
             image_transfer.push(location, name, shown)
@@ -157,6 +156,7 @@ def read(said: Parsed) -> BuildRequest:
         InvalidArgument: an option's value cannot be right.
         NotFound: a secret's file is not there.
     """
+    from orlop.build import attested
     from orlop.engine.building.request import BuildRequest
     from orlop.images import platform
 
@@ -164,24 +164,25 @@ def read(said: Parsed) -> BuildRequest:
     epoch = arguments.get("SOURCE_DATE_EPOCH", os.environ.get("SOURCE_DATE_EPOCH", ""))
     if epoch and not (epoch.isascii() and epoch.isdigit() and len(epoch) < 12):
         raise InvalidArgument(f"invalid SOURCE_DATE_EPOCH '{epoch}': expected seconds since 1970")
-    for option in ("provenance", "sbom"):
-        if said[option] not in ("false", "0"):
-            raise Unsupported(f"--{option} is not supported: leave it out, or say --{option}=false")
+    outputs = [_output(each) for each in said["output"]]
+    wanted = attested.read(said["attest"], said["provenance"], said["sbom"])
+    annotations = _annotations(said["annotation"], has_index=wanted.is_wanted)
     for each in said["allow"]:
         if each not in ("security.insecure", "network.host"):
             raise InvalidArgument(f"invalid entitlement '{each}': expected security.insecure or network.host")
     return BuildRequest(
         context=said.arguments[0],
         dockerfile=said["file"],
-        tags=said["tag"],
+        tags=[*said["tag"], *(name for each in outputs for name in each.names)],
         target=said["target"],
         arguments=arguments,
         contexts=dict(_pairs(said["build-context"], "--build-context")),
         platform=platform.parse(said["platform"]) if said["platform"] else platform.host(),
         labels=dict(_pairs(said["label"], "--label", empty=True)),
-        annotations={
-            name.removeprefix("manifest:"): value for name, value in _pairs(said["annotation"], "--annotation")
-        },
+        annotations=annotations["manifest"],
+        index_annotations=annotations["index"],
+        entry_annotations=annotations["manifest-descriptor"],
+        attested=wanted,
         no_cache=said["no-cache"],
         no_cache_filter=[name for each in said["no-cache-filter"] for name in each.split(",")],
         pull=said["pull"],
@@ -192,11 +193,34 @@ def read(said: Parsed) -> BuildRequest:
         allows_insecure="security.insecure" in said["allow"],
         epoch=int(epoch) if epoch else None,
         squash=said["squash"],
-        outputs=[_output(each) for each in said["output"]],
+        outputs=outputs,
         parallel=said["parallel"],
         cache_from=[_cache(each, "--cache-from", ("src", "source")) for each in said["cache-from"]],
         cache_to=[_cache(each, "--cache-to", ("dest", "destination")) for each in said["cache-to"]],
     )
+
+
+def _annotations(texts: Iterable[str], *, has_index: bool) -> dict[str, dict[str, str]]:
+    """``[KIND[,KIND]:]NAME=value``, where a kind may have a platform in brackets; what there is for each kind."""
+    made: dict[str, dict[str, str]] = {"manifest": {}, "index": {}, "manifest-descriptor": {}}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        kinds, colon, key = name.partition(":")
+        chosen = [each.partition("[")[0].strip() for each in kinds.split(",")] if colon else ["manifest"]
+        if not colon or not set(chosen) <= {*made, "index-descriptor"}:
+            chosen, key = ["manifest"], name
+        if not key or not equals:
+            raise InvalidArgument(
+                f"invalid --annotation '{text}': expected name=value, perhaps with manifest: or index: before it"
+            )
+        for kind in chosen:
+            if kind == "index-descriptor" or (kind != "manifest" and not has_index):
+                raise InvalidArgument(
+                    f"invalid --annotation '{text}': an image of one platform has no index to annotate"
+                    + ("" if has_index else ", unless it has attestations: add --provenance=true")
+                )
+            made[kind][key] = value
+    return made
 
 
 def _arguments(texts: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -253,18 +277,15 @@ def _agent(text: str) -> tuple[str, str]:
 
 
 def _output(text: str) -> Output:
-    from orlop.engine.building import outputs
+    from orlop.engine.building import output_options
     from orlop.engine.building.request import Output
 
     if "=" not in text:
         return Output("tar" if text == "-" else "local", text)
-    fields = _fields(text)
-    kind, destination = fields.get("type", ""), fields.get("dest", "")
-    if kind not in outputs.KINDS:
-        raise InvalidArgument(f"invalid --output '{text}': expected type={'|'.join(outputs.KINDS)}")
-    if kind == "local" and not destination:
-        raise InvalidArgument(f"invalid --output '{text}': expected dest=DIRECTORY")
-    return Output(kind, destination)
+    try:
+        return output_options.read(_fields(text))
+    except InvalidArgument as error:
+        raise InvalidArgument(f"invalid --output '{text}': {error}") from None
 
 
 def _cache(text: str, option: str, keys: tuple[str, ...]) -> str:
@@ -338,24 +359,17 @@ def warn(built: Built, *, quiet: bool) -> None:
         sys.stderr.write(f" - {each.rule}: {each.message} (line {each.span.first})\n")
 
 
-def _tell(said: Parsed, built: Built) -> None:
+def _tell(location: Location, said: Parsed, request: BuildRequest, built: Built) -> None:
+    if said["metadata-file"]:
+        from orlop.engine.building import metadata
+
+        metadata.write(location, said["metadata-file"], built)
     if built.image is None:
         return
-    from orlop import json_text
-    from orlop.images import reference
-
     if said["iidfile"]:
         with open(said["iidfile"], "w", encoding="ascii") as file:
             file.write(built.image.id)
-    if said["metadata-file"]:
-        about = {
-            "containerimage.config.digest": built.image.id,
-            "containerimage.digest": built.image.manifest,
-            "image.name": ",".join(reference.parse(name).familiar for name in built.names),
-        }
-        with open(said["metadata-file"], "w", encoding="utf-8") as file:
-            file.write(json_text.dumps(about) + "\n")
-    archives = {each.destination for each in map(_output, said["output"]) if each.kind in {"oci", "docker", "tar"}}
+    archives = {each.destination for each in request.outputs if each.kind in {"oci", "docker", "tar"}}
     if archives & {"", "-"}:
         return  # standard output is the archive
     sys.stdout.write(f"{built.image.id}\n")

@@ -56,6 +56,26 @@ def test_an_image_that_was_pushed_runs_in_docker_and_is_described_alike(
     assert titles[0][:6] == titles[1][:6]
 
 
+def test_an_image_with_attestations_runs_in_docker_and_podman(
+    engine: ImageEngine, docker: Docker, podman: Podman, plain_server: Server, tmp_path: Path
+) -> None:
+    name = f"{plain_server.authority}/attested:1"
+    engine.load(docker_archive("below:1", [base(PASSWD, GROUP), small(), UPPER], EXECUTION))
+    (tmp_path / "Dockerfile").write_text("FROM below:1\nENV WHO=me\n")
+    engine.ok("build", "-q", "--push", "--sbom=true", "--provenance=mode=max", f"-t{name}", str(tmp_path))
+    ok(docker("pull", "-q", name))
+    assert ok(docker.run(name)) == SAID
+    ok(podman("pull", "-q", "--tls-verify=false", name))
+    assert ok(podman.run(name)) == SAID
+    archive = f"{podman.home.directory}/attested.tar"
+    engine.ok("save", "--format", "oci-archive", "-o", archive, name)
+    ok(podman("rmi", name))
+    ok(podman("load", "-i", archive))
+    assert ok(podman.run(name)) == SAID
+    ok(podman("rmi", name))
+    ok(docker("rmi", name))
+
+
 def test_an_archive_goes_to_docker_and_back(engine: ImageEngine, docker: Docker, tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     engine.load(docker_archive("ours:1", [base(PASSWD, GROUP), small(), UPPER, small("again"), UPPER], EXECUTION))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 from orlop.build import checks, context_sources, result
 from orlop.build.context import Context, patterns_for
@@ -17,13 +18,13 @@ from orlop.engine.building import outputs, step_network, worker
 from orlop.engine.building.aside import Aside
 from orlop.engine.building.images import EngineImages
 from orlop.errors import InvalidReference, NotFound
-from orlop.images import install, reference
+from orlop.images import attestations, install, reference
 from orlop.storage.layers import diff
 from orlop.storage.layers.compress import NONE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from orlop.build.cache import Layer
     from orlop.build.cache_exchange import Imported
@@ -33,9 +34,10 @@ if TYPE_CHECKING:
     from orlop.build.graph import Graph, Node
     from orlop.build.progress import Progress
     from orlop.build.scheduler import Files
+    from orlop.engine.building.attesting import Said
     from orlop.engine.building.request import BuildRequest
     from orlop.engine.location import Location
-    from orlop.images.manifest import Manifest
+    from orlop.images.manifest import Index, Manifest
     from orlop.images.store import Image, ImageStore
     from orlop.storage.leases import Lease
     from orlop.storage.store import Storage
@@ -44,12 +46,20 @@ _STDIN = "-"
 
 
 class Built:
-    """What a build came to: the ``image``, the whole ``names`` that it got, and what the checks ``findings`` are."""
+    """What a build came to: the ``image``, the whole ``names`` that it got, what the checks ``findings`` are, and what was ``said`` of it."""
 
-    __slots__ = ("findings", "image", "names", "source")
+    __slots__ = ("findings", "image", "names", "said", "source")
 
-    def __init__(self, image: Image | None, names: list[str], findings: list[Finding], source: Dockerfile) -> None:
+    def __init__(
+        self,
+        image: Image | None,
+        names: list[str],
+        findings: list[Finding],
+        source: Dockerfile,
+        said: Sequence[Said] = (),
+    ) -> None:
         self.image = image
+        self.said = said
         self.names = names
         self.findings = findings
         self.source = source
@@ -112,6 +122,7 @@ def _build(
     progress: Progress,
 ) -> Built:
     storage = store.storage
+    began = time.time_ns()
     dockerfile = opened.dockerfile
     graph = _plan(location, request, opened, lease, progress)
     findings = checks.check(dockerfile, opened.contexts[""].ignored.leaves_out, graph)
@@ -158,14 +169,30 @@ def _build(
     top = graph.target.top
     chain = files[top.number].chain if top is not None else graph.target.base.top
     image = None
+    said: list[Said] = []
+    if request.attested.is_wanted:
+        from orlop.engine.building import attesting
+
+        said = attesting.say(store, request, dockerfile, graph, files, chain, names, began)
     if any(each.kind not in outputs.FILES for each in request.outputs) or not request.outputs:
-        image = _published(store, manifest, names, lease)
+        attested = None
+        if said:
+            attested = attestations.attach(
+                manifest,
+                made.platform,
+                attesting.statements(said, names, manifest, made.platform),
+                storage.blobs,
+                lease,
+                annotations=request.index_annotations,
+                on_descriptor=request.entry_annotations,
+            )
+        image = _published(store, manifest, names, lease, attested)
         if image is None:
             # What an earlier build made that then failed has not been seen to yet.
             unwritten = dict.fromkeys([*scheduler.made, *storage.snapshots.provisional(made.chain_ids)])
-            image = install.install(store, manifest, names, lease, unpacked=unwritten)
-    outputs.write(location, request.outputs, storage, chain, image, names)
-    return Built(image, names, findings, dockerfile)
+            image = install.install(store, manifest, names, lease, unpacked=unwritten, attested=attested)
+    outputs.write(location, request.outputs, storage, chain, image, names, said)
+    return Built(image, names, findings, dockerfile, said)
 
 
 def _imported(request: BuildRequest) -> list[Imported]:
@@ -194,14 +221,17 @@ def _export(shop: Workshop, request: BuildRequest, files: Mapping[int, Files]) -
         cache_exchange.write(directory, kept, shop.storage.blobs)
 
 
-def _published(store: ImageStore, manifest: Manifest, names: list[str], lease: Lease) -> Image | None:
+def _published(
+    store: ImageStore, manifest: Manifest, names: list[str], lease: Lease, attested: Index | None
+) -> Image | None:
     """The image of a manifest, if it is there already and has these names: then there is nothing to be written."""
     lease.hold(manifest.digest, manifest.config.digest)
     try:
         image = store.find(manifest.config.digest)
     except NotFound:
         return None
-    return image if image.manifest == manifest.digest and set(names) <= set(image.names) else None
+    is_same = image.manifest == manifest.digest and image.index == (attested.digest if attested is not None else "")
+    return image if is_same and set(names) <= set(image.names) else None
 
 
 def _plan(location: Location, request: BuildRequest, opened: Opened, lease: Lease, progress: Progress) -> Graph:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 
-from orlop.build import copying, selection
+from orlop.build import copying, selection, tree
 from orlop.build.ignore import Ignored
 from orlop.errors import InvalidArgument
+from orlop.images import attestations
+from orlop.storage import digest as digests
 from orlop.storage import mounts as storage_mounts
 from orlop.storage.layers import diff
-from orlop.storage.layers.tar_writer import Descriptor
+from orlop.storage.layers.changes import Source, walk
+from orlop.storage.layers.tar_writer import FILE, Descriptor, Entry, TarWriter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from orlop.engine.building.attesting import Said
     from orlop.engine.building.request import Output
     from orlop.engine.location import Location
     from orlop.images.store import Image
@@ -24,6 +29,7 @@ if TYPE_CHECKING:
 #: Kinds for which there need be no image in the store.
 FILES = ("local", "tar")
 KINDS = ("image", *FILES, "oci", "docker")
+_CHUNK = 1 << 20
 
 
 def write(
@@ -33,8 +39,9 @@ def write(
     chain: str,
     image: Image | None,
     names: Sequence[str],
+    said: Sequence[Said] = (),
 ) -> None:
-    """Write everything that is wanted.
+    """Write everything that is wanted. What is ``said`` goes beside files as a file of its own for each.
 
     Raises:
         InvalidArgument: an image without a name is to be in an archive of Docker's.
@@ -42,21 +49,21 @@ def write(
     """
     for each in outputs:
         if each.kind == "local":
-            _to_directory(storage, chain, each.destination)
+            _to_directory(storage, chain, each.destination, said)
         elif each.kind == "tar":
-            _to_archive(storage, chain, each.destination)
+            _to_archive(storage, chain, each.destination, said)
         elif each.kind != "image" and image is not None:
             _image_to_archive(location, image, names, each)
 
 
-def _to_directory(storage: Storage, chain: str, path: str) -> None:
+def _to_directory(storage: Storage, chain: str, path: str, said: Sequence[Said]) -> None:
     os.makedirs(path, exist_ok=True)
     target = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         if not chain:
             return
-        with storage_mounts.attached(storage.snapshots.mounts(chain)) as tree:
-            root = selection.Root(tree, Ignored(), "the image", is_context=False)
+        with storage_mounts.attached(storage.snapshots.mounts(chain)) as shown:
+            root = selection.Root(shown, Ignored(), "the image", is_context=False)
             (everything,) = selection.choose(root, ["/"])
             try:
                 # The files are the user's own from now on, without what only root could have given them.
@@ -64,8 +71,42 @@ def _to_directory(storage: Storage, chain: str, path: str) -> None:
                 copying.Copier(target, style).copy([everything], [], "/")
             finally:
                 everything.close()
+            for name, data in _statements(shown, said):
+                _put(target, name, data)
     finally:
         os.close(target)
+
+
+def _statements(shown: int, said: Sequence[Said]) -> list[tuple[str, bytes]]:
+    """What is said as statements about every file of a tree, as there is no image."""
+    if not said:
+        return []
+    subjects = [
+        attestations.subject(each.path, _digest(each)) for each in tree.walk(shown) if stat.S_ISREG(each.about.st_mode)
+    ]
+    return [(one.file, attestations.statement(subjects, one.kind, one.predicate)) for one in said]
+
+
+def _digest(entry: tree.Entry) -> str:
+    state = digests.hasher("sha256:")
+    descriptor = entry.open()
+    try:
+        while data := os.read(descriptor, _CHUNK):
+            state.update(data)
+    finally:
+        os.close(descriptor)
+    return digests.result(state)
+
+
+def _put(directory: int, name: str, data: bytes) -> None:
+    """Write a file anew, whatever has its name: an image may have put a link there."""
+    try:
+        os.unlink(name, dir_fd=directory)
+    except FileNotFoundError:
+        pass
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with open(os.open(name, flags, 0o644, dir_fd=directory), "wb") as file:
+        file.write(data)
 
 
 def _opened(path: str) -> int:
@@ -79,12 +120,16 @@ def _opened(path: str) -> int:
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
 
 
-def _to_archive(storage: Storage, chain: str, path: str) -> None:
+def _to_archive(storage: Storage, chain: str, path: str, said: Sequence[Said]) -> None:
     descriptor = _opened(path)
     try:
         if chain:
-            with storage_mounts.attached(storage.snapshots.mounts(chain)) as tree:
-                diff.export(tree, descriptor)
+            with storage_mounts.attached(storage.snapshots.mounts(chain)) as shown:
+                archive = TarWriter(Descriptor(descriptor))
+                diff.write(walk(Source(shown)), archive, is_layer=False)
+                for name, data in _statements(shown, said):
+                    archive.add(Entry(name.encode(), FILE, mode=0o644, size=len(data)), data)
+                archive.finish()
     finally:
         os.close(descriptor)
 
@@ -92,6 +137,9 @@ def _to_archive(storage: Storage, chain: str, path: str) -> None:
 def _image_to_archive(location: Location, image: Image, names: Sequence[str], output: Output) -> None:
     from orlop.engine import image_transfer
 
+    if output.is_directory:
+        image_transfer.save(location, list(names) or [image.id], output.destination, form="oci-dir")
+        return
     descriptor = _opened(output.destination)
     try:
         image_transfer.save(location, list(names) or [image.id], Descriptor(descriptor), form=f"{output.kind}-archive")

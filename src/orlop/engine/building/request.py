@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orlop.build.attested import Attested
 from orlop.build.value import Value
 from orlop.images import platform
 
@@ -17,11 +18,15 @@ if TYPE_CHECKING:
 class Output(Value):
     """Where the result goes: ``image`` into the store, ``local`` and ``tar`` as files, ``oci`` and ``docker`` as an archive.
 
-    ``destination`` is a path, or ``-`` for standard output.
+    ``destination`` is a path, or ``-`` for standard output. With ``is_directory`` it is an OCI layout that is no archive.
+    ``names`` are further names of the image, and with ``push`` it goes to their registries.
     """
 
     kind: str = "image"
     destination: str = ""
+    is_directory: bool = False
+    names: Sequence[str] = ()
+    push: bool = False
 
 
 class BuildRequest(Value):
@@ -30,7 +35,8 @@ class BuildRequest(Value):
     ``context`` is a directory, an address, a git repository or ``-``; ``dockerfile`` a path, ``-``, or empty for the
     context's own. ``contexts`` are further ones by name. ``no_cache_filter`` names stages. ``secrets`` and ``agents`` are
     contents and sockets by id. ``wishes`` are settings of the containers that steps run in, by their names. ``epoch`` is
-    SOURCE_DATE_EPOCH. ``cache_from`` and ``cache_to`` are directories (`orlop.build.cache_exchange`).
+    SOURCE_DATE_EPOCH. ``annotations`` are the manifest's, ``index_annotations`` those of the index that has its attestations,
+    and ``entry_annotations`` those of the manifest's descriptor there; ``attested`` is what these say. ``cache_from`` and ``cache_to`` are directories (`orlop.build.cache_exchange`).
     ``registries`` makes what is to be known of registries, if it is not to be what the engine's user has. ``parallel`` is
     how many steps may be done at the same time, 0 as many as there are processors.
     """
@@ -44,6 +50,9 @@ class BuildRequest(Value):
     platform: Platform = platform.host()
     labels: Mapping[str, str] = {}
     annotations: Mapping[str, str] = {}
+    index_annotations: Mapping[str, str] = {}
+    entry_annotations: Mapping[str, str] = {}
+    attested: Attested = Attested()
     no_cache: bool = False
     no_cache_filter: Sequence[str] = ()
     pull: bool = False
