@@ -75,7 +75,8 @@ def finish_start(container: Container, channel: Channel) -> None:
     poststart = (container.config().get("hooks") or {}).get("poststart")
     if poststart:
         try:
-            hooks.run(poststart, container.state("running"), "poststart")
+            state = container.state("running")
+            hooks.run(poststart, state, "poststart", state["bundle"])
         except HookFailed:
             if container.alive():
                 container.signal(_KILL)

@@ -156,7 +156,9 @@ class Creation:
         if self._hook_state is not None:
             # Once hooks have run, those that undo what they did run too (runtime.md, "Lifecycle", steps 3 to 5, 13).
             poststop = self._spec["hooks"].get("poststop") or []
-            failures += hooks.run_all(poststop, {**self._hook_state, "status": "stopped", "pid": 0}, "poststop")
+            failures += hooks.run_all(
+                poststop, {**self._hook_state, "status": "stopped", "pid": 0}, "poststop", self._bundle
+            )
         return failures
 
     def _undo_group(self) -> None:
@@ -311,8 +313,8 @@ class Creation:
             if message["kind"] == "hooks":
                 self._hook_state = state = container.state("creating")
                 all_hooks = self._spec["hooks"]
-                hooks.run(all_hooks.get("prestart") or [], state, "prestart")
-                hooks.run(all_hooks.get("createRuntime") or [], state, "createRuntime")
+                hooks.run(all_hooks.get("prestart") or [], state, "prestart", self._bundle)
+                hooks.run(all_hooks.get("createRuntime") or [], state, "createRuntime", self._bundle)
                 self.channel.send("continue", state=state)
             elif message["kind"] == "console":
                 self._deliver_console(descriptors[0])
@@ -322,6 +324,10 @@ class Creation:
         container.write_record(record)
         if self._request.pid_file:
             pid_file.write(self._request.pid_file, self.pid)
+        if self._request.pidfd_socket:
+            from orlop.runtime import delivery
+
+            delivery.deliver("pidfd", self.pidfd, self._request.pidfd_socket, "standard")
 
     def _deliver_console(self, master: int) -> None:
         self.console = master
@@ -331,10 +337,6 @@ class Creation:
             self.console = -1
 
     def _record(self, group: cgroup.Group) -> dict[str, Any]:
-        if self._request.pidfd_socket:
-            from orlop.runtime import delivery
-
-            delivery.deliver("pidfd", self.pidfd, self._request.pidfd_socket, "standard")
         status = procfs.stat(self.pid)
         if status is None:
             raise self._died()

@@ -67,7 +67,7 @@ def destroy(container: Container, warn: Callable[[str], None] | None = None) -> 
     if hooks:
         from orlop.runtime.hooks import run_all
 
-        for failure in run_all(hooks, state, "poststop"):
+        for failure in run_all(hooks, state, "poststop", state["bundle"]):
             if warn is not None:
                 warn(failure)
 

@@ -2,7 +2,8 @@
 
 runtime-spec, config.md, "POSIX-platform Hooks": the state on standard input, the environment exactly the
 hook's own, a timeout after which the hook is killed and has failed. No other descriptor of ours reaches a hook:
-all above standard error are made close-on-exec first, also those that our caller left open.
+all above standard error are made close-on-exec first, also those that our caller left open. The working directory is
+what runc and crun make it: the bundle for hooks that see the host, the root file system for createContainer.
 """
 
 from __future__ import annotations
@@ -28,29 +29,58 @@ def import_ahead() -> None:
     from orlop.linux import descriptors  # noqa: F401
 
 
-def run(hooks: list[dict[str, Any]], state: dict[str, Any], name: str) -> None:
-    """Run ``hooks`` one after the other with ``state`` on their standard input.
+def run(hooks: list[dict[str, Any]], state: dict[str, Any], name: str, directory: str = "") -> None:
+    """Run ``hooks`` one after the other with ``state`` on their standard input, in ``directory`` or where we are.
 
     Raises:
         HookFailed: one failed; those after it are not run.
     """
-    for index, hook in enumerate(hooks):
-        _run_one(hook, json_text.dumps(state).encode(), f"{name} hook #{index} {hook['path']}")
+    with _Within(directory):
+        for index, hook in enumerate(hooks):
+            _run_one(hook, json_text.dumps(state).encode(), f"{name} hook #{index} {hook['path']}")
 
 
-def run_all(hooks: list[dict[str, Any]], state: dict[str, Any], name: str) -> list[str]:
+def run_all(hooks: list[dict[str, Any]], state: dict[str, Any], name: str, directory: str) -> list[str]:
     """Run every hook though earlier ones fail, as the specification asks for poststop.
 
     Returns:
         a sentence for each that failed.
     """
     failures = []
-    for index, hook in enumerate(hooks):
-        try:
-            _run_one(hook, json_text.dumps(state).encode(), f"{name} hook #{index} {hook['path']}")
-        except HookFailed as error:
-            failures.append(str(error))
+    with _Within(directory):
+        for index, hook in enumerate(hooks):
+            try:
+                _run_one(hook, json_text.dumps(state).encode(), f"{name} hook #{index} {hook['path']}")
+            except HookFailed as error:
+                failures.append(str(error))
     return failures
+
+
+class _Within:
+    """Be in a directory for a while: posix_spawn(3) has no word for where its program begins.
+
+    Where it is gone, as a bundle may be that was removed before its container, the root directory does.
+    """
+
+    __slots__ = ("_before", "_directory")
+
+    def __init__(self, directory: str) -> None:
+        self._directory = directory
+        self._before = -1
+
+    def __enter__(self) -> None:
+        if not self._directory:
+            return
+        self._before = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.chdir(self._directory)
+        except OSError:
+            os.chdir("/")
+
+    def __exit__(self, *_: object) -> None:
+        if self._before >= 0:
+            os.fchdir(self._before)
+            os.close(self._before)
 
 
 def _run_one(hook: dict[str, Any], state: bytes, name: str) -> None:

@@ -161,7 +161,7 @@ def _run(setup: Setup) -> None:
     if setup.waits_for_hooks:
         setup.channel.send("hooks")
         state = _expect(setup.channel, "continue")["state"]
-        hooks.run(setup.spec["hooks"].get("createContainer") or [], state, "createContainer")
+        hooks.run(setup.spec["hooks"].get("createContainer") or [], state, "createContainer", setup.root_path)
     _protect(setup, linux, root, procfs)
     _enter(setup, root)
     os.close(root)

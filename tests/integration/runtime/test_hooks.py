@@ -98,6 +98,23 @@ def test_a_hook_without_arguments_is_told_its_path(runtime: Runtime, bundle: Bun
     assert (made.path / "told").read_text() == f"{script} 0\n"
 
 
+def test_hooks_begin_in_the_bundle_and_in_the_root(runtime: Runtime, bundle: BundleMaker, tmp_path: Path) -> None:
+    made = bundle("sleep", "100", cwd="/etc")
+    told = tmp_path / "told"
+    for name in ALL:
+        where = "/told" if name == "startContainer" else told
+        made.config.setdefault("hooks", {})[name] = [hook(f"echo {name} $(pwd) >> {where}", env=["PATH=/bin"])]
+    run(runtime, made, "--detach", cwd="/tmp")
+    [name] = runtime("list", "-q").output.split()
+    runtime("delete", "--force", name)
+    begun = dict(line.split() for line in (told.read_text() + (made.rootfs / "told").read_text()).splitlines())
+    assert begun == {
+        **dict.fromkeys(OUTSIDE, str(made.path)),
+        "createContainer": str(made.rootfs),
+        "startContainer": "/etc",
+    }
+
+
 def test_hooks_run_in_the_namespaces_they_belong_to(runtime: Runtime, bundle: BundleMaker) -> None:
     made = bundle("sleep", "100")
     told = made.path / "told"
