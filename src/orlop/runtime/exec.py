@@ -8,6 +8,7 @@ got hold of their end of the channel.
 
 from __future__ import annotations
 
+import errno
 import os
 
 from orlop.errors import Conflict, InvalidArgument, OrlopError, StepFailed
@@ -38,7 +39,7 @@ class ExecRequest:
         pidfd_socket: a socket that is sent the process's pidfd, or empty.
         preserve_fds: how many descriptors from 3 up the program gets.
         ignore_paused: start it in a paused container too, where it waits.
-        cgroup: sub-cgroup by controller; the key "" stands for all.
+        cgroup: sub-cgroup by controller; the key "" stands for all, the path "/" for the container's own.
         stdio: its standard streams, unless it has a terminal.
         filters: seccomp filters that the caller keeps compiled, or None to compile anew.
     """
@@ -164,7 +165,7 @@ class _Joining:
         """Check, join, and wait for the exec."""
         setup = self._prepare()
         unified = self._open_cgroup(setup)
-        pid, descriptor = clone.clone(0, cgroup=unified)
+        pid, descriptor = self._clone(unified)
         if pid == 0:
             joiner.main(setup)
         self._inner.close()
@@ -173,6 +174,16 @@ class _Joining:
         finally:
             os.waitpid(pid, 0)
             os.close(descriptor)
+
+    def _clone(self, unified: int) -> tuple[int, int]:
+        group = self._request.container.cgroup()
+        with step("join cgroup", group.path):
+            try:
+                return clone.clone(0, cgroup=unified)
+            except OSError as error:
+                if error.errno != errno.EBUSY or "" in self._request.cgroup:
+                    raise
+            return clone.clone(0, cgroup=self._own(group.clone_fd_of(self._request.container.pid)))
 
     def _prepare(self) -> joiner.Setup:
         """Open everything that the joiner needs from outside."""
@@ -226,7 +237,7 @@ class _Joining:
         """Open the files to join version 1 cgroups with; returns the unified one to be born in, or -1."""
         group = self._request.container.cgroup()
         wanted = self._request.cgroup
-        if "" in wanted:
+        if wanted.get("", "").strip("/"):
             group = group.child(wanted[""])
         with step("join cgroup", group.path):
             unified = group.clone_fd()
@@ -236,7 +247,8 @@ class _Joining:
                 self._own(unified)
             for controller, below in wanted.items():
                 if controller:
-                    directory = group.child(below).directory(controller)
+                    inner = group.child(below) if below.strip("/") else group
+                    directory = inner.directory(controller)
                     if directory is None:
                         raise StepFailed("join cgroup", controller, "this machine has no such version 1 controller")
                     files.append(self._own(os.open(f"{directory}/tasks", os.O_WRONLY | os.O_CLOEXEC)))

@@ -87,6 +87,21 @@ def test_a_container_is_paused_killed_and_leaves_nothing(unified: UnifiedRuntime
     assert not Path(SYS, "unified", made.path.name).exists()
 
 
+def test_exec_follows_an_init_that_made_groups_below_its_own(unified: UnifiedRuntime, bundle: BundleMaker) -> None:
+    add = f"mkdir {SYS}/inner && echo 1 > {SYS}/inner/cgroup.procs && echo +hugetlb > {SYS}/cgroup.subtree_control"
+    made = bundle("sh", "-c", f"{add} && echo done > /done && exec sleep 1000")
+    add_mount(made, SYS, "cgroup", "cgroup", *ATTRIBUTES, "rw")
+    namespace(made, "cgroup")
+    made.write()
+    name = unified.start(made)
+    until((made.rootfs / "done").exists)
+    assert unified("exec", name, "cat", "/proc/self/cgroup").output.splitlines()[-1] == "0::/inner"
+    result = unified.call("exec", "--cgroup", "/", name, "true")
+    assert result.status == 255
+    assert "resource busy" in result.errors
+    assert unified("exec", "--cgroup", "inner", name, "cat", "/proc/self/cgroup").output.splitlines()[-1] == "0::/inner"
+
+
 def test_a_limit_without_its_controller_is_refused(unified: UnifiedRuntime, bundle: BundleMaker) -> None:
     made = bundle("true")
     made.linux["resources"]["memory"] = {"limit": 64 << 20}

@@ -143,6 +143,25 @@ class Group:
         unified = self.layout.unified.directory(self.path)
         return os.open(unified, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
+    def clone_fd_of(self, pid: int) -> int:
+        """As `clone_fd`, of the group in which a process is that lives in this one or below.
+
+        A group that gives controllers to those below it takes no process itself (EBUSY; cgroup-v2.rst, "No Internal
+        Process Constraint"): who lives there has moved on.
+
+        Raises:
+            OSError: the process is somewhere else (ENOENT), or has ended.
+        """
+        unified = self.layout.unified
+        top = (unified.root.rstrip("/") if unified is not None else "") + self.path
+        with open(f"/proc/{pid}/cgroup", "rb", buffering=0) as file:
+            lines = file.read().decode(errors="surrogateescape").splitlines()
+        where = next((line[3:] for line in lines if line.startswith("0::")), "")
+        if unified is None or not f"{where}/".startswith(f"{top}/") or "/../" in f"{where}/":
+            raise OSError(errno.ENOENT, os.strerror(errno.ENOENT), where)
+        directory = unified.directory(self.path) + where.removeprefix(top)
+        return os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
     def join_files(self, *, unified: bool = True) -> list[int]:
         """Descriptors (close-on-exec) to which a single-threaded process writes ``b"0"`` to put itself in.
 
