@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
 import tarfile
 from typing import TYPE_CHECKING
 
+from tests.integration.build.conftest import Builder
 from tests.integration.images.conftest import plain_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.integration.build.conftest import Builder
     from tests.integration.images.servers import Server
 
 __all__ = ["plain_server"]
@@ -304,3 +305,18 @@ def test_ids_and_metadata_are_written_to_files(builder: Builder, tmp_path: Path)
     assert (tmp_path / "id").read_text() == image
     said = json.loads((tmp_path / "m").read_text())
     assert (said["containerimage.config.digest"], said["image.name"]) == (image, "n:1")
+
+
+def test_the_first_container_of_an_engine_may_be_a_step_with_its_run_directory_on_another_file_system(
+    tmp_path: Path, rootfs: Path
+) -> None:
+    (tmp_path / "run").mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=700", "none", tmp_path / "run"], check=True)
+    try:
+        made = Builder(tmp_path, rootfs)
+        archive = subprocess.run(["tar", "-C", str(rootfs), "-c", "."], capture_output=True, check=True).stdout
+        made.ok("import", "-", "base", given=archive)
+        made.built("FROM base\nRUN true\n")
+        made.close()
+    finally:
+        subprocess.run(["umount", tmp_path / "run"], check=True)

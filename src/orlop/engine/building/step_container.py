@@ -7,6 +7,7 @@ import os
 import select
 
 from orlop.engine import bundle, container, mount_points, network_files, users
+from orlop.engine.building.aside import Aside
 from orlop.engine.building.step_network import StepNetwork
 from orlop.engine.settings import Settings
 from orlop.errors import InvalidArgument, OrlopError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from orlop.build.worker import Job
     from orlop.engine.location import Location
+    from orlop.storage.mounts import Mount
 
 
 class StepContainer:
@@ -51,7 +53,7 @@ class StepContainer:
 
     def _run(self, network: StepNetwork) -> int:
         user = users.find_in_snapshot(list(self._job.root), self._job.user)
-        mounts = mount_points.below(self._location, list(self._job.root), self._aside)
+        mounts = self._with_mount_points(list(self._job.root))
         rootfs = f"{self._aside}/rootfs"
         os.mkdir(rootfs, 0o755)
         network_files.write(self._aside, self._settings)
@@ -97,6 +99,13 @@ class StepContainer:
                 delete.destroy(created.container)
         code = os.waitstatus_to_exitcode(status)
         return code if code >= 0 else 128 - code
+
+    def _with_mount_points(self, root: list[Mount]) -> list[Mount]:
+        """The root with what is below every container's image; the first one of all makes that, where its place is."""
+        if os.path.isdir(self._location.mount_points):
+            return mount_points.below(self._location, root, self._aside)
+        with Aside(self._location) as aside:
+            return mount_points.below(self._location, root, aside)
 
 
 def _settings(job: Job, identifier: str, wishes: Mapping[str, Any], *, allows_insecure: bool) -> Settings:
