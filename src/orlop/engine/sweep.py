@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from orlop.engine import image_use
+from orlop.engine import container, image_use, monitor_lock
 from orlop.errors import DigestMismatch, InsufficientSpace, InvalidArchive, InvalidImage, OrlopError, Unsupported
 from orlop.images import index, reachable, unpack
 from orlop.storage import collect, ingest, named_lock
@@ -33,6 +33,7 @@ def everything(location: Location, images: ImageStore, *, downloads: bool = Fals
     storage = images.storage
     storage.prepare()
     named_lock.sweep(unpack.locks(storage))
+    _wait_for_removals(location)
     return collect.sweep(storage, lambda: marked(location, images), everything=downloads)
 
 
@@ -50,6 +51,7 @@ def after(location: Location, images: ImageStore, gone: Image, *, finished: bool
         snapshots = gone.config.chain_ids
     except OrlopError:
         snapshots = [gone.top]  # the configuration is damaged or gone; a full sweep finds the others
+    _wait_for_removals(location)
     return collect.sweep(
         images.storage,
         lambda: marked(location, images),
@@ -57,6 +59,20 @@ def after(location: Location, images: ImageStore, gone: Image, *, finished: bool
         snapshots=snapshots,
         finished=finished,
     )
+
+
+def _wait_for_removals(location: Location) -> None:
+    """Wait for those who are just clearing containers away that nobody sees any more, as monitors do with ``--rm``.
+
+    Their snapshots stand on the images' until then, which would be kept for them, and by nobody be taken away later.
+    """
+    try:
+        entries = os.listdir(location.containers)
+    except FileNotFoundError:
+        return  # there has never been one
+    for entry in entries:
+        if entry.startswith(container.GONE):
+            monitor_lock.wait(location, entry.removeprefix(container.GONE))
 
 
 def blobs(location: Location, images: ImageStore, digests: Collection[str]) -> Swept:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from orlop.engine import monitor_lock, removal
+from orlop.engine.location import Location
 from tests.integration.conftest import REPOSITORY
-from tests.integration.engine.conftest import Engine
+from tests.integration.engine.conftest import PATIENCE, Engine, wait_until
 from tests.integration.engine.image_maker import make
 from tests.integration.storage.conftest import btrfs
 
@@ -78,6 +80,29 @@ def test_a_stopped_container_is_saved_by_a_rename_and_differs_from_its_image_as_
     assert place.ok("run", "--rm", "made", "sh", "-c", "cat /data/file; ls /data") == "first\nfile\nkept\n"
     place.ok("rmi", "made")
     place.ok("system", "check")
+
+
+def test_an_image_that_is_removed_while_its_last_container_is_cleared_away_leaves_nothing(place: Engine) -> None:
+    if place.prefix:
+        pytest.skip("once is enough")
+    place.ok("run", "--name", "box", "plain", "sh", "-c", "echo first > /data/file")
+    place.ok("commit", "box", "made:latest")
+    identity = place.ok("create", "--name", "last", "made", "true").strip()
+    location = Location(str(place.root), str(place.run_root), rootless=False)
+    monitor = monitor_lock.take(location, identity)  # as a monitor that clears away after --rm, and is slow
+    assert monitor is not None
+    removal.vanish(location, identity, "last", {})
+    removing = place.popen("rmi", "made", stdout=subprocess.DEVNULL)
+    wait_until(lambda: removing.poll() is not None or _is_waited_for(monitor), "rmi to wait")
+    removal.destroy(location, identity)
+    monitor_lock.drop(location, identity, monitor)
+    assert removing.wait(PATIENCE) == 0
+
+
+def _is_waited_for(descriptor: int) -> bool:
+    """Whether somebody waits for a lock on a file, as /proc/locks shows below the lock itself."""
+    with open("/proc/locks", encoding="ascii") as file:
+        return any("->" in line and f":{os.fstat(descriptor).st_ino} " in line for line in file)
 
 
 def test_snapshots_are_listed_with_their_sizes_and_removed(place: Engine) -> None:
