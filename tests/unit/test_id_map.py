@@ -9,7 +9,6 @@ import pytest
 from orlop.errors import InvalidConfig
 from orlop.runtime import id_map
 
-
 if TYPE_CHECKING:
     from pathlib import Path
 

@@ -109,18 +109,18 @@ def provide(target: Container, namespace: int) -> None:
     Raises:
         OSError: they cannot be opened.
     """
-    from orlop.engine import control_socket
+    from orlop.engine import control_socket, network_home
     from orlop.network.names import sockets
 
     client = control_socket.connect(target.location, target.id)
     if client is None:
         return  # it has just ended
-    ends: tuple[int, ...] = ()
+    ends: Sequence[int] = ()
     try:
         client.send(frames.NAMES, _socket.MSG_NOSIGNAL)
         if _hear(client) != frames.NAMES:
             return  # it has them, or has just ended
-        ends = sockets.open_in(namespace)
+        _, ends = network_home.call(target.location, lambda: (None, sockets.open_in(namespace)))
         packed = b"".join(each.to_bytes(4, sys.byteorder) for each in ends)
         client.sendmsg([frames.NAMES], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, packed)], _socket.MSG_NOSIGNAL)
         _hear(client)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from orlop.engine import container, name_keeper, network_mode, networking, port_changes, repair
+from orlop.engine import container, name_keeper, network_home, network_mode, networking, port_changes, repair
 from orlop.errors import Conflict, InvalidArgument, NotFound, OrlopError
 from orlop.network import connecting, endpoint, record, store
 
@@ -12,6 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from orlop.network.endpoint import Endpoint
+    from orlop.network.place import Place
     from orlop.network.record import Network
 
 
@@ -36,6 +38,10 @@ def connect(target: container.Container, network: Network, settings: dict[str, A
         if mode.startswith("container:"):
             raise InvalidArgument(
                 "container sharing network namespace with another container or host cannot be connected to any other network"
+            )
+        if mode in network_mode.USERS:
+            raise InvalidArgument(
+                f"container {target.name} has a network of its own by {mode} and cannot be connected to any other"
             )
         if change.key(network) is not None:
             raise Conflict(f"endpoint with name {target.name} already exists in network {network.name}")
@@ -72,6 +78,10 @@ def disconnect(target: container.Container, network: Network) -> None:
             change.leave(network)
         change.write({name: said for name, said in change.wanted.items() if name != key})
     networking.tell(target.location, network, "disconnect", target.id)
+
+
+def _disconnect(place: Place, network: Network, joiner: connecting.Joiner) -> None:
+    connecting.disconnect(place, network, joiner)
 
 
 class _Change:
@@ -119,10 +129,8 @@ class _Change:
     def enter(self, network: Network, settings: dict[str, Any]) -> None:
         """Connect the running container."""
         joiner = self._joiner()
-        place = self._target.location.networks
         try:
-            connecting.disconnect(place, network, joiner)  # what a connection that was broken off has left
-            made = connecting.connect(place, [(network, settings)], joiner, networking.runs(self._target.location))
+            made = self._enter(network, settings, joiner)
             name_keeper.provide(self._target, joiner.namespace)
             networking.refresh(self._target, made)
         except OSError as error:
@@ -132,12 +140,18 @@ class _Change:
         finally:
             os.close(joiner.namespace)
 
+    def _enter(self, network: Network, settings: dict[str, Any], joiner: connecting.Joiner) -> list[Endpoint]:
+        location = self._target.location
+        network_home.run(location, lambda: _disconnect(location.networks, network, joiner))  # of what was broken off
+        made, _ = network_home.connect(location, [(network, settings)], joiner)
+        return made
+
     def leave(self, network: Network) -> None:
         """Disconnect the running container."""
         joiner = self._joiner()
         place = self._target.location.networks
         try:
-            connecting.disconnect(place, network, joiner)
+            network_home.run(self._target.location, lambda: _disconnect(place, network, joiner))
             networking.refresh(self._target, endpoint.of_container(place, self._target.id))
         except OSError as error:
             raise OrlopError(

@@ -38,8 +38,13 @@ def chosen(mode: str, *, rootless: bool, joins: bool = False) -> str:
         return mode
     if not rootless:
         return "bridge"
-    able = [each for each in USERS if program(each)] if not joins and os.access(TUN, os.R_OK | os.W_OK) else []
-    return able[0] if able else "none"
+    return able() or "none" if not joins else "none"
+
+
+def able() -> str:
+    """The better one of `USERS` that can be had here; empty if there is none."""
+    found = [each for each in USERS if program(each)] if os.access(TUN, os.R_OK | os.W_OK) else []
+    return found[0] if found else ""
 
 
 def program(mode: str) -> str | None:

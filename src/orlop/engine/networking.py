@@ -9,20 +9,23 @@ from __future__ import annotations
 import os
 
 from orlop.engine import events, monitor_lock, network_files, network_mode
-from orlop.errors import InvalidArgument, NotFound, OrlopError, Unsupported
+from orlop.errors import InvalidArgument, NotFound, OrlopError
 from orlop.linux import procfs
 from orlop.network import activation, connecting, endpoint, record, store
 from orlop.network.names import sockets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
 
     from orlop.engine.container import Container
     from orlop.engine.location import Location
+    from orlop.engine.network_home import Hold
     from orlop.engine.settings import Settings
     from orlop.network.endpoint import Endpoint
     from orlop.network.record import Network
+    from orlop.runtime.request import Request
 
 #: What of Docker's ``EndpointSettings`` a user asks for; the rest tells what is so.
 ASKED = frozenset(("IPAMConfig", "Links", "Aliases", "MacAddress", "DriverOpts", "GwPriority"))
@@ -36,15 +39,13 @@ def check(location: Location, settings: Settings) -> None:
     Raises:
         NotFound: there is no such network.
         InvalidArgument: a network cannot give what is asked of it.
-        Unsupported: an ordinary user asks for one.
+        Unsupported: an ordinary user asks for a program that is not installed.
     """
-    if location.rootless:
+    if location.rootless and settings.network in network_mode.USERS:
         from orlop.engine import user_network
 
-        if settings.networks or settings.network not in network_mode.USERS:
-            raise Unsupported(
-                f"--network {settings.network}: an ordinary user's containers have pasta, slirp4netns, none or the host's"
-            )
+        if settings.networks:
+            raise InvalidArgument(f"conflicting options: --network {settings.network} together with other networks")
         user_network.check(settings.network)
         return
     if settings.network == record.BRIDGE and not settings.networks:
@@ -70,13 +71,38 @@ def runs(location: Location) -> Callable[[str], bool]:
 class Connection:
     """A container's connection to its networks, at its start."""
 
-    __slots__ = ("_target", "endpoints", "name_ends")
+    __slots__ = ("_hold", "_namespace", "_target", "endpoints", "name_ends")
 
     def __init__(self, target: Container) -> None:
         self._target = target
+        #: An ordinary user's networks have a home, which has to stay.
+        self._hold: Hold | None = None
+        self._namespace = -1
         self.endpoints: list[Endpoint] = []
         #: The sockets at which the container asks for names, for UDP and for TCP (`orlop.network.names.sockets`).
         self.name_ends: tuple[int, ...] = ()
+
+    def ask_for(self, wanted: Request) -> None:
+        """Have the connection made while a container is created; `close` afterwards.
+
+        Raises:
+            OrlopError: an ordinary user's networks cannot be where they are to be.
+        """
+        wanted.connect = self.make
+        if self._target.location.rootless:
+            from orlop.engine import network_home
+
+            self._hold = network_home.Hold(self._target.location, self._target.id)
+            wanted.parent = self._hold.users
+            wanted.look = self._look
+
+    def _look(self, pid: int) -> None:
+        self._namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+
+    def close(self) -> None:
+        """Let go of what only the connecting needs."""
+        if self._hold is not None:
+            self._hold.release()
 
     def make(self, pid: int) -> None:
         """Connect the container whose first process has this pid; that is not yet at its program.
@@ -97,12 +123,11 @@ class Connection:
                 raise NotFound(
                     f"cannot start container {target.name}: {error}: create it, or disconnect the container"
                 ) from None
-        joining = joiner(target, pid)
+        joining = joiner(target, pid, self._namespace)
         if joining is None:
             return
         try:
-            self.endpoints = connecting.connect(place, networks, joining, runs(target.location))
-            self.name_ends = sockets.open_in(joining.namespace)
+            self._connect(networks, joining)
             known = [network for network, _ in networks]
             linked: Sequence[str] = ()
             if target.record["HostConfig"].get("Links"):
@@ -124,17 +149,29 @@ class Connection:
         for network, _ in networks:
             tell(target.location, network, "connect", target.id)
 
+    def _connect(self, networks: Sequence[tuple[Network, Mapping[str, Any]]], joining: connecting.Joiner) -> None:
+        location = self._target.location
+        if self._hold is None:
+            self.endpoints = connecting.connect(location.networks, networks, joining, runs(location))
+            self.name_ends = sockets.open_in(joining.namespace)
+            return
+        from orlop.engine import network_home
 
-def joiner(target: Container, pid: int) -> connecting.Joiner | None:
+        self.endpoints, ends = network_home.connect(location, networks, joining, names=True)
+        self.name_ends = tuple(ends)
+
+
+def joiner(target: Container, pid: int, namespace: int = -1) -> connecting.Joiner | None:
     """A container whose first process has this pid, as the networks see it; None if that has ended.
 
-    ``namespace`` is the caller's to close.
+    ``namespace`` is its network namespace, if that is open; the one of what is returned is the caller's to close.
     """
     status = procfs.stat(pid)
     if status is None:
         return None
     try:
-        namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        if namespace < 0:
+            namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     except (FileNotFoundError, ProcessLookupError):
         return None
     names = [target.name, target.id[:12]]
@@ -165,9 +202,9 @@ def release(location: Location, container_id: str) -> None:
     """Take a container that has ended off its networks, and tell of it. Nothing happens if it is on none."""
     place = location.networks
     if os.path.exists(place.ports(container_id)):
-        from orlop.network.ports import publishing
+        from orlop.engine import publishing
 
-        publishing.withdraw(place, container_id)
+        publishing.withdraw(location, container_id)
     if os.path.exists(place.links):
         from orlop.engine import links
 
@@ -176,23 +213,41 @@ def release(location: Location, container_id: str) -> None:
         network = store.read(place, gone.network)
         if network is not None:
             tell(location, network, "disconnect", container_id)
+    if location.rootless:
+        from orlop.engine import network_home
+
+        network_home.leave(location, container_id)
 
 
 def linger(location: Location) -> None:
     """Take the networks down that no container is on any more, if none comes soon."""
     place = location.networks
+    take = None
+    if location.rootless:
+        from orlop.engine import network_home
+
+        take = network_home.taker(location)
     for network_id in endpoint.networks(place):
         try:
-            activation.linger(place, network_id)
+            activation.linger(place, network_id, take)
         except (OrlopError, OSError):
             continue  # the next command that repairs tries again
+    if location.rootless:
+        network_home.end(location)
 
 
 def sweep(location: Location) -> None:
     """Take off the networks what crashes have left on them."""
     place = location.networks
-    _sweep_ports(location)
     _sweep_user_networks(location)
+    if location.rootless:
+        from orlop.engine import network_home
+
+        try:
+            network_home.sweep(location)
+        except (OrlopError, OSError):
+            return  # who connects a container is told
+    _sweep_ports(location)
     if not endpoint.networks(place):
         return
     present = {network_id: endpoint.containers(place, network_id) for network_id in endpoint.networks(place)}
@@ -201,6 +256,8 @@ def sweep(location: Location) -> None:
     is_held = runs(location)
     try:
         activation.sweep(place, present, lambda container_id: container_id in known or is_held(container_id))
+        if location.rootless:
+            network_home.sweep_networks(location)
     except (OrlopError, OSError):
         return  # the kernel does not let go of something yet, or a record is damaged: who uses it is told
 
@@ -212,11 +269,11 @@ def _sweep_ports(location: Location) -> None:
 
         port_changes.finish(location)
     if os.path.exists(location.networks.ports("")):
-        from orlop.network.ports import published, publishing
+        from orlop.network.ports import published
 
         for container_id in published.containers(location.networks):
             if not monitor_lock.is_held(location, container_id):
-                publishing.withdraw(location.networks, container_id)
+                release(location, container_id)
 
 
 def _sweep_user_networks(location: Location) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from orlop.engine import container, events, monitor_lock, network_membership, network_mode, networking
+import functools
+
+from orlop.engine import container, events, monitor_lock, network_home, network_membership, network_mode, networking
 from orlop.errors import Conflict, InvalidArgument, NotFound, OrlopError
 from orlop.network import connecting, creation, endpoint, protection, record, store
 
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from orlop.engine.location import Location
+    from orlop.network.place import Place
     from orlop.network.record import Network
 
 
@@ -141,7 +144,12 @@ def remove(location: Location, wanted: str) -> Network:
     for container_id in endpoint.containers(place, network.id):
         if not _is_alive(location, container_id):
             monitor_lock.wait(location, container_id)  # which has ended, and is just being cleared away
-    creation.remove(place, network, networking.runs(location))
+    remove_it = functools.partial(creation.remove, place, network, networking.runs(location))
+    if network_home.is_there(location):
+        network_home.run(location, remove_it)
+        network_home.end_unused(location)
+    else:
+        remove_it()  # nothing of it is up
     networking.tell(location, network, "destroy")
     return network
 
@@ -180,14 +188,18 @@ def reload(location: Location) -> list[str]:
         return []
     try:
         found = obstacles(location)
-        for network_id in endpoint.networks(place):
-            network = store.read(place, network_id)
-            if network is not None and endpoint.containers(place, network_id):
-                connecting.reattach(place, network)
-        protection.restore(place)
+        network_home.run(location, lambda: _reload(place))
         return found
     except OSError as error:
         raise OrlopError(f"cannot put back what of the networks is missing: {error.strerror}") from None
+
+
+def _reload(place: Place) -> None:
+    for network_id in endpoint.networks(place):
+        network = store.read(place, network_id)
+        if network is not None and endpoint.containers(place, network_id):
+            connecting.reattach(place, network)
+    protection.restore(place)
 
 
 def obstacles(location: Location) -> list[str]:
@@ -196,8 +208,8 @@ def obstacles(location: Location) -> list[str]:
     Nobody's rules are read for that: connections are counted that ours let pass, and those of them that came through.
     """
     place = location.networks
-    if not endpoint.networks(place):
-        return []
+    if not endpoint.networks(place) or location.rootless:
+        return []  # or there are no rules but ours
     accepted, passed = protection.lost(place)
     if passed >= accepted:
         return []

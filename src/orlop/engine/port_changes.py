@@ -234,10 +234,10 @@ class _Change:
             held.remove(list(held.published))
             after.ports = []
         try:
-            network.exchange(place, container_id, before, after)
+            publishing.exchange(self._target.location, container_id, before, after)
         except OSError as error:
             raise OrlopError(f"cannot publish ports of container {self.name}: {error.strerror or error}") from None
-        queue, watched = held.pack(network.served(after))
+        queue, watched = held.pack(network.served(place, after))
         descriptors = [queue] if watched < 0 else [queue, watched]
         try:
             _ask(self._target, descriptors)

@@ -55,10 +55,10 @@ class Keeper:
 
     def close(self) -> None:
         """Let go of the claims, and of the proxy: the container's program has ended."""
-        from orlop.network.ports import publishing
+        from orlop.engine import publishing
 
         try:
-            publishing.close(self._location.networks, self._container)
+            publishing.close(self._location, self._container)
         except (OSError, OrlopError):
             pass  # whoever clears away after the container tries again
         self._summons.close(_PATIENCE)

@@ -7,14 +7,14 @@ import time
 
 from orlop.engine import birth, network_mode
 from orlop.errors import OrlopError
+from orlop.network import home, store
 from orlop.network import record as network_record
-from orlop.network import store
-from orlop.network.ports import claims, publishing
+from orlop.network.ports import claims, published, publishing
 from orlop.network.ports.published import ANY, InForce
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
     from orlop.engine.container import Container
@@ -75,9 +75,45 @@ class Publication:
         if not in_force.targets and not inside:
             self._claims.close()  # on such a network ports are nobody's business
             return {}
-        publishing.put(place, self._target.id, in_force)
-        queue, watched = self._claims.pack(publishing.served(in_force))
+        _do(self._target.location, in_force, lambda: publishing.put(place, self._target.id, in_force))
+        queue, watched = self._claims.pack(publishing.served(place, in_force))
         return {birth.PORTS: queue} if watched < 0 else {birth.PORTS: queue, birth.PORTS_WATCHED: watched}
+
+
+def exchange(location: Location, container_id: str, before: InForce | None, after: InForce) -> None:
+    """Have other ports, or other addresses, be in force, as `orlop.network.ports.publishing.exchange`."""
+    _do(location, after, lambda: publishing.exchange(location.networks, container_id, before, after))
+
+
+def close(location: Location, container_id: str) -> None:
+    """Have nothing lead to a container any more, as `orlop.network.ports.publishing.close`."""
+    in_force = published.read(location.networks, container_id)
+    if in_force is not None and not _is_gone(location):
+        _do(location, in_force, lambda: publishing.close(location.networks, container_id))
+
+
+def withdraw(location: Location, container_id: str) -> None:
+    """Clear away what was published of a container, as `orlop.network.ports.publishing.withdraw`."""
+    in_force = published.read(location.networks, container_id) or InForce((), {})
+    if _is_gone(location):
+        published.forget(location.networks, container_id)
+    else:
+        _do(location, in_force, lambda: publishing.withdraw(location.networks, container_id))
+
+
+def _is_gone(location: Location) -> bool:
+    """Whether the place is gone where an ordinary user's rules were."""
+    return location.rootless and not home.holder(location.networks)
+
+
+def _do(location: Location, in_force: InForce, action: Callable[[], None]) -> None:
+    """Do something about the kernel's rules where these are; an ordinary user's containers with a network each have none."""
+    if location.rootless and not in_force.inside:
+        from orlop.engine import network_home
+
+        network_home.run(location, action)
+    else:
+        action()
 
 
 def asked(record: Mapping[str, Any]) -> dict[str, Sequence[Mapping[str, Any]]]:

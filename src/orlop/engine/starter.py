@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from orlop.engine.networking import Connection
     from orlop.engine.publishing import Publication
     from orlop.engine.runtimes import Elsewhere
     from orlop.engine.user_network import UserConnection
@@ -62,7 +63,18 @@ def serve(receive: Callable[[], birth.Call], monitor: _socket.socket, filters: C
 class _Start:
     """The start of one container, on the child's side."""
 
-    __slots__ = ("_call", "_container", "_ends", "_is_again", "_line", "_location", "_monitor", "_request", "_state")
+    __slots__ = (
+        "_call",
+        "_connection",
+        "_container",
+        "_ends",
+        "_is_again",
+        "_line",
+        "_location",
+        "_monitor",
+        "_request",
+        "_state",
+    )
 
     def __init__(self, call: birth.Call, monitor: _socket.socket) -> None:
         request = call.request
@@ -73,6 +85,7 @@ class _Start:
         self._monitor = monitor
         self._container = container.Container(self._location, request.get("id", ""))
         self._state = container.new_state()
+        self._connection: Connection | None = None
         #: Whether its monitor starts it again, and holds everything that outlives the container's program.
         self._is_again = "again" in request
         if "restart_count" in request:
@@ -153,13 +166,12 @@ class _Start:
             filters=filters,
             root_mounts=record.get("RootMounts") or (),
         )
-        connection = None
         publication = self._claim_ports(record)
         if network_mode.wanted(record):
             from orlop.engine import networking
 
-            connection = networking.Connection(self._container)
-            wanted.connect = connection.make
+            self._connection = networking.Connection(self._container)
+            self._connection.ask_for(wanted)
         users = self._as_user(record, wanted)
         created: runtime.Created | Elsewhere
         if "Late" in record or "Runtime" in record["HostConfig"]:
@@ -168,6 +180,7 @@ class _Start:
             created = late.create(self._container, wanted)
         else:
             created = runtime.create(wanted)
+        connection = self._connection
         if connection is not None and connection.name_ends:
             self._ends[birth.NAMES], self._ends[birth.NAMES_TCP] = connection.name_ends
         try:
@@ -175,6 +188,8 @@ class _Start:
                 self._ends.update(users.finish(publication, created.pid))
             elif connection is not None and publication is not None:
                 self._ends.update(publication.put_in_force(connection.endpoints))
+            if connection is not None:
+                connection.close()
             self._tell_monitor(created)
             created.release()
             birth.tell_runs(self._monitor)
@@ -249,10 +264,16 @@ class _Start:
             record_end(self._container, self._request, self._state)
         self._line.send(frames.FAILED, describe(error))
         self._line.finish()
+        if self._connection is not None:
+            self._connection.close()
         if lock is not None:
             clean_up(self._location, self._request)
             control_socket.remove(self._location, self._container.id)
             monitor_lock.drop(self._location, self._container.id, lock)
+        if self._connection is not None and not self._is_again:
+            from orlop.engine import networking
+
+            networking.linger(self._location)
 
 
 def _writes_json(log: dict[str, Any]) -> bool:

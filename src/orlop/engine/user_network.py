@@ -47,13 +47,16 @@ def check(mode: str) -> None:
 
 
 class Attachment:
-    """A container's connection, on its way: `look`, `begin`, `finish`, `close`."""
+    """The connection of a network namespace to the outside, on its way: `look`, `begin`, `finish`, `close`.
 
-    __slots__ = ("_errors", "_id", "_location", "_mode", "_pid", "_ready", "namespaces")
+    ``path`` is where the program's pid is written down, ``interface`` the name of the device that it makes.
+    """
 
-    def __init__(self, location: Location, container_id: str, mode: str) -> None:
-        self._location = location
-        self._id = container_id
+    __slots__ = ("_errors", "_interface", "_mode", "_path", "_pid", "_ready", "namespaces")
+
+    def __init__(self, path: str, mode: str, interface: str = _INTERFACE) -> None:
+        self._path = path
+        self._interface = interface
         self._mode = mode
         self._pid = 0
         self._errors = -1
@@ -62,7 +65,7 @@ class Attachment:
         self.namespaces: list[int] = []
 
     def look(self, pid: int) -> None:
-        """Open the namespaces of a container whose first process has this pid.
+        """Open the namespaces of a process: of a container's first one.
 
         Raises:
             Unsupported: as `check`.
@@ -86,7 +89,7 @@ class Attachment:
             raise Unsupported(
                 f"--network {self._mode}: a container that joins others cannot have it: use --network none"
             )
-        os.makedirs(_directory(self._location), 0o700, exist_ok=True)
+        os.makedirs(os.path.dirname(self._path), 0o700, exist_ok=True)
         try:
             self._errors = os.memfd_create(self._mode, os.MFD_CLOEXEC)
             self._start(*self.namespaces)
@@ -95,17 +98,17 @@ class Attachment:
 
     def _start(self, user: int, network: int) -> None:
         program = network_mode.program(self._mode) or self._mode
-        path = f"{_directory(self._location)}/{self._id}"
+        path = self._path
         passed = {_USER: user, _NETWORK: network}
         if self._mode == network_mode.PASTA:
-            words = ["pasta", "--config-net", "--quiet", "--stderr", "--no-map-gw", "--ns-ifname", _INTERFACE]
+            words = ["pasta", "--config-net", "--quiet", "--stderr", "--no-map-gw", "--ns-ifname", self._interface]
             words += ["-t", "none", "-u", "none", "-T", "none", "-U", "none", "--pid", path]
             words += ["--netns", f"/proc/self/fd/{_NETWORK}", "--userns", f"/proc/self/fd/{_USER}"]
             self._pid = _spawn(program, words, self._errors, passed)
             return
-        words = [f"slirp4netns-{self._id}", "--configure", "--mtu=65520", "--disable-host-loopback"]
+        words = [f"slirp4netns {path}", "--configure", "--mtu=65520", "--disable-host-loopback"]
         words += [f"--ready-fd={_READY}", f"--userns-path=/proc/self/fd/{_USER}"]
-        words += ["--netns-type=path", f"/proc/self/fd/{_NETWORK}", _INTERFACE]
+        words += ["--netns-type=path", f"/proc/self/fd/{_NETWORK}", self._interface]
         self._ready, theirs = os.pipe2(os.O_CLOEXEC)
         try:
             self._pid = _spawn(program, words, self._errors, {**passed, _READY: theirs})
@@ -150,7 +153,7 @@ class UserConnection:
 
     def __init__(self, target: Container, mode: str) -> None:
         self._target = target
-        self._attachment = Attachment(target.location, target.id, mode)
+        self._attachment = Attachment(_path(target.location, target.id), mode)
         self.look = self._attachment.look
 
     def begin(self, _pid: int) -> None:
@@ -185,7 +188,7 @@ def attach_again(location: Location, container_id: str) -> None:
     try:
         mode, pid = str(target.record["HostConfig"]["NetworkMode"]), int(target.state()["Pid"])
         if pid:
-            attachment = Attachment(location, container_id, mode)
+            attachment = Attachment(_path(location, container_id), mode)
             try:
                 attachment.look(pid)
                 attachment.begin()
@@ -198,8 +201,8 @@ def attach_again(location: Location, container_id: str) -> None:
 
 def release(location: Location, container_id: str) -> None:
     """End a container's network; nothing happens if it has none."""
-    path = f"{_directory(location)}/{container_id}"
-    pid = _running(path, container_id)
+    path = _path(location, container_id)
+    pid = running(path)
     if pid:
         try:
             os.kill(pid, _signal.SIGKILL)
@@ -214,7 +217,7 @@ def release(location: Location, container_id: str) -> None:
 
 def is_attached(location: Location, container_id: str) -> bool:
     """Whether the program that connects a container is there."""
-    return bool(_running(f"{_directory(location)}/{container_id}", container_id))
+    return bool(running(_path(location, container_id)))
 
 
 def containers(location: Location) -> list[str]:
@@ -229,13 +232,17 @@ def _directory(location: Location) -> str:
     return f"{location.run_root}/user-networks"
 
 
-def _running(path: str, container_id: str) -> int:
-    """The pid of a container's program; 0 if it is gone."""
+def _path(location: Location, container_id: str) -> str:
+    return f"{_directory(location)}/{container_id}"
+
+
+def running(path: str) -> int:
+    """The pid of the program that is noted at a path; 0 if it is gone."""
     try:
         with open(path, "rb", buffering=0) as file:
             pid = int(file.readall())
         with open(f"/proc/{pid}/cmdline", "rb", buffering=0) as file:
-            is_it = container_id.encode() in file.readall()
+            is_it = path.encode() in file.readall()
     except (OSError, ValueError):
         return 0
     return pid if is_it else 0

@@ -19,7 +19,7 @@ import time
 
 from orlop.errors import NotFound
 from orlop.linux.netlink import Netlink
-from orlop.network import addresses, endpoint, store
+from orlop.network import addresses, endpoint, home, store
 from orlop.network.drivers import choice
 
 TYPE_CHECKING = False
@@ -108,8 +108,9 @@ def take_down(place: Place, network: Network, *, withdraw: Callable[[], None] | 
             os.unlink(f"{place.running(network.id)}/{_UP}")
         except FileNotFoundError:
             pass  # its making was broken off
-        with Netlink() as netlink:
-            choice.find(network.driver).down(netlink, place, network)
+        if not place.rootless or home.holder(place):  # else everything has gone with the namespace in which it was
+            with Netlink() as netlink:
+                choice.find(network.driver).down(netlink, place, network)
         if withdraw is not None:
             withdraw()
         _remove(place, network.id)
@@ -118,8 +119,10 @@ def take_down(place: Place, network: Network, *, withdraw: Callable[[], None] | 
     return True
 
 
-def linger(place: Place, network_id: str) -> None:
+def linger(place: Place, network_id: str, take: Callable[[Place, Network], bool] | None = None) -> None:
     """Take a network down once no container has been on it for a while. Returns when that is done, or another's to do.
+
+    ``take`` does it in place of `take_down`.
 
     Raises:
         OSError: the kernel refused.
@@ -138,7 +141,7 @@ def linger(place: Place, network_id: str) -> None:
             if _wait_unused(place, network_id, descriptor):
                 network = store.read(place, network_id)
                 if network is not None:
-                    take_down(place, network)
+                    (take or take_down)(place, network)
                 return
         except BlockingIOError:
             return  # somebody else is at it, and sees by the file's time that it has to wait a little longer
@@ -183,6 +186,24 @@ def sweep(place: Place, present: Mapping[str, Sequence[str]], runs: Callable[[st
         ):
             continue
         take_down(place, network)
+
+
+def unused(place: Place) -> list[str]:
+    """The ids of the networks that are up, or were until a crash, though no container is on them."""
+    return [each for each in endpoint.networks(place) if not endpoint.containers(place, each)]
+
+
+def forget(place: Place, network_ids: Sequence[str]) -> None:
+    """Forget that networks were up whose namespace is gone, if no container is on them."""
+    for network_id in network_ids:
+        lock = _lock(place, network_id, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if lock is None:
+            continue
+        try:
+            if not endpoint.containers(place, network_id):
+                _remove(place, network_id)
+        finally:
+            os.close(lock)
 
 
 def _sweep_unused(place: Place, network_id: str) -> None:

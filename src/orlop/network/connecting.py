@@ -10,9 +10,9 @@ from __future__ import annotations
 import os
 
 from orlop.errors import InvalidArgument, OrlopError
-from orlop.linux import network_device
+from orlop.linux import network_device, procfs
 from orlop.linux.netlink import Netlink
-from orlop.network import activation, addresses, endpoint, inside, record, subnet
+from orlop.network import activation, addresses, endpoint, inside, record, store, subnet
 from orlop.network.drivers import choice, interface
 from orlop.network.endpoint import Endpoint
 
@@ -206,6 +206,65 @@ def reattach(place: Place, network: Network) -> None:
                 driver.reattach(netlink, network, held.base, each)
         finally:
             held.release()
+
+
+def restore(place: Place) -> None:
+    """Put all containers that run on their networks again, whose devices are gone on both sides, and the networks up.
+
+    Raises:
+        OrlopError: a network cannot be made.
+        OSError: the kernel refused.
+    """
+    there = set()
+    with Netlink() as netlink:
+        for network_id in endpoint.networks(place):
+            network = store.read(place, network_id)
+            if network is None:
+                continue
+            held = activation.Held(place, network, netlink)
+            try:
+                for each in endpoint.on_network(place, network_id):
+                    if _attach_again(netlink, network, held.base, each):
+                        there.add(each.container)
+            finally:
+                held.release()
+    for container_id in there:
+        endpoints = endpoint.of_container(place, container_id)
+        namespace = _namespace(endpoints[0]) if endpoints else -1
+        if namespace >= 0:
+            with Netlink(namespace) as inner:
+                inside.set_default_routes(inner, endpoints)
+            os.close(namespace)
+
+
+def _attach_again(netlink: Netlink, network: Network, base: int, one: Endpoint) -> bool:
+    """Make a container's device anew; False if the container is gone."""
+    namespace = _namespace(one)
+    if namespace < 0:
+        return False
+    try:
+        with Netlink(namespace) as inner:
+            network_device.delete(
+                inner, one.interface
+            )  # the kernel takes its time with those whose other ends are gone
+            choice.find(network.driver).attach(netlink, network, base, one, namespace)
+            inside.configure(inner, one)
+    finally:
+        os.close(namespace)
+    return True
+
+
+def _namespace(one: Endpoint) -> int:
+    """A descriptor of the network namespace that an endpoint is in, the caller's to close; -1 if its container is gone."""
+    try:
+        found = os.open(f"/proc/{one.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    except (FileNotFoundError, ProcessLookupError):
+        return -1
+    status = procfs.stat(one.pid)
+    if status is None or status.start_time != one.start_time:
+        os.close(found)
+        return -1
+    return found
 
 
 def leave(place: Place, container_id: str) -> list[Endpoint]:

@@ -82,10 +82,10 @@ def create(place: Place, network: Network) -> None:
     store.validate_name(network.name)
     if network.is_predefined or network.name == "default" or network.name.startswith("container:"):
         raise InvalidArgument(f"operation is not permitted on predefined {network.name} network")
-    if place.rootless:
+    if place.rootless and network.driver in (record.MACVLAN, record.IPVLAN):
         raise Unsupported(
-            "an ordinary user's containers have no networks between them yet: "
-            "use --network pasta, none or host, or run as root"
+            f"a network of the driver {network.driver} needs root, since it lies upon a device of the machine's: "
+            "use the driver bridge"
         )
     if network.ipam_driver not in _IPAM_DRIVERS:
         raise Unsupported(

@@ -11,77 +11,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.integration.engine.conftest import parent, wait_until
-from tests.integration.engine.ordinary_user import make_engine
-from tests.machine import Machine, cable
+from tests.integration.engine.users_machine import ASK, HOST, PEER, SERVER, make_users
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.integration.engine.conftest import Engine
-
-HOST, PEER = "198.51.100.1", "198.51.100.2"
-SERVER = """
-import select, socket
-tcp = socket.create_server(("0.0.0.0", 80))
-udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-udp.bind(("0.0.0.0", 53))
-print("ready", flush=True)
-while True:
-    ready, _, _ = select.select([tcp, udp], [], [])
-    if tcp in ready:
-        client, _ = tcp.accept()
-        client.recv(1)  # what is unread would make a reset of the end
-        client.sendall(b"tcp")
-        client.close()
-    if udp in ready:
-        udp.sendto(b"udp", udp.recvfrom(100)[1])
-"""
-ASK = """
-import socket, sys
-kind, address, port = sys.argv[1:]
-client = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET,
-                       socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM)
-client.settimeout(20)
-try:
-    client.connect((address, int(port)))
-    client.send(b"?")
-    print(client.recv(100).decode())
-except OSError as error:
-    print(type(error).__name__)
-"""
-
-
-class UsersMachine:
-    """A machine with an ordinary user's engine, and a neighbour at which somebody listens."""
-
-    def __init__(self, engine: Engine, machine: Machine, peer: Machine) -> None:
-        self.engine = engine
-        self.machine = machine
-        self.peer = peer
-
-    def ask(self, there: Machine, address: str, port: int, kind: str = "tcp") -> str:
-        return there.run(sys.executable, "-IS", "-c", ASK, kind, address, str(port)).strip()
-
-    def serve(self, *options: str) -> None:
-        self.engine.ok("run", "-d", "--name", "web", *options, "host", "python3", "-IS", "-c", SERVER)
-        wait_until(lambda: "ready" in self.engine.ok("logs", "web"), "a server")
+    from tests.integration.engine.users_machine import UsersMachine
 
 
 @pytest.fixture(scope="module")
 def users() -> Iterator[UsersMachine]:
     if shutil.which("pasta") is None:
         pytest.skip("needs pasta (Debian's passt)")
-    with Machine() as machine, Machine() as peer, make_engine("network", ranges=True) as engine:
-        cable(machine, "lan0", f"{HOST}/24", peer, "eth0", f"{PEER}/24")
-        machine.run("ip", "route", "add", "default", "via", PEER)
-        # The device of which everybody may make devices, as it is where udev sees to it.
-        device = "mount -t tmpfs tmpfs /mnt; mknod -m 666 /mnt/tun c 10 200; mount --bind /mnt/tun /dev/net/tun"
-        made = ["nsenter", engine.prefix[1], "sh", "-c", device]
-        machine.run(*made)
-        engine.prefix = (
-            "nsenter", engine.prefix[1], f"--net=/proc/{machine.pid}/ns/net", *engine.prefix[2:],
-        )  # fmt: skip
-        yield UsersMachine(engine, machine, peer)
+    with make_users("network") as made:
+        yield made
 
 
 @pytest.fixture(autouse=True)
@@ -179,11 +122,6 @@ def test_nothing_is_left_of_a_container_whose_monitor_was_killed(users: UsersMac
     users.engine.ok("rm", "web")
     users.serve("-p", "8080:80")
     assert users.ask(users.peer, HOST, 8080) == "tcp"
-
-
-def test_other_networks_of_an_ordinary_user_are_refused(users: UsersMachine) -> None:
-    refused = users.engine("run", "--rm", "--network", "bridge", "host", "true")
-    assert "have pasta, slirp4netns, none or the host's" in refused.err
 
 
 def test_names_are_resolved_by_the_resolvers_of_the_host(users: UsersMachine) -> None:

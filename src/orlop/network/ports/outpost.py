@@ -20,13 +20,14 @@ _LOOPBACK = "127.0.0.1"
 
 
 class Outpost:
-    """A child in the namespaces of the process ``pid``; ``address`` is the container's own.
+    """A child in the namespaces of the process ``pid``; ``address`` is what leads to it from within them.
 
     Raises:
         OSError: they cannot be entered.
     """
 
     def __init__(self, pid: int) -> None:
+        self.pid = pid
         self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         process = pidfd.open_process(pid)
         try:
@@ -41,13 +42,13 @@ class Outpost:
             self.close()
             raise PermissionError(f"the namespaces of process {pid} cannot be entered")
 
-    def open(self, kind: int) -> socket.socket:
-        """A socket there, of IPv4 and of this kind.
+    def open(self, kind: int, family: int = socket.AF_INET) -> socket.socket:
+        """A socket there.
 
         Raises:
             OSError: there can be none more, or the child is gone.
         """
-        self._line.send(kind.to_bytes(4, "little"))
+        self._line.send(bytes((family, kind)))
         _, descriptors, _, _ = socket.recv_fds(self._line, 1, 1)
         if not descriptors:
             raise ConnectionError("the container's namespace is gone")
@@ -79,7 +80,7 @@ def _live(line: socket.socket, process: int) -> None:
         namespace.join(process, namespace.CLONE_NEWUSER | namespace.CLONE_NEWNET)
         line.send(_own_address().encode())
         while asked := line.recv(_LARGEST):
-            with socket.socket(socket.AF_INET, int.from_bytes(asked, "little") | socket.SOCK_NONBLOCK) as made:
+            with socket.socket(asked[0], asked[1] | socket.SOCK_NONBLOCK) as made:
                 socket.send_fds(line, [b"+"], [made.fileno()])
     finally:
         os._exit(0)

@@ -12,6 +12,7 @@ import resource
 import socket
 from typing import TYPE_CHECKING
 
+from orlop.network import home
 from orlop.network.names.loop import READABLE
 from orlop.network.ports import claims, published, streams
 from orlop.network.ports.datagrams import Datagrams
@@ -45,6 +46,8 @@ class Proxy:
         #: Who sends containers → the container's ports, by what makes them the same after a change.
         self._ports: dict[int, dict[_Key, _Tcp | Datagrams]] = {}
         self._outposts: dict[int, Outpost] = {}
+        #: Likewise, of the networks of an ordinary user's.
+        self._home: Outpost | None = None
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
         self._reserve = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
@@ -72,6 +75,23 @@ class Proxy:
         outpost = self._outposts.pop(key, None)
         if outpost is not None:
             outpost.close()
+        if not self._ports and self._home is not None:
+            self._home.close()  # else it would be kept in use
+            self._home = None
+
+    def _home_outpost(self, place: Place) -> Outpost:
+        """Who opens sockets where an ordinary user's networks are.
+
+        Raises:
+            OSError: nobody holds them.
+        """
+        holder = home.holder(place)
+        if self._home is not None and (self._home.pid != holder or not self._home.is_alive()):
+            self._home.close()
+            self._home = None
+        if self._home is None:
+            self._home = Outpost(holder)
+        return self._home
 
     def _outpost(self, key: int, pid: int) -> Outpost:
         """Who opens sockets in a container's namespaces."""
@@ -83,7 +103,10 @@ class Proxy:
         return self._outposts[key]
 
     def _port(self, key: int, place: Place, container_id: str, port: Published, descriptor: int) -> _Tcp | Datagrams:
-        where = _Where(place, container_id, port, lambda pid: self._outpost(key, pid))
+        def outpost(pid: int) -> Outpost:
+            return self._outpost(key, pid) if pid else self._home_outpost(place)
+
+        where = _Where(place, container_id, port, outpost)
         claim = socket.socket(fileno=descriptor)
         claim.setblocking(False)
         if port.protocol == TCP:
@@ -136,9 +159,10 @@ class _Where:
         Raises:
             OSError: there can be none more.
         """
-        if self._inside:
-            return self._outpost(self._inside).open(kind)
-        return socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind | socket.SOCK_NONBLOCK)
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        if self._place.rootless:
+            return self._outpost(self._inside).open(kind, family)
+        return socket.socket(family, kind | socket.SOCK_NONBLOCK)
 
 
 class _Tcp:

@@ -163,14 +163,14 @@ def _sources(port: Published, family: int) -> Sequence[str]:
     return [each for each in port.sources if Subnet.parse(each).family == family]
 
 
-def served(in_force: InForce) -> Sequence[Published]:
-    """The ports that the proxy has to serve."""
+def served(place: Place, in_force: InForce) -> Sequence[Published]:
+    """The ports that the proxy has to serve: all of an ordinary user's, whose rules count in a namespace of the engine's."""
+    if place.rootless:
+        return in_force.ports
     return [each for each in in_force.ports if _needs_proxy(in_force, each)]
 
 
 def _needs_proxy(in_force: InForce, port: Published) -> bool:
-    if in_force.inside:
-        return True
     if port.protocol == SCTP or not in_force.targets:
         return False
     # What comes to ::1 the kernel gives to nobody but the host itself, whatever its rules say.

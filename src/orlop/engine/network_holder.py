@@ -1,0 +1,92 @@
+"""The process that holds the namespaces in which an ordinary user's networks are, and does nothing else."""
+
+from __future__ import annotations
+
+import _signal
+import os
+
+from orlop.engine import id_maps, launch, monitor
+from orlop.errors import OrlopError, Unsupported
+from orlop.linux import credentials, link, namespace, prctl, procfs
+
+_LONGEST_MESSAGE = 4000
+_NEW = namespace.CLONE_NEWUSER | namespace.CLONE_NEWNET
+
+
+def start(below: int = -1) -> tuple[int, int]:
+    """Start it; returns its pid and its start time.
+
+    ``below`` is a descriptor of the user namespace that its network namespace is to belong to, -1 for a new one.
+
+    Raises:
+        OrlopError: the namespaces cannot be made.
+        Unsupported: this machine lets its users make none.
+    """
+    reader, writer = os.pipe()
+    go_reader, go_writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(go_writer)
+        _live(below, writer, go_reader)
+    os.close(writer)
+    os.close(go_reader)
+    try:
+        # Who is in the new user namespace can be nobody there before its ids are mapped, from outside.
+        answer = os.read(reader, 1) if below < 0 else b"+"
+        if answer == b"+":
+            if below < 0:
+                uid_maps, gid_maps = id_maps.of_this_user()
+                namespace.map_users(child, uid_maps, gid_maps, privileged=False)
+            os.write(go_writer, b"+")
+            answer = b""
+        answer += os.read(reader, _LONGEST_MESSAGE)
+        status = procfs.stat(child)
+        if answer != b"+" or status is None:
+            raise Unsupported(
+                "this machine does not let its users have networks of their own: "
+                f"{answer.decode(errors='replace') or 'no namespaces can be made'}; see user.max_user_namespaces and "
+                "kernel.unprivileged_userns_clone of sysctl"
+            )
+    except BaseException:
+        try:
+            os.kill(child, _signal.SIGKILL)
+            os.waitpid(child, 0)
+        except (ProcessLookupError, ChildProcessError):
+            pass  # it has ended by itself
+        raise
+    finally:
+        os.close(reader)
+        os.close(go_writer)
+    return child, status.start_time
+
+
+def _live(below: int, answer: int, go: int) -> None:
+    """The child's whole life."""
+    try:
+        os.setsid()
+        launch.detach_from_caller(answer, go, below)
+        monitor.set_name("orlop-network")
+        for number in (_signal.SIGTERM, _signal.SIGINT, _signal.SIGHUP, _signal.SIGQUIT):
+            _signal.signal(number, _signal.SIG_DFL)
+        if below >= 0:
+            namespace.join(below, namespace.CLONE_NEWUSER)
+            os.close(below)
+            namespace.unshare(namespace.CLONE_NEWNET)
+        else:
+            namespace.unshare(_NEW)
+            os.write(answer, b"+")
+        if not os.read(go, 1):
+            return
+        os.close(go)
+        credentials.set_group(0)
+        credentials.set_user(0)
+        prctl.set_dumpable(True)  # so that the user's other processes may enter
+        link.set_up("lo")
+        os.write(answer, b"+")
+        os.close(answer)
+        while True:
+            _signal.pause()
+    except (OSError, OrlopError) as error:
+        os.write(answer, str(error).encode(errors="replace")[:_LONGEST_MESSAGE])
+    finally:
+        os._exit(1)
