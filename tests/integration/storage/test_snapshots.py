@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import resource
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orlop.errors import Conflict, InvalidArgument, NotFound
-from orlop.storage import mounts, trees
+from orlop.storage import directory_lock, mounts, trees
 
 from .conftest import ROOTLESS
 
@@ -307,7 +308,13 @@ def test_discarding_takes_children_before_their_parents_and_leaves_what_others_n
     assert snapshots.discard([FIRST, SECOND, THIRD, "unknown"]) == [THIRD, SECOND]
     assert {info.name for info in snapshots.walk()} == {FIRST, "active"}
     assert len(names_on_disk(snapshots)) == 4
-    snapshots.cleanup()
+    beginning = directory_lock.hold(
+        snapshots.directory, fcntl.LOCK_SH
+    )  # as whoever begins one, or ends one, at that time
+    try:
+        snapshots.cleanup()
+    finally:
+        os.close(beginning)
     assert names_on_disk(snapshots) == {FIRST, "active"}
 
 

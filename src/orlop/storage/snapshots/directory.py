@@ -387,10 +387,14 @@ class SnapshotDirectory(Snapshots):
         """See `Snapshots.cleanup`."""
         for entry in os.listdir(self.directory):
             if entry.startswith((NEW, GONE)):
-                lock = directory_lock.lock_abandoned(self.directory, f"{self.directory}/{entry}")
+                path = f"{self.directory}/{entry}"
+                if entry.startswith(NEW):
+                    lock = directory_lock.lock_abandoned(self.directory, path)
+                else:  # nobody prepares that, so it does not matter whether somebody is just beginning another one
+                    lock = directory_lock.lock(path, wait=False)
                 if lock is not None:
                     try:
-                        self._clear(f"{self.directory}/{entry}", threads=_THREADS)
+                        self._clear(path, threads=_THREADS)
                     finally:
                         os.close(lock)
             elif digest.is_digest(entry):
