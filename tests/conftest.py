@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -33,6 +35,30 @@ _OF_THE_HOST = (
     "/usr",
     "/var",
 )
+
+
+#: Seconds after which nobody is about to enter a control group that has no process.
+_ABANDONED = 600
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Remove the control groups that an earlier run left because it was killed; the kernel keeps those with processes."""
+    if hasattr(session.config, "workerinput") or os.geteuid() != 0:
+        return
+    top = Path("/sys/fs/cgroup")
+    for hierarchy in (top, *top.glob("*/")):
+        for group in (*hierarchy.glob("orlop-test-*/"), *hierarchy.glob("orlop/*/")):
+            _remove_if_abandoned(group)
+
+
+def _remove_if_abandoned(group: Path) -> None:
+    try:
+        for below in group.glob("*/"):
+            _remove_if_abandoned(below)
+        if time.time() - group.stat().st_mtime > _ABANDONED:
+            group.rmdir()
+    except OSError:
+        return  # in use, or gone meanwhile
 
 
 def _owners_and_modes() -> dict[str, tuple[int, int, int]]:
