@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.integration.conftest import unique_name
+from tests.integration.runtime.containers import until
 from tests.security import hostile
 
 if TYPE_CHECKING:
@@ -184,3 +186,27 @@ def test_cve_2025_52565_exec_takes_no_terminal_from_what_the_container_put_there
     result = runtime.call("exec", "--tty", name, "true", timeout=20)
     assert result.status == 255
     assert "ptmx" in result.errors
+
+
+@pytest.mark.parametrize("there", ["its own", "none", "a link", "a file"])
+def test_the_hosts_null_device_as_a_standard_stream_cannot_be_changed(
+    there: str, runtime: Runtime, bundle: BundleMaker
+) -> None:
+    """Root in the container has a descriptor of the device that every program of the host writes to."""
+    change = {"its own": ":", "none": "rm null", "a link": "ln -sf zero null", "a file": "rm null && echo > null"}[
+        there
+    ]
+    name = runtime.start(bundle("sh", "-c", f"cd /dev && {change} && echo > /done && exec sleep 1000"))
+    pid = runtime.state(name)["pid"]
+    until(Path(f"/proc/{pid}/root/done").exists)
+    before = os.stat("/dev/null")
+    attack = "for f in 0 1 2; do chmod 600 /proc/self/fd/$f; chown 7 /proc/self/fd/$f; done"
+    try:
+        with open("/dev/null", "r+b", buffering=0) as null:
+            command = runtime.command("exec", name, "sh", "-c", f"{attack}; head -c 1; echo works")
+            subprocess.run(command, check=True, stdin=null, stdout=null, stderr=null, timeout=30)
+        after = os.stat("/dev/null")
+    finally:
+        os.chmod("/dev/null", before.st_mode & 0o7777)
+        os.chown("/dev/null", before.st_uid, before.st_gid)
+    assert (after.st_mode, after.st_uid) == (before.st_mode, before.st_uid)

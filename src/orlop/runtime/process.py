@@ -278,7 +278,7 @@ def _use_null_device_of_container() -> None:
     """Where a standard stream is the host's null device, open the container's instead.
 
     Through a descriptor of the host's, root in a container without a user namespace could change its mode and
-    owner for the whole machine (fchmod(2)). A container that has no null device keeps the host's.
+    owner for the whole machine (fchmod(2)). A container without a null device gets one that is nowhere else.
     """
     for descriptor in (0, 1, 2):
         try:
@@ -286,14 +286,37 @@ def _use_null_device_of_container() -> None:
         except OSError:  # closed by the caller
             continue
         if is_null:
-            try:
-                own = os.open("/dev/null", os.O_RDWR | os.O_NOFOLLOW | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
-            except OSError:
+            own = _open_null_device()
+            if own < 0:
                 return
-            if _is_null(own):
-                os.dup2(own, descriptor)
-                os.set_blocking(descriptor, True)
+            os.dup2(own, descriptor)
+            os.set_blocking(descriptor, True)
             os.close(own)
+
+
+def _open_null_device() -> int:
+    """The container's ``/dev/null``, or one on a file system of its own; -1 where a user namespace forbids to make it."""
+    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        own = os.open("/dev/null", flags)
+    except OSError:
+        own = -1
+    if own >= 0:
+        if _is_null(own):
+            return own
+        os.close(own)
+    try:
+        alone = mount.new("tmpfs", "tmpfs", data=("nr_blocks=1", "nr_inodes=2"))
+    except PermissionError:  # in a user namespace, whose root has no rights over the host's device either
+        return -1
+    try:
+        os.mknod("null", stat.S_IFCHR, _NULL, dir_fd=alone)
+        os.chmod("null", 0o666, dir_fd=alone)
+        return os.open("null", flags, dir_fd=alone)
+    except PermissionError:
+        return -1
+    finally:
+        os.close(alone)
 
 
 def _is_null(descriptor: int) -> bool:
