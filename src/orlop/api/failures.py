@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import re
 
+from orlop.api import wording
 from orlop.api.exchange import json
-from orlop.errors import Conflict, ImageNotFound, NotFound, OrlopError
+from orlop.errors import ImageNotFound, NotFound, OrlopError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,6 +15,10 @@ if TYPE_CHECKING:
 
 #: Errors of the kernel that are about what was asked for, and the status that says so.
 _OF_KERNEL = {errno.ENOSPC: 507, errno.EDQUOT: 507, errno.ENOENT: 404, errno.EACCES: 403, errno.EPERM: 403}
+
+
+#: A whole ID, which no tag belongs to.
+_ID = re.compile("[0-9a-f]{64}")
 
 
 class PageNotFound(NotFound):
@@ -45,26 +51,24 @@ def status(error: BaseException) -> int:
         code = getattr(error, "exit_code", 1)
         if code in (126, 127):
             return 400  # there is no such program in the container
-        return error.http_status
+        return wording.status(text(error)) or error.http_status
     if isinstance(error, OSError) and error.errno is not None:
         return _OF_KERNEL.get(error.errno, 500)
     return 500
 
 
 def text(error: BaseException) -> str:
-    """The words of an error, with a capital where clients look for one."""
+    """The words of an error, Docker's where it has some."""
     words = str(error) or type(error).__name__
     if isinstance(error, OSError) and not isinstance(error, OrlopError) and error.strerror:
         words = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     if isinstance(error, ImageNotFound) and error.image:
         return f"No such image: {_with_tag(error.image)}"
-    if words.startswith("no such ") and isinstance(error, (NotFound, Conflict)):
-        return f"N{words[1:]}"
-    return words
+    return wording.of_docker(words)
 
 
 def _with_tag(name: str) -> str:
     head, _, last = name.rpartition("/")
-    if "@" in last or ":" in last or last.startswith("sha256"):
+    if "@" in last or ":" in last or _ID.fullmatch(last):
         return name
     return f"{head}/{last}:latest" if head else f"{last}:latest"
