@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import parse_qs
 
 from orlop import json_text
+from orlop.api import json_reading
 from orlop.errors import InvalidArgument
 
 TYPE_CHECKING = False
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 JSON = "application/json"
 #: Bytes that the body of a request may have that is read as a whole.
 _LARGEST_BODY = 8 << 20
+#: The largest whole number that a parameter may be.
+_LARGEST_NUMBER = (1 << 63) - 1
+#: The most rows and columns that a terminal may have.
+_LARGEST_SIZE = (1 << 16) - 1
 _NO = ("", "0", "no", "none", "false")
 
 
@@ -76,9 +81,12 @@ class Request:
         if not text:
             return default
         try:
-            return int(text)
+            number = int(text)
         except ValueError:
             raise InvalidArgument(f'strconv.Atoi: parsing "{text}": invalid syntax') from None
+        if abs(number) > _LARGEST_NUMBER:
+            raise InvalidArgument(f'strconv.Atoi: parsing "{text}": value out of range')
+        return number
 
     def filters(self) -> dict[str, list[str]]:
         """The parameter ``filters``: ``{"key": ["value"]}``, or as older clients write it, ``{"key": {"value": true}}``.
@@ -89,19 +97,39 @@ class Request:
         text = self.text("filters")
         if not text:
             return {}
-        try:
-            value = json_text.loads(text)
-        except ValueError:
-            value = None
         found = {}
+        try:
+            value = json_reading.read(text)
+        except InvalidArgument as error:
+            raise InvalidArgument(f"invalid filter: {error}") from None
+        if value is None:
+            return {}
         if not isinstance(value, dict):
             raise InvalidArgument("invalid filter: it must be a JSON object of lists")
         for key, wanted in value.items():
-            values = [each for each, is_so in wanted.items() if is_so] if isinstance(wanted, dict) else wanted
+            values = wanted
+            if isinstance(wanted, dict) and all(isinstance(is_so, bool) for is_so in wanted.values()):
+                values = [each for each, is_so in wanted.items() if is_so]
             if not isinstance(values, list) or not all(isinstance(each, str) for each in values):
                 raise InvalidArgument(f"invalid filter '{key}': it must be a list of texts")
             found[key] = values
         return found
+
+    def size(self) -> tuple[int, int]:
+        """The parameters ``h`` and ``w``: the height and the width of a terminal.
+
+        Raises:
+            InvalidArgument: one is not there, or can be none.
+        """
+        found = []
+        for name in ("h", "w"):
+            number = self.number(name)
+            if number is None:
+                raise InvalidArgument(f'invalid resize {name}: strconv.Atoi: parsing "": invalid syntax')
+            if not 0 <= number <= _LARGEST_SIZE:
+                raise InvalidArgument(f"invalid resize {name}: {number} is not from 0 to {_LARGEST_SIZE}")
+            found.append(number)
+        return found[0], found[1]
 
     async def whole_body(self) -> bytes:
         """The body, all of it.
@@ -128,19 +156,14 @@ class Request:
             if needed:
                 raise InvalidArgument("invalid JSON: got EOF while reading request body")
             return {}
-        kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind != JSON:
-            raise InvalidArgument(
-                f"unsupported Content-Type header ({self.headers.get('content-type', '')}): must be '{JSON}'"
-            )
-        try:
-            value = json_text.loads(data)
-        except ValueError as error:
-            raise InvalidArgument(f"invalid JSON: {error}") from None
+        kind = self.headers.get("content-type", "")
+        if kind.partition(";")[0].strip().lower() != JSON:
+            raise InvalidArgument(f"unsupported Content-Type header ({kind}): must be '{JSON}'")
+        value = json_reading.read(data)
         if value is None:
             value = {}
         if not isinstance(value, dict):
-            raise InvalidArgument("invalid JSON: the request's body must be an object")
+            raise json_reading.wrong(value, "value of type object")
         return value
 
 

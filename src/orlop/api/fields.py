@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from orlop.errors import InvalidArgument
+from orlop.api import json_reading
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
+
+    from orlop.errors import InvalidArgument
 
 _LARGEST = (1 << 63) - 1
 
@@ -118,13 +120,4 @@ class Fields:
         return dict(self._values)
 
     def _wrong(self, name: str, value: object, wanted: str) -> InvalidArgument:
-        kind = {
-            str: "a string",
-            bool: "a bool",
-            int: "a number",
-            float: "a number",
-            list: "an array",
-            dict: "an object",
-        }
-        found = kind.get(type(value), "null")
-        return InvalidArgument(f"invalid JSON: cannot use {found} for the field {self._path}{name} of type {wanted}")
+        return json_reading.wrong(value, f"struct field {self._path}{name} of type {wanted}")
