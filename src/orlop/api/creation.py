@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Fields of ``HostConfig`` that are settings of another name and type than they have there, or none at all.
 _UNSUPPORTED = ("StorageOpt",)
+#: What ``Isolation`` may be.
+_ISOLATIONS = ("", "default", "container")
 #: How the other fields of ``HostConfig`` that few containers need are read; all others are texts.
 _READERS: dict[str, Callable[[Fields, str], object]] = {
     "Annotations": Fields.pairs,
@@ -67,7 +69,7 @@ def settings(request: dict[str, Any], name: str, platform: str) -> Settings:
     said = Fields(request)
     wanted = Settings(image=said.text("Image"), command=said.words("Cmd") or [])
     if not wanted.image:
-        raise InvalidArgument("no image is named: the field Image is empty")
+        raise InvalidArgument("config cannot be empty in order to create a container: it names no Image")
     wanted.name = name.removeprefix("/")
     wanted.platform = platform
     entrypoint = said.words("Entrypoint")
@@ -117,6 +119,10 @@ def _read_host(host: Fields, wanted: Settings) -> None:
     wanted.log_driver = log.text("Type") or DEFAULT_LOG_DRIVER
     wanted.log_options = log.pairs("Config")
     wanted.restart_policy = host_objects.restart_policy(host)
+    if wanted.auto_remove and wanted.restart_policy["Name"] != "no":
+        raise InvalidArgument("can't create 'AutoRemove' container with restart policy")
+    if host.text("Isolation") not in _ISOLATIONS:
+        raise InvalidArgument(f"invalid isolation ({host.text('Isolation')}): linux only supports 'default'")
     if host.has("ConsoleSize"):
         wanted.console_size = _console_size(host.plain()["ConsoleSize"])
     if host.has("PortBindings"):
@@ -159,6 +165,9 @@ def _port_bindings(host: Fields) -> dict[str, list[dict[str, str]]]:
 
 def _read_networks(said: Fields, wanted: Settings) -> None:
     networks = said.inner("NetworkingConfig").inner("EndpointsConfig")
+    for name in networks.plain():
+        if not networks.has(name):
+            raise InvalidArgument(f"no EndpointSettings for {name}")
     found = {name: networks.inner(name).plain() for name in networks.plain()}
     if said.flag("NetworkDisabled"):
         wanted.network = "none"

@@ -64,6 +64,8 @@ _MOUNT: Shape = {
     "TmpfsOptions": _of(_TMPFS),
     "ImageOptions": _of({"Subpath": Fields.text}),
 }
+#: The options that only mounts of one type may have.
+_OPTIONS = {"bind": "BindOptions", "volume": "VolumeOptions", "tmpfs": "TmpfsOptions", "image": "ImageOptions"}
 _DEVICE: Shape = {"PathOnHost": Fields.text, "PathInContainer": Fields.text, "CgroupPermissions": Fields.text}
 _DEVICE_REQUEST: Shape = {
     "Driver": Fields.text,
@@ -85,7 +87,14 @@ _HEALTH: Shape = {
 
 def mounts(host: Fields, name: str) -> list[dict[str, Any]]:
     """``Mounts``."""
-    return [shaped(each, _MOUNT) for each in host.inners(name)]
+    found = [shaped(each, _MOUNT) for each in host.inners(name)]
+    for each in found:
+        for kind, options in _OPTIONS.items():
+            if options in each and each.get("Type") not in (kind, "cluster"):
+                raise InvalidArgument(
+                    f'invalid mount config for type "{each.get("Type", "")}": field {options} must not be specified'
+                )
+    return found
 
 
 def devices(host: Fields, name: str) -> list[dict[str, Any]]:
@@ -162,8 +171,8 @@ def restart_policy(host: Fields) -> dict[str, Any]:
     name, most = said.text("Name") or "no", said.number("MaximumRetryCount")
     if name not in _POLICIES:
         raise InvalidArgument(f"invalid restart policy: unknown policy '{name}'; use one of {', '.join(_POLICIES)}")
-    if most and name != "on-failure":
+    if most and name != "on-failure" and said.text("Name"):
         raise InvalidArgument("invalid restart policy: maximum retry count can only be used with 'on-failure'")
     if most < 0:
         raise InvalidArgument("invalid restart policy: maximum retry count cannot be negative")
-    return {"Name": name, "MaximumRetryCount": most}
+    return {"Name": name, "MaximumRetryCount": most if name == "on-failure" else 0}

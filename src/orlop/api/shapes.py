@@ -14,6 +14,26 @@ _COUNTERS = "_recursive"
 _LEFT_OUT = frozenset(("MemorySwappiness",))
 
 
+#: Fields that are always told, and mean something to engines on other systems or of older days.
+_OF_CONFIG: dict[str, Any] = {"OnBuild": None, "Volumes": {}}
+_OF_HOST: dict[str, Any] = {
+    "Cgroup": "",
+    "ConsoleSize": [0, 0],
+    "ContainerIDFile": "",
+    "CpuCount": 0,
+    "CpuPercent": 0,
+    "IOMaximumBandwidth": 0,
+    "IOMaximumIOps": 0,
+}
+
+
+def container(described: dict[str, Any]) -> dict[str, Any]:
+    """A container as `orlop.engine.inspection` describes it, with every field that the API's description has."""
+    config, host = described["Config"], described["HostConfig"]
+    told: dict[str, Any] = filled({**described, "Config": {**_OF_CONFIG, **config}, "HostConfig": {**_OF_HOST, **host}})
+    return told
+
+
 def filled(value: Any) -> Any:
     """The same value, with its nulls replaced where the description has a list or an object."""
     if isinstance(value, list):

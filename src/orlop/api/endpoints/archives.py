@@ -95,7 +95,7 @@ class Archives:
 def _path(request: Request) -> str:
     path = request.text("path")
     if not path:
-        raise InvalidArgument("the path of what is meant is needed")
+        raise InvalidArgument("bad parameter: path cannot be empty")
     return path
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 from orlop import filters, json_text
-from orlop.api import children, pipes
-from orlop.api.exchange import Stream, json, line
+from orlop.api import children, json_reading, pipes
+from orlop.api.exchange import Stream, json, line, nothing
 from orlop.api.failures import text
 from orlop.api.fields import Fields
 from orlop.api.filtering import words
@@ -76,6 +76,7 @@ class Builds:
         """Where these endpoints are."""
         yield "POST", "/build", self.build
         yield "POST", "/build/prune", self.prune
+        yield "POST", "/build/cancel", self.cancel
 
     async def build(self, request: Request) -> Stream:
         """Build an image of the context in the body, or of a remote one."""
@@ -102,6 +103,12 @@ class Builds:
                 await chunks.aclose()
 
         return Stream(messages())
+
+    async def cancel(self, request: Request) -> Reply:
+        """End a build, of which there is none that has an ID: one ends when its client goes."""
+        if not request.text("id"):
+            raise InvalidArgument("build ID not provided")
+        return nothing(200)
 
     async def prune(self, request: Request) -> Reply:
         """Remove what builds keep."""
@@ -143,7 +150,19 @@ def _build(
         send({"stream": f"Successfully tagged {reference.parse(name).familiar}\n"})
 
 
+def _check(request: Request) -> None:
+    """Refuse what Docker's builder refuses too."""
+    if request.text("isolation") not in ("", "default"):
+        raise InvalidArgument(f'unsupported isolation: "{request.text("isolation")}"')
+    if request.text("version") not in ("", "1", _BUILDKIT):
+        raise InvalidArgument(f'invalid version "{request.text("version")}"')
+    for name in ("cachefrom", "ulimits", "outputs"):
+        if request.text(name) and not isinstance(json_reading.read(request.text(name)), (list, type(None))):
+            raise InvalidArgument(f"invalid {name}: it must be a JSON list")
+
+
 def _read(request: Request) -> BuildRequest:
+    _check(request)
     if request.text("version") == _BUILDKIT:
         raise Unsupported("BuildKit's protocol is not served: set DOCKER_BUILDKIT=0 in the client's environment")
     context = request.text("remote") or "-"
@@ -192,11 +211,11 @@ def _pairs(request: Request, name: str) -> dict[str, str]:
     if not text:
         return {}
     try:
-        value = json_text.loads(text)
-    except ValueError:
-        value = ()
+        value = json_reading.read(text)
+    except InvalidArgument as error:
+        raise InvalidArgument(f"error reading {name}: {error}") from None
     if value is not None and not isinstance(value, dict):
-        raise InvalidArgument(f"invalid {name}: it must be a JSON object")
+        raise InvalidArgument(f"error reading {name}: it must be a JSON object")
     known = {key: each for key, each in (value or {}).items() if each is not None}
     return Fields({name: known}).pairs(name)
 

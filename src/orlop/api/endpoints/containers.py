@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from orlop import filters
-from orlop.api import attachments, children, creation, host_objects, summaries
+from orlop.api import attachments, children, creation, host_objects, shapes, summaries
 from orlop.api.exchange import Stream, json, nothing
 from orlop.api.fields import Fields
 from orlop.api.filtering import words
-from orlop.api.shapes import filled
 from orlop.engine import (
     container,
     container_list,
@@ -15,7 +14,6 @@ from orlop.engine import (
     create,
     inspection,
     links,
-    names,
     pausing,
     prune,
     removal,
@@ -54,6 +52,8 @@ _NUMBERS = (
     "PidsLimit",
 )
 _TEXTS = ("CpusetCpus", "CpusetMems")
+#: Filters that are about other systems than Linux, and let everything through on it.
+_FOREIGN = ("isolation",)
 
 
 class Containers:
@@ -88,7 +88,8 @@ class Containers:
 
     async def list(self, request: Request) -> Reply:
         """The containers that run, or with ``all`` every one."""
-        wanted = filters.read(words(request.filters()), container_list.tests(self._location))
+        said = {key: values for key, values in request.filters().items() if key not in _FOREIGN}
+        wanted = filters.read(words(said), container_list.tests(self._location))
         found = container_list.listed(
             self._location, wanted, everything=request.flag("all"), last=max(0, request.number("limit") or 0)
         )
@@ -105,21 +106,14 @@ class Containers:
 
     async def create(self, request: Request) -> Reply:
         """Make one."""
-        wanted = creation.settings(await request.json(), request.text("name"), request.text("platform"))
+        name = request.text("name")
+        wanted = creation.settings(await request.json(), _given(name) if name else "", request.text("platform"))
         try:
             made = create.create(self._location, wanted)
         except ImageNotFound as error:
             if not error.image:
                 error.image = wanted.image
             raise
-        except Conflict as error:
-            holder = names.holder_of(self._location.names, wanted.name) if wanted.name else ""
-            if not holder:
-                raise
-            raise Conflict(
-                f'Conflict. The container name "/{wanted.name}" is already in use by container "{holder}". '
-                "You have to remove (or rename) that container to be able to reuse that name."
-            ) from error
         made.leave()
         return json({"Id": made.container.id, "Warnings": made.warnings}, 201)
 
@@ -130,13 +124,15 @@ class Containers:
         told = inspection.describe(target)
         if request.flag("size"):
             told.update(await children.call(lambda _: _sizes(target)))
-        return json(filled(told))
+        return json(shapes.container(told))
 
     async def start(self, request: Request) -> Reply:
         """Have one started; who waits for that with a terminal gets it."""
         target = self._find(request)
-        if (await request.whole_body()).strip() not in (b"", b"{}", b"null") and request.version < (1, 24):
-            raise InvalidArgument("starting a container with HostConfig is not supported any more")
+        if (await request.whole_body()).strip() not in (b"", b"{}", b"null"):
+            raise InvalidArgument(
+                "starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24"
+            )
         with self._attachments.starting(target.id):
             session = await attachments.stepping(restart.starting(target))
             if session is None:
@@ -186,13 +182,13 @@ class Containers:
         name = request.text("name")
         if not name:
             raise InvalidArgument("Neither old nor new names may be empty")
-        rename.rename(self._find(request), name)
+        rename.rename(self._find(request), _given(name))
         return nothing()
 
     async def update(self, request: Request) -> Reply:
         """Change one's limits and what is done at its end."""
-        target = self._find(request)
         said = Fields(await request.json())
+        target = self._find(request)
         changes: dict[str, Any] = {name: said.number(name) for name in _NUMBERS if said.number(name)}
         changes.update({name: said.text(name) for name in _TEXTS if said.text(name)})
         if said.inner("RestartPolicy").text("Name"):
@@ -202,16 +198,17 @@ class Containers:
 
     async def resize(self, request: Request) -> Reply:
         """Set the size of one's terminal."""
-        rows, columns = request.number("h"), request.number("w")
-        if rows is None or columns is None:
-            raise InvalidArgument("the height h and the width w of the terminal are needed")
+        rows, columns = request.size()
         control.resize(self._find(request), rows, columns)
         return nothing(200)
 
     async def wait(self, request: Request) -> Reply | Stream:
         """Wait until one does not run, ends the next time, or is removed; the answer begins at once."""
         target = self._find(request)
-        steps = control.waiting(target, request.text("condition") or control.NOT_RUNNING, self._watching.watch)
+        condition = request.text("condition") or control.NOT_RUNNING
+        if condition not in control.CONDITIONS:
+            raise InvalidArgument(f'invalid condition: "{condition}"')
+        steps = control.waiting(target, condition, self._watching.watch)
         try:
             first = next(steps)
         except StopIteration as done:
@@ -309,6 +306,17 @@ def find(location: Location, name: str) -> Container:
         return container.find(location, name.removeprefix("/"))
     except NotFound:
         raise NotFound(f"no such container: {name}") from None
+
+
+def _given(name: str) -> str:
+    """A name that a client gives to a container, without the slash that Docker's have.
+
+    Raises:
+        InvalidArgument: there is nothing behind it.
+    """
+    if name == "/":
+        raise InvalidArgument(f'invalid container name "{name}": it is empty')
+    return name.removeprefix("/")
 
 
 async def _walk(step: tuple[int, float | None], steps: Iterator[tuple[int, float | None]]) -> int:

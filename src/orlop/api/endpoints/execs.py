@@ -38,11 +38,11 @@ class Execs:
 
     async def create(self, request: Request) -> Reply:
         """Make a command ready."""
-        target = find(self._location, request.arguments["id"])
         said = Fields(await request.json())
-        command = execution.Command(said.words("Cmd") or [])
+        command = execution.Command(said.texts("Cmd"))
         if not command.arguments:
             raise InvalidArgument("No exec command specified")
+        target = find(self._location, request.arguments["id"])
         command.env = said.texts("Env")
         command.workdir = said.text("WorkingDir")
         command.user = said.text("User")
@@ -50,6 +50,7 @@ class Execs:
         command.open_stdin = said.flag("AttachStdin")
         command.privileged = said.flag("Privileged")
         command.console_size = _size(said)
+        detach_keys.read(said.text("DetachKeys"))
         command.shows = (said.flag("AttachStdout"), said.flag("AttachStderr"))
         return json({"Id": execution.prepare(target, command, said.text("DetachKeys"))}, 201)
 
@@ -90,9 +91,7 @@ class Execs:
 
     async def resize(self, request: Request) -> Reply:
         """Set the size of a command's terminal."""
-        rows, columns = request.number("h"), request.number("w")
-        if rows is None or columns is None:
-            raise InvalidArgument("the height h and the width w of the terminal are needed")
+        rows, columns = request.size()
         execution.resize(self._location, request.arguments["id"], rows, columns)
         return nothing(200)
 

@@ -8,9 +8,11 @@ import re
 from orlop.api import pipes
 from orlop.api.exchange import JSON, Stream, line
 from orlop.api.failures import text
+from orlop.api.image_names import named
 from orlop.api.registry_auth import options
 from orlop.engine import image_transfer
-from orlop.errors import InvalidArgument
+from orlop.errors import InvalidArgument, NotFound
+from orlop.images import platform as platforms
 from orlop.images import reference
 from orlop.images.progress_messages import Messages
 
@@ -83,9 +85,13 @@ class Transfers:
         name = request.text("fromImage")
         if not name:
             raise InvalidArgument("fromImage or fromSrc is needed")
+        if name == "scratch":
+            raise InvalidArgument("'scratch' is a reserved name")
         every_tag = not request.text("tag") and reference.parse(name).is_name_only
-        name = _with_tag(name, request.text("tag"))
+        name = named(name, request.text("tag"))
         platform, wanted = request.text("platform"), options(request)
+        if platform:
+            platforms.parse(platform)
 
         def work(progress: Messages) -> None:
             image_transfer.pull(self._location, name, progress, wanted=platform, every_tag=every_tag, options=wanted())
@@ -97,10 +103,17 @@ class Transfers:
         name, tag = request.arguments["name"], request.text("tag")
         wanted = options(request)
         every_tag = not tag and reference.parse(name).is_name_only
-        name = _with_tag(name, tag)
+        name = named(name, tag)
+        repository = reference.parse(name)
 
         def work(progress: Messages) -> None:
-            image_transfer.push(self._location, name, progress, every_tag=every_tag, options=wanted())
+            try:
+                image_transfer.push(self._location, name, progress, every_tag=every_tag, options=wanted())
+            except NotFound:
+                # Clients look for this in the stream.
+                progress.say(f"The push refers to repository [{repository.name}]")
+                tag = repository.familiar if repository.tag else repository.familiar_name
+                raise NotFound(f"An image does not exist locally with the tag: {tag}") from None
 
         return await _told(work)
 
@@ -148,22 +161,25 @@ class Transfers:
         return Stream(messages())
 
     async def _import(self, request: Request) -> Stream:
-        source, name = request.text("fromSrc"), _with_tag(request.text("repo"), request.text("tag"))
-        if source != "-":
-            raise InvalidArgument("only archives in the request's body are imported: fromSrc must be -")
+        source, name = request.text("fromSrc"), named(request.text("repo"), request.text("tag"))
+        if source != "-" and "://" not in source:
+            source = f"http://{source}"
         changes = [each for text in request.texts("changes") for each in text.split("\n") if each.strip()]
         message, platform = request.text("message"), request.text("platform")
 
         def work(reader: int, _tell: children.Tell) -> str:
-            from orlop.images import platform as platforms
             from orlop.images.archive import file_system
 
             description = file_system.Description(
                 changes=changes,
-                comment=message or "Imported from -",
+                comment=message or f"Imported from {source}",
                 platform=platforms.parse(platform) if platform else None,
             )
-            made = image_transfer.import_archive(self._location, reader, "the request's body", name, description)
+            if source == "-":
+                archive, where = reader, "the request's body"
+            else:
+                archive, where = _downloaded(source), source
+            made = image_transfer.import_archive(self._location, archive, where, name, description)
             return str(made.id)
 
         made = await pipes.input(request.body, work)
@@ -174,10 +190,26 @@ class Transfers:
         return Stream(tell())
 
 
-def _with_tag(name: str, tag: str) -> str:
-    if not tag:
-        return name
-    return f"{name}@{tag}" if ":" in tag else f"{name}:{tag}"
+def _downloaded(source: str) -> int:
+    """The archive at an address, as a file that has no name any more.
+
+    Raises:
+        InvalidArgument: it is no address.
+        OrlopError: there is nothing, or it cannot be got.
+    """
+    import tempfile
+
+    from orlop.build import remote
+
+    if not source.startswith(("http://", "https://")):
+        raise InvalidArgument(f"{source} is no address that archives are imported from: use http:// or https://")
+    with tempfile.TemporaryDirectory(prefix="orlop-import-") as directory:
+        holder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            remote.download(source, holder, "archive")
+        finally:
+            os.close(holder)
+        return os.open(f"{directory}/archive", os.O_RDONLY | os.O_CLOEXEC)
 
 
 async def _told(work: Callable[[Messages], None]) -> Stream:

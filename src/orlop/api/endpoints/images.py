@@ -8,6 +8,7 @@ from orlop.api.endpoints.containers import find
 from orlop.api.exchange import json, nothing
 from orlop.api.fields import Fields
 from orlop.api.filtering import words
+from orlop.api.image_names import named
 from orlop.api.shapes import filled
 from orlop.engine import (
     image_filters,
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
     from orlop.engine.image_removal import Removed
     from orlop.engine.location import Location
     from orlop.images.store import Image, ImageStore
+
+
+#: How many images a search tells of unless it says so, and at most.
+_SEARCHED = 25
+_MOST_SEARCHED = 100
 
 
 class Images:
@@ -98,9 +104,7 @@ class Images:
 
     async def tag(self, request: Request) -> Reply:
         """Give one a further name."""
-        source, target = request.arguments["name"], request.text("repo")
-        if request.text("tag"):
-            target = f"{target}:{request.text('tag')}"
+        source, target = request.arguments["name"], named(request.text("repo"), request.text("tag"))
         self._find(self._store(), source)
         image_transfer.tag(self._location, source, target)
         return nothing(201)
@@ -119,7 +123,11 @@ class Images:
     async def prune(self, request: Request) -> Reply:
         """Remove those without a name, with a filter ``dangling=false`` all that no container uses."""
         said = request.filters()
-        only_dangling = all(value.lower() not in ("false", "0") for value in said.pop("dangling", []))
+        dangling = said.pop("dangling", [])
+        for value in dangling:
+            if value.lower() not in ("true", "1", "false", "0"):
+                raise InvalidArgument(f"invalid filter 'dangling={value}': must be true or false")
+        only_dangling = all(value.lower() not in ("false", "0") for value in dangling)
 
         def work(_: children.Tell) -> dict[str, Any]:
             images = self._store()
@@ -135,7 +143,9 @@ class Images:
         term = request.text("term")
         if not term:
             raise InvalidArgument("the term to search for is needed")
-        limit = request.number("limit", 25) or 25
+        limit = request.number("limit", 0) or _SEARCHED
+        if not 1 <= limit <= _MOST_SEARCHED:
+            raise InvalidArgument(f"Limit {limit} is outside the range of [1, {_MOST_SEARCHED}]")
 
         def work(_: children.Tell) -> list[dict[str, Any]]:
             from contextlib import closing
@@ -159,13 +169,15 @@ class Images:
 
     async def commit(self, request: Request) -> Reply:
         """Make an image of what a container has changed."""
+        said = Fields(await request.json(needed=False))
+        if not request.text("container"):
+            raise InvalidArgument('invalid name or ID supplied: ""')
         target = find(self._location, request.text("container"))
         name = request.text("repo")
-        if name and request.text("tag"):
-            name = f"{name}:{request.text('tag')}"
+        if name:
+            name = named(name, request.text("tag"))
         changes = [line for text in request.texts("changes") for line in text.split("\n") if line.strip()]
         author, comment, pause = request.text("author"), request.text("comment"), request.flag("pause", default=True)
-        said = Fields(await request.json(needed=False))
         changes = [*_configured(said), *changes]
 
         def work(_: children.Tell) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from orlop import filters
 from orlop.api import children
+from orlop.api.endpoints.containers import find
 from orlop.api.exchange import json, nothing
 from orlop.api.fields import Fields
 from orlop.api.filtering import words
 from orlop.api.shapes import filled
 from orlop.engine import network_filters, networks
+from orlop.errors import InvalidArgument
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,7 +83,7 @@ class Networks:
     async def connect(self, request: Request) -> Reply:
         """Put a container on one more network."""
         said = Fields(await request.json())
-        network, container = request.arguments["id"], said.text("Container")
+        network, container = request.arguments["id"], self._container(said)
         settings = said.inner("EndpointConfig").plain()
         await children.call(lambda _: networks.connect(self._location, network, container, settings))
         return nothing(200)
@@ -89,9 +91,16 @@ class Networks:
     async def disconnect(self, request: Request) -> Reply:
         """Take a container off a network."""
         said = Fields(await request.json())
-        network, container, force = request.arguments["id"], said.text("Container"), said.flag("Force")
+        network, force = request.arguments["id"], said.flag("Force")
+        container = said.text("Container") if force else self._container(said)
         await children.call(lambda _: networks.disconnect(self._location, network, container, force=force))
         return nothing(200)
+
+    def _container(self, said: Fields) -> str:
+        name = said.text("Container")
+        if not name:
+            raise InvalidArgument('invalid name or ID supplied: ""')
+        return find(self._location, name).id
 
     async def prune(self, request: Request) -> Reply:
         """Remove those that no container is on."""

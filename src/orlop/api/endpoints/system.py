@@ -16,6 +16,7 @@ from orlop.api.filtering import words
 from orlop.api.moments import moment
 from orlop.api.shapes import filled
 from orlop.engine import disk_usage, event_filters, events, image_store, information
+from orlop.errors import InvalidArgument
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +30,33 @@ if TYPE_CHECKING:
     from orlop.engine.location import Location
 
 _SECOND = 1_000_000_000
+#: What an engine tells of itself that has programs of others for its parts, and of its registries.
+_COMMIT = {"ID": "", "Expected": ""}
+_BESIDE: dict[str, Any] = {
+    "BridgeNfIptables": True,
+    "BridgeNfIp6tables": True,
+    "ContainerdCommit": _COMMIT,
+    "RuncCommit": _COMMIT,
+    "InitCommit": _COMMIT,
+    "GenericResources": [],
+    "NEventsListener": 0,
+    "NGoroutines": 1,
+    "RegistryConfig": {
+        "InsecureRegistryCIDRs": ["::1/128", "127.0.0.0/8"],
+        "IndexConfigs": {"docker.io": {"Name": "docker.io", "Mirrors": [], "Secure": True, "Official": True}},
+        "Mirrors": [],
+    },
+}
+_NO_SWARM = {
+    "NodeID": "",
+    "NodeAddr": "",
+    "LocalNodeState": "inactive",
+    "ControlAvailable": False,
+    "Error": "",
+    "RemoteManagers": None,
+}
+#: What the disk usage is told of.
+_KINDS = ("container", "image", "volume", "build-cache")
 _PING = {"Cache-Control": "no-cache, no-store, must-revalidate", "Pragma": "no-cache", "Swarm": "inactive"}
 
 
@@ -86,11 +114,15 @@ class System:
 
     async def info(self, _request: Request) -> Reply:
         """What the engine has and can do."""
-        return json(filled(await children.call(lambda _: information.describe(self._location))))
+        told = await children.call(lambda _: information.describe(self._location))
+        return json(filled({**_BESIDE, **told, "Swarm": _NO_SWARM, "NFd": len(os.listdir("/proc/self/fd"))}))
 
     async def disk_usage(self, request: Request) -> Reply:
         """What everything takes on the disk."""
-        kinds = request.texts("type") or ["container", "image", "volume", "build-cache"]
+        kinds = request.texts("type") or list(_KINDS)
+        for each in kinds:
+            if each not in _KINDS:
+                raise InvalidArgument(f"unknown object type: {each}")
         return json(filled(await children.call(lambda _: _usage(self._location, kinds))))
 
     async def login(self, request: Request) -> Reply:
@@ -118,6 +150,10 @@ class System:
         self._location.prepare()
         stream = events.Stream(self._location, watch=self._watching.watch)
         begin = time.time_ns() if since is None else since
+        if since is not None and until is not None and since > until:
+            raise InvalidArgument(
+                f"`since` time ({request.text('since')}) cannot be after `until` time ({request.text('until')})"
+            )
 
         async def follow() -> AsyncIterator[bytes]:
             try:
