@@ -22,7 +22,7 @@ def give(group: Group, plan: NamespacePlan, spec: dict[str, Any]) -> None:
     """
     if not plan.new_cgroup or any(kind == "user" for kind, _, _ in plan.joins):
         return  # what a joined user namespace maps is its maker's affair
-    uid = (spec["process"].get("user") or {}).get("uid") or 0
+    uid = ((spec.get("process") or {}).get("user") or {}).get("uid") or 0
     if plan.is_new("user"):
         for each in spec["linux"].get("uidMappings") or ():
             if 0 <= uid - each["containerID"] < each["size"]:

@@ -46,14 +46,6 @@ def ids(*triples: tuple[int, int, int]) -> list[dict[str, int]]:
             "linux.readonlyPaths needs a mount namespace in linux.namespaces",
         ),
         (
-            {"linux.uidMappings": ids((0, 0, 1))},
-            "linux.uidMappings needs a user namespace in linux.namespaces",
-        ),
-        (
-            {"linux.gidMappings": ids((0, 0, 1))},
-            "linux.gidMappings needs a user namespace in linux.namespaces",
-        ),
-        (
             {"linux.namespaces": namespaces("uts", "mount", "user")},
             "linux.uidMappings is required for a new user namespace",
         ),
@@ -118,6 +110,12 @@ def test_a_user_that_is_not_mapped(user: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidConfig) as caught:
         validate(changed({"process.user": user}, rootless=True))
     assert str(caught.value) == message
+
+
+def test_mappings_without_a_user_namespace_are_said_to_have_no_effect() -> None:
+    assert validate(changed({"linux.gidMappings": ids((0, 0, 1))})) == [
+        "linux.gidMappings has no effect without a user namespace in linux.namespaces"
+    ]
 
 
 def test_mappings_of_a_namespace_that_is_joined_are_not_written() -> None:

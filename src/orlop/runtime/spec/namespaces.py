@@ -79,8 +79,8 @@ def _check_user(linux: dict[str, Any], namespaces: dict[str, str], rootless: boo
         mappings = linux.get(name)
         if mappings:
             if path is None:
-                raise InvalidConfig(f"linux.{name} needs a user namespace in linux.namespaces")
-            if path:
+                warnings.append(f"linux.{name} has no effect without a user namespace in linux.namespaces")
+            elif path:
                 warnings.append(f"linux.{name} is not written: the user namespace {path!r} has mappings of its own")
             check_mappings(mappings, f"linux.{name}")
         elif path == "":
