@@ -75,21 +75,20 @@ def _format(format_: str) -> Callable[[dict[str, Any]], str]:
 
 
 def _fields(event: dict[str, Any]) -> dict[str, Any]:
-    """An event as templates see it: by the names that the fields have in Docker's client."""
+    """An event as templates see it: JSON has the API's names for the fields, which Docker's client has others for."""
+    from orlop.cli.gotemplate.values import Method
     from orlop.engine import event_filters
 
     full = event_filters.with_older_fields(event)
-    return {
-        "Status": full.get("status", ""),
-        "ID": full.get("id", ""),
-        "From": full.get("from", ""),
-        "Type": event["Type"],
-        "Action": event["Action"],
-        "Actor": full["Actor"],
-        "Scope": event["scope"],
-        "Time": event["time"],
-        "TimeNano": event["timeNano"],
+    client_s = {
+        "Status": "status",
+        "ID": "id",
+        "From": "from",
+        "Scope": "scope",
+        "Time": "time",
+        "TimeNano": "timeNano",
     }
+    return {**full, **{name: Method(lambda key=key: full.get(key, "")) for name, key in client_s.items()}}
 
 
 def _line(event: dict[str, Any]) -> str:

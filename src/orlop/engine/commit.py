@@ -76,7 +76,7 @@ def commit(target: Container, name: str, description: Description, *, pause: boo
         image = install.install(images, manifest, names, lease)
     write_out.begin(target.location)
     about = {"comment": description.comment, "imageID": image.id, "imageRef": name}
-    events.of_container(target, "commit", {key: value for key, value in about.items() if value})
+    events.of_container(target, "commit", about)
     return Committed(image, warnings)
 
 

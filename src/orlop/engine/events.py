@@ -109,6 +109,8 @@ def of_volumes(location: Location, action: str, container_id: str, mounted: Iter
     """Tell that volumes were mounted in a container (``mount``), or are not any more (``unmount``); see `volumes`."""
     for each in mounted:
         about = {"container": container_id, **each}
+        if action == "unmount":
+            about = {key: value for key, value in about.items() if key in ("container", "driver", "name")}
         emit(location, VOLUME, action, about.pop("name"), about)
 
 

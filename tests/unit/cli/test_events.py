@@ -54,6 +54,7 @@ def test_a_template_sees_the_fields_by_the_names_of_dockers_client() -> None:
     show = events._format("{{.Type}} {{.Action}} {{.Status}} {{.ID}} {{.From}} {{.Actor.Attributes.who}} {{.TimeNano}}")
     assert show(event()) == f"container start start {ID} debian:12 me 1700000000012345678"
     assert events._format("{{json .Actor}}")(event()).startswith('{"ID":"4f')
+    assert events._format("{{json .}}")(event()) == events._format("json")(event())
 
 
 @pytest.mark.parametrize(
