@@ -59,9 +59,16 @@ def run(location: Location, said: Parsed) -> int:
     """Carry the command out; returns the container's exit status, or 125 to 127 if it did not start."""
     try:
         return _run(location, said)
+    except _Refused as error:
+        sys.stderr.write(f"orlop: {error}\n")
+        return 1
     except OrlopError as error:
         sys.stderr.write(f"orlop: {told(error)}\n")
         return error.exit_code if error.exit_code in (126, 127) else 125
+
+
+class _Refused(InvalidArgument):
+    """What Docker's client refuses before it asks its daemon, and with another exit status."""
 
 
 def _run(location: Location, said: Parsed) -> int:
@@ -92,11 +99,11 @@ def _start(location: Location, settings: Settings, said: Parsed, client: _socket
     detach = said["detach"]
     streams = said["attach"] if said.has_further else []
     if detach and streams:
-        raise InvalidArgument("conflicting options: cannot specify both --attach and --detach")
+        raise _Refused("conflicting options: cannot specify both --attach and --detach")
     settings.stdin_once = settings.open_stdin and not detach and "stdin" in (streams or ("stdin",))
     typing = settings.terminal and settings.stdin_once
     if typing and not os.isatty(0):
-        raise InvalidArgument("the input device is not a TTY")
+        raise _Refused("the input device is not a TTY")
     keys = _detach_keys(said) if typing else None
     if detach:
         started = start.create_and_start(location, settings, client, stays=True)

@@ -125,16 +125,24 @@ def environment(files: list[str], texts: list[str]) -> list[str]:
     If there is none, one of ``--env`` stays a name alone, which takes the image's variable away.
 
     Raises:
-        InvalidArgument: a file cannot be read.
+        InvalidArgument: a file cannot be read, or has a line that no variable can come from.
     """
-    found = []
+    found: list[str] = []
     for path in files:
         try:
             with open(path, encoding="utf-8", errors="surrogateescape") as file:
                 lines = file.read().splitlines()
         except OSError as error:
             raise InvalidArgument(f"cannot read the environment file {path}: {error.strerror}") from None
-        found += [line.lstrip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+        for line in lines:
+            text = line.lstrip()
+            if text and not text.startswith("#"):
+                name = text.partition("=")[0]
+                if not name or len(name.split(None, 1)) > 1 or name != name.rstrip():
+                    raise InvalidArgument(
+                        f'the environment file {path} has a line that begins with no variable: "{text}"'
+                    )
+                found.append(text)
     lines = [text for text in found if "=" in text or text in os.environ]
     return [
         text if "=" in text or text not in os.environ else f"{text}={os.environ[text]}" for text in [*lines, *texts]

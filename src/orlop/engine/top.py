@@ -65,7 +65,8 @@ def _ps(options: Sequence[str], pids: set[str]) -> str:
             raise NotFound("cannot list processes: the program ps is not installed (Debian: procps)") from None
         if done.returncode == 0:
             return done.stdout.decode("utf-8", "replace")
-    reason = (done.stderr or done.stdout).decode("utf-8", "replace").strip() if done is not None else ""
+    said = (done.stderr or done.stdout).decode("utf-8", "replace").strip() if done is not None else ""
+    reason = said.partition("\n")[0]  # how ps is to be used follows
     raise OrlopError(f"ps {' '.join(options)} failed: {reason}")
 
 

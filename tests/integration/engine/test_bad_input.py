@@ -43,6 +43,7 @@ _SETTINGS = {
     "--user nobody-here": "nobody-here",
     "--group-add nobody-here": "nobody-here",
     "--env-file DIRECTORY/missing": "missing",
+    "--env-file DIRECTORY/variables": "two words=1",
     "--label-file DIRECTORY/missing": "missing",
     "--cidfile DIRECTORY/there": "there",
     "--cap-add NOTHING": "NOTHING",
@@ -114,6 +115,7 @@ def test_a_setting_that_cannot_be_right_is_refused(
 ) -> None:
     (tmp_path / "broken.json").write_text("{")
     (tmp_path / "there").touch()
+    (tmp_path / "variables").write_text("# one\nONE=1\ntwo words=1\n")
     words = option.replace("DIRECTORY", str(tmp_path)).split(" ")
     done = (
         plain("run", "--name", "bad", *words, "plain", "true")
@@ -130,11 +132,17 @@ def test_a_setting_that_cannot_be_right_is_refused(
         raise AssertionError(f"half made: {done}")
 
 
+@pytest.mark.parametrize(("options", "reason"), [("-it", "not a TTY"), ("-d -a stdout", "--attach and --detach")])
+def test_what_docker_s_client_refuses_by_itself_has_its_exit_status(plain: Engine, options: str, reason: str) -> None:
+    done = plain("run", *options.split(), "plain", "true")
+    assert (done.code, reason in done.err) == (1, True), done
+
+
 @pytest.mark.parametrize("line", [
     "start nobody", "stop nobody", "restart nobody", "kill nobody", "kill -s NOTHING there", "kill -s 0 there", "pause there", "unpause there",
     "rename there a/b", "rename nobody other", "update --memory 1 there", "update nobody", "rm nobody", "exec there true",
     "exec nobody true", "cp nobody:/x -", "cp there:/nothing -", "cp /missing there:/", "logs nobody", "logs --tail x there",
-    "logs --since x there", "attach there", "wait nobody", "top there", "diff nobody", "port nobody", "inspect nobody",
+    "logs --since x there", "attach there", "wait nobody", "top there", "top there -bogus", "diff nobody", "port nobody", "inspect nobody",
     "commit nobody", "commit there A:b", "commit -c NOTHING there", "export nobody", "tag nobody a:b", "tag plain A", "rmi nobody",
     "history nobody", "save nobody", "load -i /missing", "volume rm nobody", "volume inspect nobody", "volume create a/b",
     "volume create -d nothing x", "ps --filter nothing=1", "images --filter nothing=1", "events --filter nothing=1 --until 0s",
