@@ -7,12 +7,11 @@ the wire of what is not read yet.
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
 from typing import cast
 
 from orlop import third_party
-from orlop.api import failures
 from orlop.api.exchange import Request, Stream, Takeover, json
+from orlop.errors import InvalidArgument, OrlopError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,11 +20,11 @@ if TYPE_CHECKING:
 
     import h11
 
-    from orlop.api.exchange import Reply
+    from orlop.api.exchange import Answer, Reply
+    from orlop.api.peer import Peer
     from orlop.api.wire import Wire
 
-    Answer = Reply | Stream | Takeover
-    Dispatch = Callable[[Request], Awaitable[Answer]]
+    Serve = Callable[[Request], Awaitable[Answer]]
 
 #: Bytes that a request's head may have.
 _LARGEST_HEAD = 64 << 10
@@ -39,11 +38,12 @@ _MOST_LEFT = 32 << 20
 class Connection:
     """One client, who may ask for several things."""
 
-    __slots__ = ("_dispatch", "_h11", "_headers", "_protocol", "_wire")
+    __slots__ = ("_h11", "_headers", "_peer", "_protocol", "_serve", "_wire")
 
-    def __init__(self, wire: Wire, dispatch: Dispatch, headers: Mapping[str, str]) -> None:
+    def __init__(self, wire: Wire, peer: Peer, serve: Serve, headers: Mapping[str, str]) -> None:
         self._wire = wire
-        self._dispatch = dispatch
+        self._peer = peer
+        self._serve = serve
         self._headers = headers
         self._h11: ModuleType = third_party.load("h11", "orlop serve")
         self._protocol = self._new()
@@ -57,8 +57,8 @@ class Connection:
         try:
             while await self._serve_one():
                 self._protocol.start_next_cycle()
-        except (ConnectionError, TimeoutError):
-            return  # it has gone, or will never come to the point
+        except (OSError, OrlopError):
+            return  # it has gone, or will never come to the point, or what it is being told cannot be gone on with
         except self._h11.RemoteProtocolError as error:
             await self._refuse(error)
         finally:
@@ -103,15 +103,18 @@ class Connection:
         for name, value in head.headers:
             key, text = name.decode("ascii"), value.decode("latin-1")
             headers[key] = f"{headers[key]}, {text}" if key in headers else text
-        path, _, query = head.target.decode("latin-1").partition("?")
-        return Request(head.method.decode("ascii"), path, query, headers, self._body())
+        method, target = head.method.decode("ascii"), head.target.decode("latin-1")
+        return Request(method, target, headers, self._body(), self._peer)
 
     async def _body(self) -> AsyncIterator[bytes]:
         while True:
             if self._protocol.they_are_waiting_for_100_continue:
                 go_on = self._h11.InformationalResponse(status_code=100, headers=())
                 await self._wire.write(self._protocol.send(go_on) or b"")
-            event = self._protocol.next_event()
+            try:
+                event = self._protocol.next_event()
+            except self._h11.RemoteProtocolError as error:
+                raise InvalidArgument(f"the request is not HTTP: {error}") from None
             if isinstance(event, self._h11.Data):
                 yield bytes(event.data)
             elif event is self._h11.NEED_DATA:
@@ -120,18 +123,14 @@ class Connection:
                 return
 
     async def _answer(self, request: Request) -> Answer:
-        """What the request's endpoint says; if the client goes meanwhile, nobody wants to know any more."""
-        work = asyncio.ensure_future(self._dispatch(request))
+        """What is to be said to a request; if the client goes meanwhile, nobody wants to know any more."""
+        work = asyncio.ensure_future(self._serve(request))
         gone = asyncio.ensure_future((self._wire.hung_up if self._wire.is_local else self._wire.gone).wait())
         try:
             await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
                 raise ConnectionResetError("the client has gone")
             return work.result()
-        except (ConnectionError, self._h11.RemoteProtocolError):
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever it was, the client must hear of it
-            return failures.reply(error)
         finally:
             for each in (work, gone):
                 each.cancel()
@@ -154,26 +153,25 @@ class Connection:
         headers = [*self._headers.items(), *stream.headers.items(), ("Content-Type", stream.content_type)]
         start = self._h11.Response(status_code=stream.status, headers=headers, reason=b"OK")
         gone = asyncio.ensure_future(self._wire.gone.wait())
+        chunks = stream.chunks
+        chunk = asyncio.ensure_future(anext(chunks, None))
         try:
-            async with aclosing(cast("AsyncGenerator[bytes, None]", stream.chunks)) as chunks:
+            await asyncio.sleep(0)  # only what has begun clears up after itself when it is closed
+            await self._wire.write(self._protocol.send(start) or b"")
+            while not is_head:
+                await asyncio.wait((chunk, gone), return_when=asyncio.FIRST_COMPLETED)
+                if not chunk.done():
+                    raise ConnectionResetError("the client has gone")
+                data = chunk.result()
+                if data is None:
+                    break
+                await self._wire.write(self._protocol.send(self._h11.Data(data=data)) or b"")
                 chunk = asyncio.ensure_future(anext(chunks, None))
-                try:
-                    await asyncio.sleep(0)  # only what has begun clears up after itself when it is closed
-                    await self._wire.write(self._protocol.send(start) or b"")
-                    while not is_head:
-                        await asyncio.wait((chunk, gone), return_when=asyncio.FIRST_COMPLETED)
-                        if not chunk.done():
-                            raise ConnectionResetError("the client has gone")
-                        data = chunk.result()
-                        if data is None:
-                            break
-                        await self._wire.write(self._protocol.send(self._h11.Data(data=data)) or b"")
-                        chunk = asyncio.ensure_future(anext(chunks, None))
-                finally:
-                    chunk.cancel()
-                    await asyncio.gather(chunk, return_exceptions=True)
         finally:
             gone.cancel()
+            chunk.cancel()
+            await asyncio.gather(chunk, gone, return_exceptions=True)
+            await cast("AsyncGenerator[bytes, None]", chunks).aclose()
         await self._wire.write(self._protocol.send(self._h11.EndOfMessage()) or b"")
 
     async def _take_over(self, request: Request, takeover: Takeover) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import cast
 from urllib.parse import parse_qs
 
 from orlop import json_text
@@ -10,9 +12,10 @@ from orlop.errors import InvalidArgument
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
     from typing import Any
 
+    from orlop.api.peer import Peer
     from orlop.api.wire import Wire
 
 JSON = "application/json"
@@ -34,24 +37,37 @@ class TooLarge(InvalidArgument):
 class Request:
     """What a client asks for.
 
-    ``path`` has no version in front; ``version`` is the API's that the client speaks, as two numbers. ``arguments`` are the
-    parts of the path that its route names. ``body`` yields what comes, as it comes. ``upgrades`` says that the connection
-    may become one for raw bytes.
+    ``target`` is what the client wrote, ``path`` what it means, without version and query; ``version`` is the API's that the
+    client speaks, as two numbers, which it may have named. ``endpoint`` is the pattern of the route that was found, and
+    ``arguments`` are the parts of the path that it names. ``body`` yields what comes, as it comes. ``upgrades`` says that
+    the connection may become one for raw bytes.
     """
 
-    __slots__ = ("arguments", "body", "headers", "method", "path", "query", "upgrades", "version")
+    __slots__ = (
+        "arguments",
+        "body",
+        "endpoint",
+        "headers",
+        "method",
+        "names_version",
+        "path",
+        "peer",
+        "query",
+        "target",
+        "upgrades",
+        "version",
+    )
 
     def __init__(
-        self,
-        method: str,
-        path: str,
-        query: str,
-        headers: Mapping[str, str],
-        body: AsyncIterator[bytes],
+        self, method: str, target: str, headers: Mapping[str, str], body: AsyncIterator[bytes], peer: Peer
     ) -> None:
         self.method = method
-        self.path = path
+        self.target = target
+        self.path, _, query = target.partition("?")
         self.query = parse_qs(query, keep_blank_values=True)
+        self.peer = peer
+        self.endpoint = ""
+        self.names_version = False
         self.headers = headers
         self.body = body
         self.arguments: dict[str, str] = {}
@@ -115,6 +131,11 @@ class Request:
             found[key] = values
         return found
 
+    @property
+    def is_json(self) -> bool:
+        """Whether the client says that the body is JSON."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower() == JSON
+
     def size(self) -> tuple[int, int]:
         """The parameters ``h`` and ``w``: the height and the width of a terminal.
 
@@ -156,8 +177,8 @@ class Request:
             if needed:
                 raise InvalidArgument("invalid JSON: got EOF while reading request body")
             return {}
-        kind = self.headers.get("content-type", "")
-        if kind.partition(";")[0].strip().lower() != JSON:
+        if not self.is_json:
+            kind = self.headers.get("content-type", "")
             raise InvalidArgument(f"unsupported Content-Type header ({kind}): must be '{JSON}'")
         value = json_reading.read(data)
         if value is None:
@@ -194,6 +215,14 @@ class Stream:
         self.content_type = content_type
         self.headers = headers or {}
 
+    async def discard(self) -> None:
+        """Let go of what it holds, because nobody gets it."""
+        begun = asyncio.ensure_future(anext(self.chunks, None))
+        await asyncio.sleep(0)  # only what has begun clears up after itself
+        begun.cancel()
+        await asyncio.gather(begun, return_exceptions=True)
+        await cast("AsyncGenerator[bytes, None]", self.chunks).aclose()
+
 
 class Takeover:
     """An answer after which the connection is one for raw bytes in both directions, and ``serve`` has it.
@@ -215,6 +244,16 @@ class Takeover:
         self.content_type = content_type
         self.release = release
         self.switch = switch
+
+
+Answer = Reply | Stream | Takeover
+
+
+def status_of(request: Request, answer: Answer) -> int:
+    """The status that goes with an answer."""
+    if isinstance(answer, Takeover):
+        return 101 if request.upgrades else 200
+    return answer.status
 
 
 def json(value: object, status: int = 200) -> Reply:

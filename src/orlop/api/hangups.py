@@ -45,7 +45,6 @@ class HangUps:
 
     def _dispatch(self) -> None:
         for descriptor, _ in self._epoll.poll(0):
-            told = self._told.get(descriptor)
+            told = self._told[descriptor]
             self.forget(descriptor)
-            if told is not None:
-                told()
+            told()

@@ -54,11 +54,12 @@ class Certificates:
 class Listener:
     """A socket that listens, how its connections are encrypted (None: not at all), and what to remove in the end."""
 
-    __slots__ = ("path", "socket", "tls")
+    __slots__ = ("certificates", "path", "socket", "tls")
 
-    def __init__(self, made: socket.socket, tls: ssl.SSLContext | None = None, path: str = "") -> None:
+    def __init__(self, made: socket.socket, certificates: Certificates | None = None, path: str = "") -> None:
         self.socket = made
-        self.tls = tls
+        self.certificates = certificates
+        self.tls = certificates.context() if certificates is not None else None
         self.path = path
 
     def close(self) -> None:
@@ -117,7 +118,6 @@ def tcp(address: str, certificates: Certificates | None, *, insecure: bool = Fal
     number = int(port) if port.isdigit() else (_PLAIN_PORT if certificates is None else _TLS_PORT)
     if (port and not port.isdigit()) or number > 65535:
         raise InvalidArgument(f"cannot listen on tcp://{address}: {port} is no port")
-    tls = certificates.context() if certificates is not None else None
     try:
         family, kind, protocol, _, place = socket.getaddrinfo(
             host.strip("[]") or None, number, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -132,7 +132,11 @@ def tcp(address: str, certificates: Certificates | None, *, insecure: bool = Fal
     except OSError as error:
         listener.close()
         raise OrlopError(f"cannot listen on tcp://{address}: {error.strerror or error}") from None
-    return Listener(listener, tls)
+    try:
+        return Listener(listener, certificates)
+    except BaseException:
+        listener.close()
+        raise
 
 
 def passed() -> list[Listener]:

@@ -12,9 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
-    from orlop.api.exchange import Reply, Request, Stream, Takeover
+    from orlop.api.exchange import Answer, Request
 
-    Answer = Reply | Stream | Takeover
     Endpoint = Callable[[Request], Awaitable[Answer]]
 
 #: The newest version of the API that is served, that of the description, and the oldest.
@@ -28,11 +27,12 @@ _PLACE = re.compile(r"\{(\w+)(\.\.\.)?\}")
 class Route:
     """A pattern of paths, such as ``/containers/{id}/json``; ``{name...}`` may have slashes in it."""
 
-    __slots__ = ("endpoint", "method", "pattern")
+    __slots__ = ("endpoint", "method", "pattern", "text")
 
     def __init__(self, method: str, pattern: str, endpoint: Endpoint) -> None:
         self.method = method
         self.endpoint = endpoint
+        self.text = pattern
         text = _PLACE.sub(lambda place: f"(?P<{place[1]}>{'.+' if place[2] else '[^/]+'})", pattern)
         self.pattern = re.compile(text)
 
@@ -45,8 +45,8 @@ class Routes:
     def __init__(self, routes: Iterable[tuple[str, str, Endpoint]]) -> None:
         self._routes = [Route(*each) for each in routes]
 
-    async def __call__(self, request: Request) -> Answer:
-        """Have a request answered.
+    def find(self, request: Request) -> Endpoint:
+        """What answers a request, which learns its path without the version, and what that says.
 
         Raises:
             PageNotFound: there is no such endpoint.
@@ -57,6 +57,7 @@ class Routes:
         found = _VERSION.match(path)
         if found:
             request.version = (int(found[1]), int(found[2]))
+            request.names_version = True
             _check(request.version)
             path = path[found.end() :]
         path = unquote(path)
@@ -66,7 +67,8 @@ class Routes:
                 if route.method == wanted and (fitting := route.pattern.fullmatch(path)):
                     request.path = path
                     request.arguments = fitting.groupdict()
-                    return await route.endpoint(request)
+                    request.endpoint = route.text
+                    return route.endpoint
         raise PageNotFound
 
 

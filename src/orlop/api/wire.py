@@ -63,7 +63,8 @@ class Wire(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
         connection = transport.get_extra_info("socket")
         self._descriptor = connection.fileno()
-        self._hang_ups.watch(self._descriptor, self.hung_up.set)
+        if not self._is_encrypted:  # asyncio closes those before it tells us
+            self._hang_ups.watch(self._descriptor, self.hung_up.set)
         if not self.is_local:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             for option, value in _KEEPALIVE:
@@ -83,7 +84,7 @@ class Wire(asyncio.Protocol):
         self._ended = True
         self._news.set()
         self.gone.set()
-        return self.transport.get_extra_info("sslcontext") is None  # TLS has no halves
+        return not self._is_encrypted  # TLS has no halves
 
     def connection_lost(self, _error: Exception | None) -> None:
         """asyncio's: it is over."""
@@ -101,6 +102,10 @@ class Wire(asyncio.Protocol):
     def resume_writing(self) -> None:
         """asyncio's: it has read."""
         self._can_write.set()
+
+    @property
+    def _is_encrypted(self) -> bool:
+        return self.transport.get_extra_info("sslcontext") is not None
 
     @property
     def is_local(self) -> bool:

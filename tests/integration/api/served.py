@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 from tests.integration.engine.conftest import Result, wait_until
@@ -48,6 +47,21 @@ class _Connection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(20)
         self.sock.connect(self._path)
+
+
+def ask(place: str, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Answer:
+    """Ask whoever serves at a socket for something over HTTP; a body that is not bytes goes as JSON."""
+    sent = dict(headers or {})
+    if body is not None and not isinstance(body, bytes):
+        body = json.dumps(body).encode()
+        sent.setdefault("Content-Type", "application/json")
+    connection = _Connection(place)
+    try:
+        connection.request(method, path, body, sent)
+        response = connection.getresponse()
+        return Answer(response, response.read())
+    finally:
+        connection.close()
 
 
 class Served:
@@ -91,17 +105,7 @@ class Served:
 
     def __call__(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Answer:
         """Ask for something over HTTP; a body that is not bytes goes as JSON."""
-        sent = dict(headers or {})
-        if body is not None and not isinstance(body, bytes):
-            body = json.dumps(body).encode()
-            sent.setdefault("Content-Type", "application/json")
-        connection = _Connection(self.path)
-        try:
-            connection.request(method, path, body, sent)
-            response = connection.getresponse()
-            return Answer(response, response.read())
-        finally:
-            connection.close()
+        return ask(self.path, method, path, body, headers)
 
     def connect(self) -> socket.socket:
         """A bare connection."""
@@ -153,9 +157,6 @@ class Served:
         """End all of it."""
         try:
             if self.process.poll() is None:
-                self.process.send_signal(signal.SIGTERM)
-                _, errors = self.process.communicate(timeout=20)
-                sys.stderr.write(errors.decode())  # shown where a test fails
-                assert self.process.returncode == 0
+                self.stop()
         finally:
             self.engine.close()

@@ -12,6 +12,7 @@ from orlop.api.endpoints import (
     execs,
     image_transfers,
     images,
+    measurements,
     networks,
     swarm,
     system,
@@ -23,11 +24,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from orlop.api.metrics import Metrics
     from orlop.api.routes import Endpoint
     from orlop.engine.location import Location
 
 
-def every(location: Location) -> Iterator[tuple[str, str, Endpoint]]:
+def every(location: Location, metrics: Metrics) -> Iterator[tuple[str, str, Endpoint]]:
     """The method, the pattern of paths and the function of each endpoint of a server."""
     watching = Watching()
     attachments = Attachments(watching)
@@ -43,3 +45,4 @@ def every(location: Location) -> Iterator[tuple[str, str, Endpoint]]:
     yield from networks.Networks(location).routes()
     yield from distribution.routes()
     yield from swarm.routes()
+    yield from measurements.Measurements(location, metrics).routes()
