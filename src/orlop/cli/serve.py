@@ -9,6 +9,8 @@ from orlop.options import Option, Parser
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from orlop.api.audit import AuditLog
+    from orlop.api.authorization import Authorization
     from orlop.api.listening import Certificates, Listener
     from orlop.engine.location import Location
     from orlop.options import Parsed
@@ -31,6 +33,16 @@ PARSER = Parser(
         Option("--tlscacert", "CA of the certificates that clients over TCP must have", value="path", default=""),
         Option("--tlsverify", "Ask clients over TCP for certificates, which --tlscacert does, too"),
         Option("--insecure-tcp", "Listen on TCP without certificates: whoever reaches it is root on this machine"),
+        Option(
+            "--authorization-plugin",
+            "Have this plugin permit each request: its name, or the path of its socket; all have to (as with dockerd)",
+            value="list",
+            many=True,
+        ),
+        Option(
+            "--audit-log", "Write a line of JSON for each request that changes something into this file", value="path"
+        ),
+        Option("--audit-reads", "Write one for requests that only look, too"),
         Option("--print-unit", "Print a unit file for systemd, and a socket's, and end"),
     ),
     at_most=0,
@@ -49,6 +61,7 @@ After=network-online.target orlop.socket
 [Service]
 Type=notify
 ExecStart={program} serve -H fd://
+ExecReload=/bin/kill -HUP $MAINPID
 KillMode=process
 Restart=on-failure
 LimitNOFILE=1048576
@@ -85,13 +98,17 @@ def run(location: Location, said: Parsed) -> int:
     certificates = _certificates(said)
     group = _group(said["group"], asked=said.given("group"))
     listeners: list[Listener] = []
+    audit: AuditLog | None = None
     try:
         for place in places or [f"unix://{location.run_root}/docker.sock"]:
             listeners += _listen(place, group, certificates, insecure=said["insecure-tcp"])
-        server.Server(location).run(listeners)
+        audit = _audit(said)
+        server.Server(location, _authorization(said), audit).run(listeners)
     finally:
         for each in listeners:
             each.close()
+        if audit is not None:
+            audit.close()
     return 0
 
 
@@ -106,6 +123,27 @@ def _listen(place: str, group: int, certificates: Certificates | None, *, insecu
     if kind == "fd" and separator:
         return listening.passed()
     raise InvalidArgument(f"cannot listen on {place}: it must be unix:///path, tcp://host:port or fd://")
+
+
+def _authorization(said: Parsed) -> Authorization | None:
+    if not said["authorization-plugin"]:
+        return None
+    from orlop.api.authorization import Authorization
+
+    for each in said["authorization-plugin"]:
+        if not each or ("/" in each and not each.startswith("/")):
+            raise InvalidArgument(f"the plugin {each!r} must be a name, or the absolute path of a socket")
+    return Authorization(said["authorization-plugin"])
+
+
+def _audit(said: Parsed) -> AuditLog | None:
+    if not said["audit-log"]:
+        if said["audit-reads"]:
+            raise InvalidArgument("--audit-reads needs the file to write to: --audit-log")
+        return None
+    from orlop.api.audit import AuditLog
+
+    return AuditLog(said["audit-log"], everything=said["audit-reads"])
 
 
 def _certificates(said: Parsed) -> Certificates | None:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 #: The states of containers that are listed without being asked for.
 RUNNING = ("running", "paused", "restarting")
-_STATES = ("created", "dead", "exited", "paused", "removing", "restarting", "running")
+#: All states of containers.
+STATES = ("created", "dead", "exited", "paused", "removing", "restarting", "running")
 
 
 class Listed:
@@ -138,7 +139,7 @@ def tests(location: Location) -> dict[str, Filter]:
         "network": network,
         "publish": _ports(lambda each: ports.of_host(each.ports())),
         "since": since,
-        "status": filters.same(lambda each: each.state["Status"], *_STATES),
+        "status": filters.same(lambda each: each.state["Status"], *STATES),
         "volume": filters.contains(lambda each: [*each.mounts(), *each.destinations()]),
     }
 
