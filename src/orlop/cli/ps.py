@@ -72,7 +72,7 @@ def run(location: Location, said: Parsed) -> int:
         own_namespace.enter()  # where files of the user's subordinate ids can be seen
     listing.show(
         said["format"] or "table",
-        (_row(each, full=said["no-trunc"], sized=sized) for each in found),
+        (row(each, full=said["no-trunc"], sized=sized) for each in found),
         (*_COLUMNS, _SIZE) if said["size"] else _COLUMNS,
         quiet="ID" if said["quiet"] else "",
         raw=(*_RAW, ("size", "Size")) if said["size"] else _RAW,
@@ -80,7 +80,8 @@ def run(location: Location, said: Parsed) -> int:
     return 0
 
 
-def _row(each: Listed, *, full: bool, sized: bool) -> dict[str, Any]:
+def row(each: Listed, *, full: bool = False, sized: bool = False) -> dict[str, Any]:
+    """What is listed of a container; ``full`` is nothing shortened, ``sized`` with what it takes on the disk."""
     from orlop import ago
     from orlop.cli.gotemplate.values import Method, quote
     from orlop.engine import ports

@@ -8,6 +8,8 @@ from orlop.options import Option, Parser
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from orlop.engine.disk_usage import Kind, Usage
     from orlop.engine.location import Location
     from orlop.images.store import Image
@@ -34,7 +36,7 @@ def run(location: Location, said: Parsed) -> int:
 
     found = disk_usage.of_engine(location, image_store.open_store(location))
     if said["verbose"]:
-        _show_all(found, said["format"])
+        _show_all(location, found, said["format"])
         return 0
     listing.show(
         said["format"],
@@ -85,33 +87,58 @@ _PARTS = (
         (
             ("CONTAINER ID", "ID"),
             ("IMAGE", "Image"),
+            ("COMMAND", "Command"),
+            ("LOCAL VOLUMES", "LocalVolumes"),
             ("SIZE", "Size"),
-            ("CREATED", "CreatedSince"),
+            ("CREATED", "RunningFor"),
             ("STATUS", "Status"),
             ("NAMES", "Names"),
         ),
     ),
     ("Volumes", "Local Volumes space usage:", (("VOLUME NAME", "Name"), ("LINKS", "Links"), ("SIZE", "Size"))),
+    (
+        "BuildCache",
+        "Build cache usage: {}",
+        (
+            ("CACHE ID", "ID"),
+            ("CACHE TYPE", "CacheType"),
+            ("SIZE", "Size"),
+            ("CREATED", "CreatedSince"),
+            ("LAST USED", "LastUsedSince"),
+            ("USAGE", "UsageCount"),
+            ("SHARED", "Shared"),
+        ),
+    ),
 )
 
 
-def _show_all(found: Usage, format_: str) -> None:
-    """Every image, container and volume: a table of each kind, or all of them as one object in a format."""
+def _show_all(location: Location, found: Usage, format_: str) -> None:
+    """Every image, container, volume and result of a build: a table of each kind, or all as one object in a format."""
+    from orlop import units
     from orlop.cli import listing, template
 
-    everything = _everything(found)
+    everything = _everything(location, found)
     if format_.strip() not in ("", "table"):
         wanted = "{{json .}}" if format_ == "json" else format_
         sys.stdout.write(template.render(wanted, everything) + "\n")
         return
     for number, (field, title, columns) in enumerate(_PARTS):
-        sys.stdout.write("\n" * bool(number) + f"{title}\n\n")
+        total = next((units.human_size(kind.size) for kind in found.kinds if kind.name == "Build Cache"), "0B")
+        sys.stdout.write("\n" * bool(number) + f"{title.format(total)}\n\n")
         listing.show("table", everything[field], columns)
 
 
-def _everything(found: Usage) -> dict[str, list[dict[str, str]]]:
+def _everything(location: Location, found: Usage) -> dict[str, list[dict[str, Any]]]:
+    return {
+        "Images": _images(found),
+        "Containers": _containers(location, found),
+        "Volumes": _volumes(found),
+        "BuildCache": _build_cache(location),
+    }
+
+
+def _images(found: Usage) -> list[dict[str, Any]]:
     from orlop import ago, units
-    from orlop.errors import NotFound
 
     def since(moment: str) -> str:
         return f"{ago.since(moment)} ago" if moment else "N/A"
@@ -131,26 +158,47 @@ def _everything(found: Usage) -> dict[str, list[dict[str, str]]]:
                 "Containers": str(containers),
             }
         )
-    users = []
-    for target, count in found.containers:
-        try:
-            record, state = target.record, target.state()
-        except NotFound:
-            continue  # removed meanwhile
-        users.append(
-            {
-                "ID": target.id[:12],
-                "Image": record["Config"]["Image"],
-                "Size": units.human_size(count),
-                "CreatedSince": since(record["Created"]),
-                "Status": state["Status"],
-                "Names": record["Name"],
-            }
-        )
-    volumes = [
+    return images
+
+
+def _containers(location: Location, found: Usage) -> list[dict[str, Any]]:
+    from orlop import filters, units
+    from orlop.cli import ps
+    from orlop.engine import container_list
+
+    sizes = {target.id: count for target, count in found.containers}
+    listed = container_list.listed(location, filters.read((), {}), everything=True)
+    return [{**ps.row(each), "Size": units.human_size(sizes.get(each.target.id, 0))} for each in listed]
+
+
+def _volumes(found: Usage) -> list[dict[str, Any]]:
+    from orlop import units
+
+    return [
         {"Name": name, "Links": str(links), "Size": units.human_size(count)} for name, count, links in found.volumes
     ]
-    return {"Images": images, "Containers": users, "Volumes": volumes}
+
+
+def _build_cache(location: Location) -> list[dict[str, Any]]:
+    from orlop import ago, clock, units
+    from orlop.engine.building import store
+
+    rows = []
+    for each in store.items(location):
+        used = f"{ago.since(clock.text(int(each.used * 1_000_000_000)))} ago"
+        rows.append(
+            {
+                "ID": each.id[:12],
+                "CacheType": each.kind,
+                "Size": units.human_size(each.size),
+                "CreatedSince": used,
+                "LastUsedSince": used,
+                "UsageCount": "1",
+                "Shared": "false",
+                "InUse": "true" if each.is_busy else "false",
+            }
+        )
+    return rows
 
 
 def _name(image: Image) -> tuple[str, str]:

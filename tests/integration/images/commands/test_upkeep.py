@@ -38,8 +38,17 @@ def test_what_images_containers_and_volumes_take_is_shown(engine: ImageEngine) -
     assert found["Containers"]["Reclaimable"].startswith("0B")
     assert (found["Local Volumes"]["TotalCount"], found["Local Volumes"]["Active"]) == ("1", "1")
     text = engine.ok("system", "df", "-v")
-    for title in ("Images space usage:", "Containers space usage:", "Local Volumes space usage:"):
+    for title in (
+        "Images space usage:",
+        "Containers space usage:",
+        "Local Volumes space usage:",
+        "Build cache usage: 0B",
+    ):
         assert title in text
+    of_containers = text.partition("Containers space usage:\n\n")[2].splitlines()
+    assert of_containers[0].split() == "CONTAINER ID IMAGE COMMAND LOCAL VOLUMES SIZE CREATED STATUS NAMES".split()
+    assert " 1 " in of_containers[1]
+    assert " Up " in of_containers[1]
     rows = {line.split()[0]: line.split() for line in text.splitlines() if line}
     assert (rows["used"][1], rows["used"][-1]) == ("1", "1")
     assert (rows["idle"][1], rows["idle"][-1]) == ("1", "0")
