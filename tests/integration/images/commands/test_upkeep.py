@@ -46,7 +46,7 @@ def test_what_images_containers_and_volumes_take_is_shown(engine: ImageEngine) -
     ):
         assert title in text
     of_containers = text.partition("Containers space usage:\n\n")[2].splitlines()
-    assert of_containers[0].split() == "CONTAINER ID IMAGE COMMAND LOCAL VOLUMES SIZE CREATED STATUS NAMES".split()
+    assert " ".join(of_containers[0].split()) == "CONTAINER ID IMAGE COMMAND LOCAL VOLUMES SIZE CREATED STATUS NAMES"
     assert " 1 " in of_containers[1]
     assert " Up " in of_containers[1]
     rows = {line.split()[0]: line.split() for line in text.splitlines() if line}
