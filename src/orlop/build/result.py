@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from orlop import clock
+from orlop.build.cache_config import INLINE
 from orlop.images import config, manifest, media_types
 from orlop.images.config import History, ImageConfig
 from orlop.images.manifest import Descriptor
@@ -10,7 +11,7 @@ from orlop.storage.layers.compress import NONE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from orlop.build.cache import Layer
     from orlop.build.graph import Built
@@ -27,18 +28,20 @@ def of(
     clamp: int | None = None,
     squashed: Layer | None = None,
     annotations: Mapping[str, str] | None = None,
+    inline: Callable[[Sequence[str]], str] | None = None,
 ) -> tuple[ImageConfig, Manifest]:
     """The image's configuration and manifest; whoever calls this stores both.
 
     The same steps with the same results are the same image: its time is that of the last step, and that of its base where
     nothing was to be done. With ``clamp`` (SOURCE_DATE_EPOCH) it is that. ``squashed`` is one layer instead of all that
-    were made. ``annotations`` are the manifest's.
+    were made. ``annotations`` are the manifest's. ``inline`` makes a build cache of the layers' DIFF IDs, which is put into the
+    configuration.
     """
     base = target.base
     made = ImageConfig(target.platform, base.config.diff_ids)
     made.config = target.state.config
     made.author = target.state.author or base.config.author
-    made.others = dict(base.config.others)
+    made.others = {name: value for name, value in base.config.others.items() if name != INLINE}
     created = base.config.created
     layers = files[target.top.number].layers if target.top is not None else ()
     steps: list[History] = []
@@ -55,6 +58,10 @@ def of(
     made.created = rfc3339(clamp) if clamp is not None else created or clock.now()
     made.history = [*base.config.history, *steps]
     made.diff_ids += [layer.diff_id for layer in layers]
+    if inline is not None:
+        cache = inline(made.diff_ids)
+        if cache:
+            made.others[INLINE] = cache
     below = base.manifest
     media_type = below.media_type if below is not None else media_types.OCI_MANIFEST
     config_type = below.config.media_type if below is not None else media_types.OCI_CONFIG

@@ -15,7 +15,7 @@ from orlop import json_text
 from orlop.build.cache import Layer, Record
 from orlop.build.temporary import Temporary
 from orlop.build.value import Value
-from orlop.build.work import StepFailed, Work, chain_of
+from orlop.build.work import Lost, StepFailed, Work, chain_of
 from orlop.errors import OrlopError
 
 TYPE_CHECKING = False
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from orlop.build.cache_sources import Recalled
     from orlop.build.graph import Node
     from orlop.build.progress import Progress
     from orlop.build.steps import Origin
@@ -73,9 +74,29 @@ class _Task:
 
 
 class Scheduler:
-    """Does the steps of a graph. ``uses_cache`` says of a step whether it may be one that was done before."""
+    """Does the steps of a graph. ``uses_cache`` says of a step whether it may be one that was done before.
 
-    __slots__ = ("_files", "_nodes", "_parallel", "_progress", "_shop", "_tasks", "_uses_cache", "has_worked", "made")
+    What a cache elsewhere knows is not fetched before somebody needs its files: a step that has to be done, or whoever wants
+    those of ``target``. If it cannot be had by then, or only its digest is known, the step is done after all.
+    """
+
+    __slots__ = (
+        "_files",
+        "_lost",
+        "_nodes",
+        "_parallel",
+        "_progress",
+        "_shop",
+        "_target",
+        "_tasks",
+        "_thought",
+        "_uses_cache",
+        "_waiting",
+        "_wanted",
+        "has_worked",
+        "made",
+        "recalled",
+    )
 
     def __init__(
         self,
@@ -85,8 +106,18 @@ class Scheduler:
         *,
         parallel: int,
         uses_cache: Callable[[Node], bool],
+        target: Node | None = None,
     ) -> None:
         self._shop = shop
+        self._target = target
+        self._waiting: list[Node] = []
+        #: What of elsewhere somebody needs the files of, and what cannot be had from there, by numbers.
+        self._wanted: set[int] = set()
+        self._lost: set[int] = set()
+        #: The chain IDs that others were found upon, of what was fetched or done afterwards.
+        self._thought: dict[int, str] = {}
+        #: Results whose files are elsewhere, by the numbers of their nodes, with the keys that they are known by.
+        self.recalled: dict[int, tuple[str, Recalled]] = {}
         self._nodes = nodes
         self._progress = progress
         self._parallel = parallel
@@ -104,18 +135,28 @@ class Scheduler:
             BuildFailed: a step failed; the others were ended.
             OrlopError: a file of the context is not there, or cannot be read.
         """
-        waiting = list(self._nodes)
-        self._progress.begin(waiting)
+        self._waiting = list(self._nodes)
+        self._progress.begin(list(self._nodes))
         try:
-            while waiting or self._tasks:
-                for node in list(waiting):
+            while self._waiting or self._tasks or self._fetch_back(self._target):
+                for node in list(self._waiting):
                     if all(each.number in self._files for each in node.needs) and self._begin(node):
-                        waiting.remove(node)
+                        self._waiting.remove(node)
                 if self._tasks:
                     self._wait()
         finally:
             self._stop()
         return self._files
+
+    def _fetch_back(self, node: Node | None) -> bool:
+        """Have the files of a step here that are elsewhere; false if they are here."""
+        if node is None or node.number not in self.recalled:
+            return False
+        del self.recalled[node.number]
+        self._thought[node.number] = self._files.pop(node.number).chain
+        self._wanted.add(node.number)
+        self._waiting.append(node)
+        return True
 
     def _begin(self, node: Node) -> bool:
         """Begin a step, or find that it is done; false if too many are being done."""
@@ -134,12 +175,32 @@ class Scheduler:
         if key and uses_cache:
             record = self._shop.cache.find(key, self._shop.storage, self._shop.lease)
             if record is not None and self._is_in_place(record, below):
-                self._progress.started(node)
+                self._started(node)
                 self._finish(node, record, begun, cached=True)
                 return True
-        self._progress.started(node)
-        self._fork(node, below, chains, key, uses_cache=uses_cache)
+        recalled = self._shop.recall(key) if key and uses_cache and node.number not in self._lost else None
+        if recalled is not None and node.number not in self._wanted:
+            self._started(node)
+            self._finish(node, Record(recalled.known.layer, "", "", recalled.known.created), begun, cached=True)
+            self.recalled[node.number] = key, recalled
+            return True
+        if recalled is not None and not recalled.can_be_had:
+            recalled = None
+        # What is fetched needs nothing but what it is put upon.
+        needs = node.needs if recalled is None else [node.parent]
+        missing = [each for each in needs if self._fetch_back(each)]
+        if missing:
+            return False
+        if recalled is None:
+            self._wanted.discard(node.number)
+        self._started(node)
+        self._fork(node, below, chains, key, uses_cache=uses_cache, recalled=recalled)
         return True
+
+    def _started(self, node: Node) -> None:
+        """Tell that a step is being worked on, unless it is only fetched by now."""
+        if node.number not in self._wanted:
+            self._progress.started(node)
 
     def _is_in_place(self, record: Record, below: str) -> bool:
         """Whether a layer that fits upon anything has been put upon these files already."""
@@ -161,9 +222,30 @@ class Scheduler:
             if not cached:
                 self.made.append(chain)
         self._files[node.number] = Files(chain, layers, record.created, record.layer is not None)
-        self._progress.finished(node, time.monotonic() - begun, cached=cached)
+        if node.number in self._wanted:
+            self._wanted.discard(node.number)
+            self.made.append(chain)
+        else:
+            self._progress.finished(node, time.monotonic() - begun, cached=cached)
 
-    def _fork(self, node: Node, below: str, chains: dict[Origin, str], key: str, *, uses_cache: bool) -> None:
+    def _forget_upon(self, node: Node) -> None:
+        """Have those looked at again that were thought to be upon what a step has not come to."""
+        for each in self._nodes:
+            if each.parent is node and each.number in self.recalled:
+                del self.recalled[each.number], self._files[each.number]
+                self._waiting.append(each)
+                self._forget_upon(each)
+
+    def _fork(
+        self,
+        node: Node,
+        below: str,
+        chains: dict[Origin, str],
+        key: str,
+        *,
+        uses_cache: bool,
+        recalled: Recalled | None = None,
+    ) -> None:
         # Each takes a lock that others may want, so they are had here, in one process.
         wanted = 4 + len(getattr(node.step, "mounts", ())) + len(getattr(node.step, "sources", ()))
         self.has_worked = True
@@ -182,7 +264,7 @@ class Scheduler:
                 _signal.signal(_signal.SIGTERM, _signal.SIG_DFL)
                 for descriptor in (output, result, leash, *(each for task in self._tasks for each in task.descriptors)):
                     os.close(descriptor)
-                work = Work(self._shop, node, below, chains, keys, output_end, leash_end)
+                work = Work(self._shop, node, below, chains, keys, output_end, leash_end, recalled)
                 _tell(result_end, lambda: work.do(key, use_cache=uses_cache))
                 status = 0
             finally:
@@ -230,6 +312,11 @@ class Scheduler:
                 pass  # something that the step left running has it still
         self._release(task)
         said: dict[str, Any] = json_text.loads(task.report.decode()) if task.report else {}
+        if "lost" in said:
+            self._progress.say(f"{said['lost']}: the step is done here")
+            self._lost.add(task.node.number)
+            self._waiting.append(task.node)
+            return
         if "layer" not in said:
             message = said.get("error") or "the process that did this step was killed"
             self._progress.failed(task.node, time.monotonic() - task.begun, message)
@@ -237,6 +324,9 @@ class Scheduler:
         layer = Layer(**said["layer"]) if said["layer"] is not None else None
         record = Record(layer, said["chain"], task.node.step.text, said["created"])
         self._finish(task.node, record, task.begun, cached=said["cached"])
+        number = task.node.number
+        if self._thought.pop(number, self._files[number].chain) != self._files[number].chain:
+            self._forget_upon(task.node)
 
     def _release(self, task: _Task) -> None:
         for descriptor in task.descriptors:
@@ -268,6 +358,8 @@ def _tell(descriptor: int, do: Callable[[], tuple[Record, bool]]) -> None:
         }
     except StepFailed as error:
         said = {"error": str(error), "exit_code": error.status}
+    except Lost as error:
+        said = {"lost": str(error)}
     except OSError as error:
         said = {"error": f"{os.fsdecode(error.filename)}: {error.strerror}" if error.filename else str(error)}
     except Exception as error:  # noqa: BLE001 - whatever it was, whoever builds must hear of it

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from orlop.build.cache import Record
-    from orlop.build.cache_exchange import Imported
+    from orlop.build.cache_sources import Imported, Recalled
     from orlop.build.context import Context
     from orlop.build.graph import Node
     from orlop.build.mounting import Secrets
@@ -48,6 +48,10 @@ class StepFailed(OrlopError):
     def __init__(self, text: str, status: int) -> None:
         super().__init__(f'process "{text}" did not complete successfully: exit code: {status}')
         self.status = status
+
+
+class Lost(OrlopError):
+    """A result that a cache elsewhere has cannot be had from there after all."""
 
 
 class Workshop:
@@ -83,6 +87,19 @@ class Workshop:
         self.more = more
         self.cache = cache.Cache(storage.directory)
 
+    def recall(self, key: str) -> Recalled | None:
+        """What a cache elsewhere knows of a key, one that has the layer too if there is one."""
+        found = None
+        for source in self.imported:
+            known = source.find(key)
+            if known is not None:
+                from orlop.build.cache_sources import Recalled
+
+                found = Recalled(known, source)
+                if found.can_be_had:
+                    break
+        return found
+
     def quick_key(self, node: Node, below: str, chains: Mapping[steps.Origin, str]) -> str:
         """The key by which a step is known without reading files of stages; empty if it has none.
 
@@ -112,7 +129,7 @@ class Workshop:
 class Work:
     """One step being done."""
 
-    __slots__ = ("_below", "_chains", "_identifier", "_keys", "_leash", "_node", "_output", "_shop")
+    __slots__ = ("_below", "_chains", "_identifier", "_keys", "_leash", "_node", "_output", "_recalled", "_shop")
 
     def __init__(
         self,
@@ -123,8 +140,11 @@ class Work:
         temporary: Iterator[str],
         output: int,
         leash: int,
+        recalled: Recalled | None = None,
     ) -> None:
         self._shop = shop
+        #: What is to be had from elsewhere, the files that the step reads not being here.
+        self._recalled = recalled
         self._node = node
         self._below = below
         self._chains = chains
@@ -139,6 +159,7 @@ class Work:
 
         Raises:
             StepFailed: its program failed.
+            Lost: its result was to be had from elsewhere, and cannot be.
             OrlopError, OSError: it cannot be done.
         """
         from contextlib import ExitStack
@@ -161,6 +182,11 @@ class Work:
         if known is not None:  # a layer that fits upon anything, or another process has done the step meanwhile
             self._put_in_place(known)
             return known, True
+        if self._recalled is not None:
+            try:
+                return self._fetched(self._recalled, quick_key), True
+            except (OrlopError, OSError) as error:
+                raise Lost(str(error)) from None
         if isinstance(step, steps.Copy):
             from contextlib import ExitStack
 
@@ -171,7 +197,7 @@ class Work:
                         step, self._below, {step.origin: content}, clamp=self._shop.clamp, more=self._shop.more
                     )
                     found.append(key)
-                    known = self._known(key) if use_cache else None
+                    known = self._known(key, elsewhere=True) if use_cache else None
                     if known is not None:
                         self._shop.cache.add(found[:-1], known)
                         self._put_in_place(known)
@@ -186,26 +212,32 @@ class Work:
             self._shop.cache.add(found, record)
         return record, False
 
-    def _known(self, key: str) -> Record | None:
+    def _known(self, key: str, *, elsewhere: bool = False) -> Record | None:
         """The record of a key, from here or from elsewhere; what comes from elsewhere is in place then."""
         shop = self._shop
         record = shop.cache.find(key, shop.storage, shop.lease)
-        if record is not None:
-            return record
-        for source in shop.imported:
-            record = source.find(key)
-            if record is None:
-                continue
-            if record.layer is None:
-                record = record.replace(chain=self._below)
-            else:
-                source.fetch(record.layer, shop.storage.blobs, shop.lease)
-                self._put_in_place(record.replace(chain=""))
-                if record.chain:
-                    record = record.replace(chain=chain_of(self._below, record.layer))
-            shop.cache.add([key], record)
-            return record
-        return None
+        if record is None and elsewhere:
+            recalled = shop.recall(key)
+            if recalled is not None and recalled.can_be_had:
+                try:
+                    return self._fetched(recalled, key)
+                except (OrlopError, OSError):
+                    return None  # the step can be done here
+        return record
+
+    def _fetched(self, recalled: Recalled, key: str) -> Record:
+        """The record of what a cache elsewhere knows, its layer being put in place."""
+        shop, known = self._shop, recalled.known
+        record = cache.Record(known.layer, self._below, self._node.step.text, known.created)
+        if known.layer is not None:
+            recalled.source.fetch(known.layer, shop.storage.blobs, shop.lease, shop.directory)
+            record = record.replace(chain="")
+            self._put_in_place(record)
+            if known.chain:
+                record = record.replace(chain=chain_of(self._below, known.layer))
+        keys_of_it = recalled.source.keys_of(known) if record.chain == known.chain else []
+        shop.cache.add(dict.fromkeys([key, *keys_of_it]), record)
+        return record
 
     def _is_still(self, step: steps.Step, quick_key: str) -> bool:
         """Whether the context is what it was when its files were looked at, so that the result may be found again."""

@@ -55,8 +55,18 @@ PARSER = Parser(
         Option(
             "--call", "Set method for evaluating build", value="string", read=one_of("build", "check"), default="build"
         ),
-        Option("--cache-from", 'External cache sources (format: "type=local,src=DIR")', value="strings", many=True),
-        Option("--cache-to", 'Cache export destinations (format: "type=local,dest=DIR")', value="strings", many=True),
+        Option(
+            "--cache-from",
+            'External cache sources (e.g., "user/app:cache", "type=local,src=DIR")',
+            value="list",
+            many=True,
+        ),
+        Option(
+            "--cache-to",
+            'Cache export destinations (e.g., "user/app:cache", "type=local,dest=DIR")',
+            value="list",
+            many=True,
+        ),
         Option("--check", 'Shorthand for "--call=check"'),
         Option("-f, --file", "Name of the Dockerfile (default: PATH/Dockerfile)", value="string", default=""),
         Option("--iidfile", "Write the image ID to a file", value="string", default=""),
@@ -156,7 +166,7 @@ def read(said: Parsed) -> BuildRequest:
         InvalidArgument: an option's value cannot be right.
         NotFound: a secret's file is not there.
     """
-    from orlop.build import attested
+    from orlop.build import attested, cache_places
     from orlop.engine.building.request import BuildRequest
     from orlop.images import platform
 
@@ -195,8 +205,8 @@ def read(said: Parsed) -> BuildRequest:
         squash=said["squash"],
         outputs=outputs,
         parallel=said["parallel"],
-        cache_from=[_cache(each, "--cache-from", ("src", "source")) for each in said["cache-from"]],
-        cache_to=[_cache(each, "--cache-to", ("dest", "destination")) for each in said["cache-to"]],
+        cache_from=[cache_places.read_source(each) for each in said["cache-from"]],
+        cache_to=[cache_places.read_target(each) for each in said["cache-to"]],
     )
 
 
@@ -286,15 +296,6 @@ def _output(text: str) -> Output:
         return output_options.read(_fields(text))
     except InvalidArgument as error:
         raise InvalidArgument(f"invalid --output '{text}': {error}") from None
-
-
-def _cache(text: str, option: str, keys: tuple[str, ...]) -> str:
-    """The directory of a cache that is elsewhere."""
-    fields = _fields(text)
-    path = next((fields[key] for key in keys if fields.get(key)), "")
-    if fields.get("type") != "local" or not path:
-        raise InvalidArgument(f"invalid {option} '{text}': expected type=local,{keys[0]}=DIRECTORY")
-    return os.path.abspath(path)
 
 
 def _wishes(said: Parsed) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from orlop.build.scheduler import BuildFailed, Scheduler
 from orlop.build.temporary import Temporary
 from orlop.build.work import Workshop
 from orlop.engine import image_events, image_store, sweep, write_out
-from orlop.engine.building import outputs, step_network, worker
+from orlop.engine.building import caching, outputs, step_network, worker
 from orlop.engine.building.aside import Aside
 from orlop.engine.building.images import EngineImages
 from orlop.errors import InvalidReference, NotFound
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from orlop.build.cache import Layer
-    from orlop.build.cache_exchange import Imported
     from orlop.build.context_sources import ContextSource
     from orlop.build.dockerfile.lint import Finding
     from orlop.build.dockerfile.parser import Dockerfile
@@ -138,18 +137,20 @@ def _build(
         aside,
         clamp=request.epoch,
         more=[f"{name}={value}" for name, value in sorted(request.wishes.items()) if name == "extra_hosts"],
-        imported=_imported(request),
+        imported=caching.opened(request, aside, progress),
     )
 
     def uses_cache(node: Node) -> bool:
         return not request.no_cache and node.stage not in request.no_cache_filter
 
+    needs_files = not request.outputs or any(each.kind != outputs.NOTHING for each in request.outputs)
     scheduler = Scheduler(
         shop,
         graph.nodes,
         progress,
         parallel=request.parallel or os.cpu_count() or 1,
         uses_cache=uses_cache,
+        target=graph.target.top if needs_files else None,
     )
     try:
         files = scheduler.run()
@@ -159,14 +160,25 @@ def _build(
     finally:
         if scheduler.has_worked:
             step_network.linger(location)
-    _export(shop, request, files)
+    top = graph.target.top
+    if request.cache_to:
+        known = caching.known(shop, files, scheduler.recalled)
+        caching.export(request, shop, known, files[top.number].layers if top is not None else (), progress)
+    if not needs_files:
+        return Built(None, names, findings, dockerfile)
     squashed = _squash(storage, lease, graph, files, request) if request.squash else None
     made, manifest = result.of(
-        graph.target, files, clamp=request.epoch, squashed=squashed, annotations=request.annotations
+        graph.target,
+        files,
+        clamp=request.epoch,
+        squashed=squashed,
+        annotations=request.annotations,
+        inline=(lambda diff_ids: caching.inline(request, known, diff_ids))
+        if request.cache_to and not squashed
+        else None,
     )
     lease.hold(manifest.config.digest)
     storage.blobs.write(made.to_bytes())
-    top = graph.target.top
     chain = files[top.number].chain if top is not None else graph.target.base.top
     image = None
     said: list[Said] = []
@@ -193,32 +205,6 @@ def _build(
             image = install.install(store, manifest, names, lease, unpacked=unwritten, attested=attested)
     outputs.write(location, request.outputs, storage, chain, image, names, said)
     return Built(image, names, findings, dockerfile, said)
-
-
-def _imported(request: BuildRequest) -> list[Imported]:
-    if not request.cache_from:
-        return []
-    from orlop.build.cache_exchange import Imported
-
-    return [Imported(each) for each in request.cache_from]
-
-
-def _export(shop: Workshop, request: BuildRequest, files: Mapping[int, Files]) -> None:
-    """Write what this build came to, or found, for others."""
-    if not request.cache_to:
-        return
-    from orlop.build import cache_exchange
-
-    chains = {each.chain for each in files.values()}
-    layers = {layer.digest for each in files.values() for layer in each.layers}
-    kept = [
-        each
-        for each in shop.cache.kept()
-        if (each.record.chain in chains or not each.record.chain)
-        and (each.record.layer is None or each.record.layer.digest in layers)
-    ]
-    for directory in request.cache_to:
-        cache_exchange.write(directory, kept, shop.storage.blobs)
 
 
 def _published(

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 #: Kinds for which there need be no image in the store.
 FILES = ("local", "tar")
-KINDS = ("image", *FILES, "oci", "docker")
+#: Nothing but what the build leaves in its cache.
+NOTHING = "cacheonly"
+KINDS = ("image", *FILES, "oci", "docker", NOTHING)
 _CHUNK = 1 << 20
 
 

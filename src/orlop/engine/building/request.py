@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
+    from orlop.build.cache_places import Place
     from orlop.images.platform import Platform
     from orlop.images.registry.hosts import RegistryOptions
 
@@ -36,7 +37,7 @@ class BuildRequest(Value):
     context's own. ``contexts`` are further ones by name. ``no_cache_filter`` names stages. ``secrets`` and ``agents`` are
     contents and sockets by id. ``wishes`` are settings of the containers that steps run in, by their names. ``epoch`` is
     SOURCE_DATE_EPOCH. ``annotations`` are the manifest's, ``index_annotations`` those of the index that has its attestations,
-    and ``entry_annotations`` those of the manifest's descriptor there; ``attested`` is what these say. ``cache_from`` and ``cache_to`` are directories (`orlop.build.cache_exchange`).
+    and ``entry_annotations`` those of the manifest's descriptor there; ``attested`` is what these say. ``cache_from`` and ``cache_to`` are caches elsewhere.
     ``registries`` makes what is to be known of registries, if it is not to be what the engine's user has. ``parallel`` is
     how many steps may be done at the same time, 0 as many as there are processors.
     """
@@ -65,6 +66,6 @@ class BuildRequest(Value):
     squash: bool = False
     outputs: Sequence[Output] = ()
     parallel: int = 0
-    cache_from: Sequence[str] = ()
-    cache_to: Sequence[str] = ()
+    cache_from: Sequence[Place] = ()
+    cache_to: Sequence[Place] = ()
     registries: Callable[[], RegistryOptions] | None = None
