@@ -195,7 +195,7 @@ def _edit(config: dict[str, Any], edits: Mapping[str, Any], *, rootless: bool) -
         user = config["process"]["user"]
         user["additionalGids"] = [*user.get("additionalGids", ()), *groups]
         if edits.get("intelRdt"):
-            raise Unsupported("CDI device injection failed: it asks for intelRdt, and orlop makes no resctrl groups")
+            config["linux"]["intelRdt"] = dict(edits["intelRdt"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InvalidArgument(f"CDI device injection failed: containerEdits are damaged: {error!r}") from None
     except OSError as error:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from orlop.linux.cgroup import Group
+    from orlop.runtime.cache_allocation import Allocation
 
 STATE_FILE = "state.json"
 CONFIG_FILE = "config.json"
@@ -236,6 +237,15 @@ class Container:
         from orlop.linux import cgroup
 
         return cgroup.from_record(self.record["cgroup"] if self.record else {})
+
+    def allocation(self) -> Allocation | None:
+        """Its resctrl group, if its configuration or an update asked for one."""
+        record = (self.record or {}).get("resctrl")
+        if not record:
+            return None
+        from orlop.runtime import cache_allocation
+
+        return cache_allocation.from_record(record)
 
     def status(self) -> str:
         """One of ``creating``, ``created``, ``running``, ``paused``, ``stopped``."""

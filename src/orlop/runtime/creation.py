@@ -32,6 +32,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from orlop.runtime.cache_allocation import Allocation
     from orlop.runtime.container import Container, Lock
     from orlop.runtime.request import Request
 
@@ -49,6 +50,7 @@ class Creation:
     """
 
     __slots__ = (
+        "_allocation",
         "_bundle",
         "_clone_into",
         "_container",
@@ -90,6 +92,7 @@ class Creation:
         self._descriptors: list[int] = []
         self._mounts: list[mounts.Mount] = []
         self._group: cgroup.Group | None = None
+        self._allocation: Allocation | None = None
         self._hook_state: dict[str, Any] | None = None
         self._plan: namespaces.NamespacePlan | None = None
         self._listener: _socket.socket | None = None
@@ -110,7 +113,10 @@ class Creation:
             self._spec = readiness.prepare(self._container, self._spec)
         setup = self._prepare()
         setup.runtimes_own = (self.channel.descriptor, lock.descriptor)
+        self._allocate_cache()
         self._launch(setup)
+        if self._allocation is not None:
+            self._allocation.add(self.pid)
         self._move_devices(setup)
         if self._request.connect is not None:
             self._request.connect(self.pid)
@@ -162,6 +168,8 @@ class Creation:
         return failures
 
     def _undo_group(self) -> None:
+        if self._allocation is not None:
+            self._allocation.remove()
         if self._group is None:
             return
         if not (self._plan is not None and self._plan.is_new("pid")):
@@ -241,6 +249,13 @@ class Creation:
             self._clone_into = self._own(unified)
         setup.group_files = group.join_files(unified=unified is None)
         self._descriptors += setup.group_files
+
+    def _allocate_cache(self) -> None:
+        wanted = (self._spec.get("linux") or {}).get("intelRdt")
+        if wanted is not None:
+            from orlop.runtime import cache_allocation  # few machines can, and fewer containers ask
+
+            self._allocation = cache_allocation.allocate(wanted, self._container.id)
 
     def _listen(self) -> _socket.socket:
         """The socket on which init waits for its start, once everything else is closed."""
@@ -352,6 +367,8 @@ class Creation:
             "keyring": self._keyring,
             "rootless": self._request.rootless,
         }
+        if self._allocation is not None:
+            record["resctrl"] = self._allocation.record()
         if self._spec.get("annotations"):
             record["annotations"] = self._spec["annotations"]
         return record

@@ -61,6 +61,8 @@ def destroy(container: Container, warn: Callable[[str], None] | None = None) -> 
     if not kill.has_own_pid_namespace(container) and group.exists:
         group.kill(_signal.SIGKILL)
     remove_group(group)
+    if (allocation := container.allocation()) is not None:
+        allocation.remove()
     hooks = (container.config().get("hooks") or {}).get("poststop")
     state = container.state("stopped") if hooks else {}
     container.remove()

@@ -276,6 +276,8 @@ class _Joining:
                 os.close(descriptor)
         if kind == "born" and not started.pid:
             started.pid, started.pidfd = self._adopt(int(message["pid"]))
+            if (allocation := self._request.container.allocation()) is not None:
+                allocation.add(started.pid)
             if self._born is not None:
                 self._born()
             if self._request.pid_file:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 
 import orlop
-from orlop.linux import capability, clone, mount, namespace, number, scheduling
+from orlop.linux import capability, clone, mount, namespace, number, resctrl, scheduling
 from orlop.linux.call import syscall
 from orlop.runtime.spec import machine, mount_options
 from orlop.runtime.spec.validation import HOOKS, NEWEST_VERSION, OLDEST_VERSION
@@ -37,7 +37,7 @@ def document() -> dict[str, Any]:
             "seccomp": _seccomp(),
             "apparmor": {"enabled": machine.has_apparmor()},
             "selinux": {"enabled": machine.has_selinux()},
-            "intelRdt": {"enabled": False},
+            "intelRdt": dict.fromkeys(("enabled", "schemata", "monitoring"), bool(resctrl.mountpoint())),
             "memoryPolicy": _memory_policy(),
             "mountExtensions": {"idmap": {"enabled": maps_ids()}},
             "netDevices": {"enabled": "network" in namespaces and _has_net_admin()},

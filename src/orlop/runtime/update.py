@@ -6,7 +6,9 @@ container's saved ``config.json`` says follows, by rename, only if the kernel to
 
 from __future__ import annotations
 
-from orlop.errors import Conflict, InvalidArgument
+import errno
+
+from orlop.errors import Conflict, InvalidArgument, StepFailed
 from orlop.runtime.container import CONFIG_FILE
 
 TYPE_CHECKING = False
@@ -53,12 +55,12 @@ def given(resources: dict[str, Any]) -> dict[str, Any]:
 def update(container: Container, resources: dict[str, Any], *, schemata: Sequence[str] = ()) -> None:
     """Change the limits that ``resources`` gives, in the form of ``linux.resources``; see `given`.
 
-    ``schemata`` are lines for the container's resctrl group (the kernel's arch/x86/resctrl.rst).
+    ``schemata`` are lines for the container's resctrl group (the kernel's filesystems/resctrl.rst).
 
     Raises:
         Conflict: the container has ended.
         InvalidArgument, InvalidConfig: a value cannot be right.
-        Unsupported: the kernel has no controller for it; always with ``schemata``.
+        Unsupported: the kernel has no controller for it, or with ``schemata`` no resctrl is mounted.
         OSError: the kernel refused a value.
     """
     from orlop.runtime.spec.validation import validate_resources
@@ -69,12 +71,29 @@ def update(container: Container, resources: dict[str, Any], *, schemata: Sequenc
         if container.status() in ("stopped", "creating"):
             raise Conflict("container not running")
         if schemata:
-            from orlop.runtime.spec import machine
-
-            raise machine.no_cache_allocation("cannot change Intel RDT schemas")
+            _change_schemata(container, list(schemata))
         if changes:
             container.cgroup().update(changes)
             _record(container, changes)
+
+
+def _change_schemata(container: Container, lines: list[str]) -> None:
+    """Change the shares of the container's resctrl group, which may have to be made and entered first."""
+    from orlop.runtime import cache_allocation, ps
+
+    cache_allocation.mounted("cannot change Intel RDT schemas")
+    allocation = container.allocation()
+    if allocation is not None:
+        allocation.change(lines)
+        return
+    allocation = cache_allocation.allocate({"schemata": lines}, container.id)
+    container.write_record({**(container.record or {}), "resctrl": allocation.record()})
+    for pid in ps.pids(container):
+        try:
+            allocation.add(pid)
+        except StepFailed as error:
+            if error.errno != errno.ESRCH:  # it has ended meanwhile
+                raise
 
 
 def _record(container: Container, changes: dict[str, Any]) -> None:

@@ -58,8 +58,16 @@ def device(**fields: Any) -> list[dict[str, Any]]:
             {"mode": "MPOL_BIND", "nodes": "all"},
             "linux.memoryPolicy.nodes 'all' is no list of numbers like 0-3,7",
         ),
-        ("intelRdt", {"closID": "a/b"}, "linux.intelRdt.closID 'a/b' must be the name of one directory"),
-        ("intelRdt", {"closID": ".."}, "linux.intelRdt.closID '..' must be the name of one directory"),
+        (
+            "intelRdt",
+            {"closID": "a/b"},
+            "linux.intelRdt.closID 'a/b' must be the name of one group, or / for the default one",
+        ),
+        (
+            "intelRdt",
+            {"closID": ".."},
+            "linux.intelRdt.closID '..' must be the name of one group, or / for the default one",
+        ),
         (
             "intelRdt",
             {"memBwSchema": "L3:0=1"},

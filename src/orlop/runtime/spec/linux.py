@@ -86,8 +86,8 @@ def check_resources(resources: dict[str, Any]) -> None:
 
 def _check_cache_allocation(wanted: dict[str, Any]) -> None:
     group = wanted.get("closID", "")
-    if group in (".", "..") or "/" in group or "\n" in group:
-        raise InvalidConfig(f"linux.intelRdt.closID {group!r} must be the name of one directory")
+    if group in (".", "..", "info", "mon_data", "mon_groups") or ("/" in group and group != "/") or "\n" in group:
+        raise InvalidConfig(f"linux.intelRdt.closID {group!r} must be the name of one group, or / for the default one")
     bandwidth = wanted.get("memBwSchema", "")
     if bandwidth and (not bandwidth.startswith("MB:") or "\n" in bandwidth):
         raise InvalidConfig("linux.intelRdt.memBwSchema must start with 'MB:' and have no newline")

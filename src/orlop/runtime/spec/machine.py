@@ -25,7 +25,9 @@ def check(spec: dict[str, Any]) -> None:
     linux = spec.get("linux", {})
     process = spec.get("process", {})
     if "intelRdt" in linux:
-        raise no_cache_allocation("linux.intelRdt cannot be used")
+        from orlop.runtime import cache_allocation
+
+        cache_allocation.mounted("linux.intelRdt cannot be used")
     if process.get("apparmorProfile", "unconfined") not in ("", "unconfined") and not has_apparmor():
         raise Unsupported(
             f"process.apparmorProfile {process['apparmorProfile']!r}: this kernel has no AppArmor enabled"
@@ -68,17 +70,6 @@ def has_apparmor() -> bool:
 def has_selinux() -> bool:
     """Whether the kernel has SELinux switched on and its file system mounted."""
     return os.path.exists("/sys/fs/selinux/enforce")
-
-
-def no_cache_allocation(what: str) -> Unsupported:
-    """Why ``what`` cannot be done: resctrl (Intel RDT, AMD QoS) is not there, or containers get no group of it."""
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
-        is_mounted = any(" - resctrl " in line for line in file)
-    return Unsupported(
-        f"{what}: this version of orlop makes no resctrl groups"
-        if is_mounted
-        else f"{what}: no resctrl file system is mounted"
-    )
 
 
 def _first_line(path: str) -> str:
