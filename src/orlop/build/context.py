@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from orlop.build import ignore, selection, tree_digest
+from orlop.build import ignore, recopying, selection, tree_digest
 from orlop.errors import InvalidArgument, NotFound
 from orlop.storage import digest as digests
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Context:
     """A directory that is open, so that it stays the same one. ``name`` is what errors call it."""
 
-    __slots__ = ("descriptor", "files", "ignored", "name", "path")
+    __slots__ = ("descriptor", "files", "ignored", "listings", "name", "path")
 
     def __init__(
         self, path: str, patterns: Sequence[str] = (), *, name: str = "the build context", known: str = ""
@@ -35,6 +35,8 @@ class Context:
             os.makedirs(known, 0o700, exist_ok=True)
         #: What is known of the files' contents from before.
         self.files = tree_digest.KnownFiles(place)
+        #: What was in directories that the whole digest was asked of, by source and what was left out.
+        self.listings: dict[tuple[str, ...], recopying.Listing] = {}
 
     @property
     def root(self) -> selection.Root:
@@ -48,8 +50,11 @@ class Context:
             NotFound: one is not there.
             OrlopError: one cannot be read.
         """
-        made = tree_digest.TreeDigest(self.files, owners=False)
-        return digest_of(selection.choose(self.root, sources, exclude, parents=parents), made)
+        chosen = selection.choose(self.root, sources, exclude, parents=parents)
+        listing = recopying.Listing() if len(chosen) == 1 and chosen[0].is_directory and not parents else None
+        if listing is not None:
+            self.listings[*sources, *exclude] = listing
+        return digest_of(chosen, tree_digest.TreeDigest(self.files, owners=False, listing=listing))
 
     def close(self) -> None:
         """Keep what is known of the files, and let go of the directory."""

@@ -55,12 +55,13 @@ class Style:
 
 
 class Copier:
-    """Copies into the tree of an open root directory."""
+    """Copies into the tree of an open root directory. ``anew`` if the target is to be as a directory that was not there."""
 
-    __slots__ = ("_links", "_root", "_style", "_times")
+    __slots__ = ("_anew", "_links", "_root", "_style", "_times")
 
-    def __init__(self, root: int, style: Style) -> None:
+    def __init__(self, root: int, style: Style, *, anew: bool = False) -> None:
         self._root = root
+        self._anew = anew
         self._style = style
         #: The copies of files that have several names, by their place on the disk.
         self._links: dict[tuple[int, int], tuple[int, str]] = {}
@@ -110,7 +111,7 @@ class Copier:
             os.close(place)
 
     def _directory(self, chosen: Chosen, target: str) -> None:
-        is_new = not self._is_there(target)
+        is_new = self._anew or not self._is_there(target)
         place = self._ensure(target)
         try:
             if is_new:

@@ -247,7 +247,7 @@ class Scheduler:
         recalled: Recalled | None = None,
     ) -> None:
         # Each takes a lock that others may want, so they are had here, in one process.
-        wanted = 4 + len(getattr(node.step, "mounts", ())) + len(getattr(node.step, "sources", ()))
+        wanted = 6 + len(getattr(node.step, "mounts", ())) + len(getattr(node.step, "sources", ()))
         self.has_worked = True
         temporary = Temporary(self._shop.storage, self._shop.lease)
         keys = temporary.keys(wanted)

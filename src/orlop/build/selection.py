@@ -37,15 +37,19 @@ class Root:
 
 
 class Chosen:
-    """One file or directory that is to be copied: ``path`` below the root, and its name ``under`` the target (``--parents``)."""
+    """One file or directory that is to be copied: ``path`` below the root, and its name ``under`` the target (``--parents``).
 
-    __slots__ = ("_root", "about", "exclude", "path", "place", "under")
+    ``only`` are the paths in a directory that are to be copied, if not all are.
+    """
+
+    __slots__ = ("_root", "about", "exclude", "only", "path", "place", "under")
 
     def __init__(self, root: Root, path: str, exclude: Ignored, under: str) -> None:
         self._root = root
         self.path = path
         self.under = under
         self.exclude = exclude
+        self.only: Sequence[str] | None = None
         self.place = tree.resolve(root.descriptor, path)
         self.about = os.fstat(self.place)
 
@@ -61,6 +65,9 @@ class Chosen:
 
     def entries(self) -> Iterator[Entry]:
         """What is in the directory, without what is left out."""
+        if self.only is not None:
+            yield from self._some(self.only)
+            return
         directory = tree.opened(self.place)
         try:
             for entry in tree.walk(directory, self._root.ignored or None, self.path):
@@ -68,6 +75,15 @@ class Chosen:
                     yield entry
         finally:
             os.close(directory)
+
+    def _some(self, paths: Sequence[str]) -> Iterator[Entry]:
+        for path in paths:
+            above, _, name = path.rpartition("/")
+            holder = tree.resolve(self.place, above)
+            try:
+                yield tree.Entry(path, holder, name, os.lstat(name, dir_fd=holder))
+            finally:
+                os.close(holder)
 
     def count_in(self, digest: TreeDigest) -> None:
         """Have it count in a digest."""

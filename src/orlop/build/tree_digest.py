@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from hashlib import _Hash
 
+    from orlop.build.recopying import Listing
     from orlop.build.tree import Entry
 
 _CHUNK = 1 << 20
@@ -94,11 +95,15 @@ def _load(path: str) -> dict[str, str]:
 
 
 class TreeDigest:
-    """The digest of a sequence of trees. With ``owners`` owners and attributes count, as they do in an image."""
+    """The digest of a sequence of trees. With ``owners`` owners and attributes count, as they do in an image.
 
-    __slots__ = ("_files", "_owners", "_state")
+    ``listing`` is told what there is.
+    """
 
-    def __init__(self, files: KnownFiles, *, owners: bool) -> None:
+    __slots__ = ("_files", "_listing", "_owners", "_state")
+
+    def __init__(self, files: KnownFiles, *, owners: bool, listing: Listing | None = None) -> None:
+        self._listing = listing
         self._files = files
         self._owners = owners
         self._state: _Hash = digests.hasher()
@@ -127,6 +132,8 @@ class TreeDigest:
             content = str(entry.about.st_rdev)
         else:
             content = ""
+        if self._listing is not None:
+            self._listing.add(path, entry.about, content)
         text = f"{path}\0{mode:o}\0{content}\0"
         if self._owners:
             text += f"{entry.about.st_uid}:{entry.about.st_gid}\0"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import select
 
-from orlop.build import cache, copying, keys, mounting, remote, selection, steps, tree_digest
+from orlop.build import cache, copying, keys, large_copy, mounting, remote, selection, steps, tree_digest
 from orlop.build.cache import Layer
 from orlop.build.ignore import Ignored
 from orlop.build.worker import Job
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from orlop.build.cache_sources import Imported, Recalled
     from orlop.build.context import Context
     from orlop.build.graph import Node
+    from orlop.build.large_copy import LargeCopy
     from orlop.build.mounting import Secrets
     from orlop.build.selection import Chosen, Root
     from orlop.build.worker import Worker
@@ -129,7 +130,18 @@ class Workshop:
 class Work:
     """One step being done."""
 
-    __slots__ = ("_below", "_chains", "_identifier", "_keys", "_leash", "_node", "_output", "_recalled", "_shop")
+    __slots__ = (
+        "_below",
+        "_chains",
+        "_identifier",
+        "_keys",
+        "_leash",
+        "_node",
+        "_output",
+        "_places",
+        "_recalled",
+        "_shop",
+    )
 
     def __init__(
         self,
@@ -153,6 +165,8 @@ class Work:
         self._output = output
         self._leash = leash
         self._identifier = f"{shop.directory}/{node.number}"
+        #: Where in the archive of the step's layer what is told of a path begins.
+        self._places: list[tuple[bytes, int]] = []
 
     def do(self, quick_key: str, *, use_cache: bool) -> tuple[Record, bool]:
         """Do the step, or find by the content of its files that it was done; what it came to, and whether it was.
@@ -187,6 +201,7 @@ class Work:
                 return self._fetched(self._recalled, quick_key), True
             except (OrlopError, OSError) as error:
                 raise Lost(str(error)) from None
+        large: LargeCopy | None = None
         if isinstance(step, steps.Copy):
             from contextlib import ExitStack
 
@@ -202,14 +217,20 @@ class Work:
                         self._shop.cache.add(found[:-1], known)
                         self._put_in_place(known)
                         return known, True
-                record = self._copied(step, chosen)
+                large = large_copy.of(self._shop, step, chosen, self._below, self._keys)
+                again = self._copied_again(step, large) if use_cache and large is not None else None
+                record = again or self._copied(step, chosen)
                 self._put_in_place(record)
+                if again is not None:
+                    large = None
         elif isinstance(step, steps.Run):
             record = self._run(step)
         else:
             record = self._change(self._make_directory)
         if self._is_still(step, quick_key):
             self._shop.cache.add(found, record)
+            if large is not None:
+                large.keep(record, self._places)
         return record, False
 
     def _known(self, key: str, *, elsewhere: bool = False) -> Record | None:
@@ -307,6 +328,14 @@ class Work:
         shop.storage.snapshots.remove(key)
         return cache.made(layer, "", step.text)
 
+    def _copied_again(self, step: steps.Copy, large: LargeCopy) -> Record | None:
+        def copy(chosen: Sequence[Chosen], root: int, shown: Sequence[Mount], anew: bool) -> None:
+            self._copy(step, chosen, root, shown, anew=anew)
+
+        key = next(self._keys)
+        layer = large.again(key, f"{self._identifier}-patch", copy)
+        return self._committed(key, layer) if layer is not None else None
+
     def _put_in_place(self, record: Record) -> None:
         """Put a layer that fits upon anything upon the files that this step is to change."""
         if record.layer is None or record.chain:
@@ -319,11 +348,13 @@ class Work:
         with self._shop.storage.leases.take() as lease:
             unpack.unpack(self._shop.storage, [placed], lease, None, Quiet())
 
-    def _copy(self, step: steps.Copy, chosen: Sequence[Chosen], root: int, shown: Sequence[Mount]) -> None:
+    def _copy(
+        self, step: steps.Copy, chosen: Sequence[Chosen], root: int, shown: Sequence[Mount], *, anew: bool = False
+    ) -> None:
         owner = self._shop.worker.identity(shown, step.owner) if step.owner else None
         style = copying.Style(owner, copying.permissions(step.mode), keep_owners=not step.origin.is_context)
         packed = [each for each in chosen if self._is_packed(step, each)]
-        copier = copying.Copier(root, style)
+        copier = copying.Copier(root, style, anew=anew)
         copier.copy([each for each in chosen if each not in packed], step.documents, step.target)
         for each in packed:
             self._unpack(step, each, root, owner)
@@ -424,24 +455,27 @@ class Work:
         return storage_mounts.volatile(self._shop.storage.snapshots.prepare(key, below))
 
     def _commit(self, key: str) -> Record:
-        snapshots = self._shop.storage.snapshots
-        text = self._node.step.text
         layer = self._layer(key)
         if layer is None:
-            snapshots.remove(key)
-            return cache.made(None, self._below, text)
+            self._shop.storage.snapshots.remove(key)
+            return cache.made(None, self._below, self._node.step.text)
+        return self._committed(key, layer)
+
+    def _committed(self, key: str, layer: Layer) -> Record:
+        snapshots = self._shop.storage.snapshots
         chain = chain_of(self._below, layer)
         self._shop.lease.hold_snapshot(chain)
         try:
             snapshots.commit(chain, key, provisional=True)
         except Conflict:
             snapshots.remove(key)  # another build, or another step, has come to the same
-        return cache.made(layer, chain, text)
+        return cache.made(layer, chain, self._node.step.text)
 
     def _layer(self, key: str) -> Layer | None:
         shop = self._shop
         base = shop.storage.snapshots.diff_base(key)
-        made = diff.create(base, shop.storage.blobs, NONE, clamp=shop.clamp, lease=shop.lease)
+        self._places.clear()
+        made = diff.create(base, shop.storage.blobs, NONE, clamp=shop.clamp, lease=shop.lease, places=self._places)
         if made.uncompressed_size == _EMPTY_ARCHIVE:
             return None
         return Layer(made.diff_id, made.digest, made.size)

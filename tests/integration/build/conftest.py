@@ -62,8 +62,13 @@ class Builder(Engine):
     def layers_of_all(self, image_id: str) -> list[Path]:
         """The blobs of an image's layers, the lowest first."""
         blobs = self.root / "images/blobs/sha256"
-        config = json.loads((blobs / image_id.removeprefix("sha256:")).read_text())
-        return [blobs / digest.removeprefix("sha256:") for digest in config["rootfs"]["diff_ids"]]
+        return [blobs / digest.removeprefix("sha256:") for digest in self.diff_ids(image_id)]
+
+    def diff_ids(self, image_id: str) -> list[str]:
+        """The digests of an image's layers, the lowest first."""
+        path = self.root / "images/blobs/sha256" / image_id.removeprefix("sha256:")
+        found: list[str] = json.loads(path.read_text())["rootfs"]["diff_ids"]
+        return found
 
     def layers(self, image_id: str) -> list[Path]:
         """The blobs of the layers upon that of `base`."""

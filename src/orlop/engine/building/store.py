@@ -8,6 +8,7 @@ import os
 from orlop import filters
 from orlop.build import result
 from orlop.build.cache import Cache
+from orlop.build.recopying import Copies
 from orlop.build.value import Value
 from orlop.engine import image_store, sweep
 from orlop.storage import trees, usage
@@ -108,6 +109,8 @@ def prune(location: Location, wanted: Callable[[Item], bool]) -> list[Item]:
     gone = [item for item in items(location) if not item.is_busy and wanted(item)]
     removed = [item for item in gone if item.kind == RESULT or _remove_mount(location, item)]
     Cache(location.root).remove(key for item in removed if item.kind == RESULT for key in item.keys)
+    if removed:
+        Copies(location.root).forget()
     sweep.everything(location, image_store.open_store(location))
     return removed
 

@@ -60,12 +60,19 @@ class Layer:
 
 
 def create(
-    base: DiffBase, blobs: Blobs, compression: str = GZIP, *, clamp: int | None = None, lease: Lease | None = None
+    base: DiffBase,
+    blobs: Blobs,
+    compression: str = GZIP,
+    *,
+    clamp: int | None = None,
+    lease: Lease | None = None,
+    places: list[tuple[bytes, int]] | None = None,
 ) -> Layer:
     """Store what differs between a snapshot and its parent as a blob.
 
     ``compression`` is one that `orlop.storage.layers.compress` knows. No time in the archive is later than ``clamp``,
-    in seconds since the epoch (SOURCE_DATE_EPOCH). ``lease`` holds the blob before it is published.
+    in seconds since the epoch (SOURCE_DATE_EPOCH). ``lease`` holds the blob before it is published. ``places`` is for where
+    in the archive, not compressed, what is told of a path begins.
 
     Nobody should write to the snapshot meanwhile. If somebody does, the archive is well-formed and has each file in some
     state between then and now.
@@ -79,7 +86,7 @@ def create(
     with blobs.writer() as blob, compressor(compression, blob) as output, opened(base) as source:
         content = _Identified(output)
         archive = tar_writer.TarWriter(content)
-        write(walk(source), archive, clamp=clamp)
+        write(walk(source), archive, clamp=clamp, places=places)
         archive.finish()
         output.finish()
         digest, size = blob.commit(lease)
@@ -159,8 +166,17 @@ class _Identified:
         self._sink.write(data)
 
 
-def write(changes: Iterable[Change], archive: TarWriter, *, clamp: int | None = None, is_layer: bool = True) -> None:
+def write(
+    changes: Iterable[Change],
+    archive: TarWriter,
+    *,
+    clamp: int | None = None,
+    is_layer: bool = True,
+    places: list[tuple[bytes, int]] | None = None,
+) -> None:
     """Add an entry to an archive for each change. In what `is_layer`, names that begin with ``.wh.`` mean removal.
+
+    ``places`` is for where in the archive what is told of a path begins.
 
     Raises:
         Unsupported: a name or an attribute has no place in the archive.
@@ -175,6 +191,8 @@ def write(changes: Iterable[Change], archive: TarWriter, *, clamp: int | None = 
                 f"/{os.fsdecode(change.path)} cannot be in a layer, where names that begin with"
                 f" {WHITEOUT.decode()} say what was removed: rename it"
             )
+        if places is not None:
+            places.append((change.path, archive.position))
         if change.about is None:
             _add_whiteout(archive, change.path[: -len(change.name)] + WHITEOUT + change.name)
             continue

@@ -286,6 +286,11 @@ class TarWriter:
         #: Bytes that were passed on to the sink.
         self.written = 0
 
+    @property
+    def position(self) -> int:
+        """Where in the archive the next entry begins."""
+        return self.written + self._filled
+
     def add(self, entry: Entry, data: bytes = b"") -> None:
         """Add an entry whose content, if it has any, is in memory; its size is set to that.
 
