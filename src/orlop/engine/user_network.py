@@ -61,7 +61,7 @@ class Attachment:
         self._pid = 0
         self._errors = -1
         self._ready = -1
-        #: The user namespace and the network namespace, opened.
+        #: The network namespace and, if it is another one than the caller's, the user namespace, opened.
         self.namespaces: list[int] = []
 
     def look(self, pid: int) -> None:
@@ -73,7 +73,7 @@ class Attachment:
         """
         check(self._mode)
         try:
-            for kind in ("user", "net"):
+            for kind in ("net", "user"):
                 descriptor = os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)
                 self.namespaces.append(descriptor)
         except OSError as error:
@@ -96,18 +96,19 @@ class Attachment:
         except OSError as error:
             raise OrlopError(f"cannot connect the container: {error.strerror}") from None
 
-    def _start(self, user: int, network: int) -> None:
+    def _start(self, network: int, user: int = -1) -> None:
         program = network_mode.program(self._mode) or self._mode
         path = self._path
-        passed = {_USER: user, _NETWORK: network}
+        passed = {_NETWORK: network} if user < 0 else {_NETWORK: network, _USER: user}
         if self._mode == network_mode.PASTA:
             words = ["pasta", "--config-net", "--quiet", "--stderr", "--no-map-gw", "--ns-ifname", self._interface]
             words += ["-t", "none", "-u", "none", "-T", "none", "-U", "none", "--pid", path]
-            words += ["--netns", f"/proc/self/fd/{_NETWORK}", "--userns", f"/proc/self/fd/{_USER}"]
+            words += ["--netns", f"/proc/self/fd/{_NETWORK}"]
+            words += ["--runas", "0"] if user < 0 else ["--userns", f"/proc/self/fd/{_USER}"]
             self._pid = _spawn(program, words, self._errors, passed)
             return
         words = [f"slirp4netns {path}", "--configure", "--mtu=65520", "--disable-host-loopback"]
-        words += [f"--ready-fd={_READY}", f"--userns-path=/proc/self/fd/{_USER}"]
+        words += [f"--ready-fd={_READY}", *((f"--userns-path=/proc/self/fd/{_USER}",) if user >= 0 else ())]
         words += ["--netns-type=path", f"/proc/self/fd/{_NETWORK}", self._interface]
         self._ready, theirs = os.pipe2(os.O_CLOEXEC)
         try:
@@ -146,15 +147,23 @@ class Attachment:
         self.namespaces = []
 
 
+def attachment(location: Location, container_id: str, mode: str) -> Attachment:
+    """The connection of a container, which `release` ends."""
+    return Attachment(_path(location, container_id), mode)
+
+
 class UserConnection:
     """All that connects a container of an ordinary user's, at its start: network, names and ports."""
 
-    __slots__ = ("_attachment", "_target", "look")
+    __slots__ = ("_attachment", "_target")
 
     def __init__(self, target: Container, mode: str) -> None:
         self._target = target
-        self._attachment = Attachment(_path(target.location, target.id), mode)
-        self.look = self._attachment.look
+        self._attachment = attachment(target.location, target.id, mode)
+
+    def look(self, pid: int) -> None:
+        """See `Attachment.look`."""
+        self._attachment.look(pid)
 
     def begin(self, _pid: int) -> None:
         """Begin, while the container's first process is making its mounts.
@@ -172,7 +181,7 @@ class UserConnection:
         """
         self._attachment.finish()
         ends = {}
-        ends[birth.NAMES], ends[birth.NAMES_TCP] = user_sockets.open_for(pid, self._attachment.namespaces)
+        ends[birth.NAMES], ends[birth.NAMES_TCP] = user_sockets.open_for(pid, self._attachment.namespaces[::-1])
         self._attachment.close()
         network_files.at_start(self._target.directory, self._target.record, (), ())
         if publication is not None:
@@ -188,13 +197,13 @@ def attach_again(location: Location, container_id: str) -> None:
     try:
         mode, pid = str(target.record["HostConfig"]["NetworkMode"]), int(target.state()["Pid"])
         if pid:
-            attachment = Attachment(_path(location, container_id), mode)
+            made = attachment(location, container_id, mode)
             try:
-                attachment.look(pid)
-                attachment.begin()
-                attachment.finish()
+                made.look(pid)
+                made.begin()
+                made.finish()
             finally:
-                attachment.close()
+                made.close()
     except (OSError, OrlopError):
         return  # it has just ended; or the next command tries again
 

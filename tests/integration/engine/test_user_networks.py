@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.integration.engine.conftest import wait_until
+from tests.integration.engine.image_maker import make
 from tests.integration.engine.users_machine import ASK, HOST, PEER, make_users
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def home(users: UsersMachine) -> Path:
 
 def serve(users: UsersMachine, name: str, *options: str) -> None:
     users.engine.ok("run", "-d", "--name", name, *options, "host", "python3", "-IS", "-c", ECHO)
-    wait_until(lambda: "ready" in users.engine.ok("logs", name), "a server")
+    wait_until(lambda: "ready" in users.engine.ok("logs", name), f"a server: {users.engine.state(name)}")
 
 
 def ask(users: UsersMachine, container: str, address: str, port: int = 80) -> str:
@@ -196,3 +197,19 @@ def test_what_needs_roots_devices_or_is_a_network_of_its_own_is_refused(users: U
     engine.ok("run", "-d", "--name", "alone", "--network", "pasta", "host", "sleep", "1000")
     refused = engine("network", "connect", "front", "alone")
     assert "has a network of its own by pasta" in refused.err
+
+
+def test_the_steps_of_a_build_reach_the_outside(users: UsersMachine) -> None:
+    make(users.engine, "plain:latest")
+    outside = users.peer.start(sys.executable, "-IS", "-u", "-c", ECHO)
+    try:
+        assert outside.stdout
+        assert outside.stdout.readline() == b"ready\n"
+        step = f"FROM plain\nRUN (echo x; sleep 0.5) | nc {PEER} 80 >/f && grep -qx {HOST} /f && grep -q 127.0.0.11 /etc/resolv.conf\n"
+        users.engine.ok("build", "-", given=step.encode())
+    finally:
+        outside.kill()
+        outside.wait()
+    refused = users.engine("build", "--network", "front", "-", given=b"FROM plain\nRUN true\n")
+    assert refused.code != 0
+    wait_until(lambda: not (users.engine.run_root / "user-networks").exists(), "the end of the program")

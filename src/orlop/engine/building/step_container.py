@@ -68,6 +68,7 @@ class StepContainer:
         )
         if self._location.rootless:
             _stay_in_namespace(made.config)
+        network.prepare(made.config)
         container.write(f"{self._aside}/config.json", made.config)
         null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         try:
