@@ -82,6 +82,7 @@ GROUPS: Mapping[str, tuple[str, tuple[tuple[str, str, str], ...]]] = {
             ("create", "create", "Create a new container"),
             ("diff", "diff", "Inspect changes to files or directories on a container's filesystem"),
             ("exec", "exec", "Execute a command in a running container"),
+            ("exists", "container_exists", "Say by the exit status whether there is such a container"),
             ("export", "export", "Export a container's filesystem as a tar archive"),
             ("inspect", "container_inspect", "Display detailed information on containers"),
             ("kill", "kill", "Kill one or more running containers"),
@@ -108,6 +109,7 @@ GROUPS: Mapping[str, tuple[str, tuple[tuple[str, str, str], ...]]] = {
         (
             ("bootstrap", "image_bootstrap", "Make a base image from a distribution's packages"),
             ("build", "build", "Build an image from a Dockerfile"),
+            ("exists", "image_exists", "Say by the exit status whether there is such an image"),
             ("history", "history", "Show the history of an image"),
             ("import", "import_image", "Create an image from a file system's archive"),
             ("inspect", "image_inspect", "Display detailed information on images"),
@@ -127,6 +129,7 @@ GROUPS: Mapping[str, tuple[str, tuple[tuple[str, str, str], ...]]] = {
             ("connect", "network_connect", "Connect a container to a network"),
             ("create", "network_create", "Create a network"),
             ("disconnect", "network_disconnect", "Disconnect a container from a network"),
+            ("exists", "network_exists", "Say by the exit status whether there is such a network"),
             ("inspect", "network_inspect", "Display detailed information on one or more networks"),
             ("ls", "network_ls", "List networks"),
             ("prune", "network_prune", "Remove all unused networks"),
@@ -176,6 +179,7 @@ GROUPS: Mapping[str, tuple[str, tuple[tuple[str, str, str], ...]]] = {
         "Manage volumes",
         (
             ("create", "volume_create", "Create a volume"),
+            ("exists", "volume_exists", "Say by the exit status whether there is such a volume"),
             ("inspect", "volume_inspect", "Display detailed information on one or more volumes"),
             ("ls", "volume_ls", "List volumes"),
             ("prune", "volume_prune", "Remove unused local volumes"),

@@ -53,6 +53,7 @@ def _run(location: Location, said: Parsed) -> int:
     location.prepare()
     settings = _settings(said)
     run_command.check(settings, said)
+    run_command.replace(location, settings, said)
     if said["pull"] == "always" and settings.image not in ("", HOST_IMAGE):
         run_command.pull(location, settings, said)
     try:

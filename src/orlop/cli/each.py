@@ -6,12 +6,37 @@ import sys
 
 from orlop.engine import container, repair
 from orlop.errors import NotFound, OrlopError, told
+from orlop.options import Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from orlop.engine.location import Location
+    from orlop.options import Parsed, Parser
+
+#: An option of podman's that saves a line from asking ``ps -q`` first.
+ALL = Option("-a, --all", "All containers to which it can be done, instead of some that are named")
+
+
+def chosen(location: Location, said: Parsed, parser: Parser, *statuses: str) -> Sequence[str]:
+    """The containers that a command line names, or with `ALL` the names of those in one of these states, or in any.
+
+    Raises:
+        InvalidArgument: none is named, or with `ALL` one is.
+    """
+    if said["all"]:
+        from orlop import filters
+        from orlop.engine import container_list
+
+        if said.arguments:
+            raise parser.mistake("with --all no container can be named")
+        repair.everything(location)
+        listed = container_list.listed(location, filters.read((), {}), everything=True)
+        return [each.target.name for each in listed if not statuses or each.state["Status"] in statuses]
+    if not said.arguments:
+        raise parser.mistake(f"'{parser.program}' takes at least 1 argument, 0 given")
+    return said.arguments
 
 
 def for_each(

@@ -193,6 +193,7 @@ OPTIONS = (
     Option("-p, --publish", "Publish a container's port(s) to the host", value="list", many=True,
            read=specification.parse),
     Option("-P, --publish-all", "Publish all exposed ports to random ports"),
+    Option("--replace", "Remove the container that has the name, as podman does"),
     Option("--restart", "Restart policy to apply when a container exits", value="policy", read=restart_policy.read),
     Option("--runtime", "Runtime to use for this container: orlop, or the name or path of another OCI runtime",
            value="string"),

@@ -96,6 +96,15 @@ def network_of(location: Location) -> Description:
     return lambda name: networks.describe(location, name)
 
 
+def exists(name: str, kind: Description) -> int:
+    """The exit status of the commands ``exists``: 0 if there is such an object, 1 if there is none."""
+    try:
+        kind(name)
+    except NotFound:
+        return 1
+    return 0
+
+
 def show(format_: str | None, names: Sequence[str], kinds: Sequence[Description]) -> int:
     """Print what the names mean, each the first kind that has it; 1 if one was not found."""
     from orlop import json_text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orlop.cli.each import for_each
+from orlop.cli.each import ALL, chosen, for_each
 from orlop.options import Option, Parser
 
 TYPE_CHECKING = False
@@ -15,8 +15,10 @@ PARSER = Parser(
     "orlop kill",
     "CONTAINER [CONTAINER...]",
     "Kill one or more running containers",
-    (Option("-s, --signal", "Signal to send to the container", value="string", default="KILL"),),
-    at_least=1,
+    (
+        ALL,
+        Option("-s, --signal", "Signal to send to the container", value="string", default="KILL"),
+    ),
 )
 
 
@@ -27,4 +29,4 @@ def run(location: Location, said: Parsed) -> int:
     def kill(target: Container) -> None:
         signalling.kill(target, said["signal"])
 
-    return for_each(location, said.arguments, kill)
+    return for_each(location, chosen(location, said, PARSER, "running", "paused", "restarting"), kill)

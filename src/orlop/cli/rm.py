@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orlop.cli.each import for_each
+from orlop.cli.each import ALL, chosen, for_each
 from orlop.options import Option, Parser
 
 TYPE_CHECKING = False
@@ -18,11 +18,11 @@ PARSER = Parser(
     "CONTAINER [CONTAINER...]",
     "Remove one or more containers",
     (
+        ALL,
         Option("-f, --force", "Force the removal of a running container (uses SIGKILL)"),
         Option("-l, --link", "Remove the specified link"),
         Option("-v, --volumes", "Remove anonymous volumes associated with the container"),
     ),
-    at_least=1,
 )
 
 
@@ -33,9 +33,9 @@ def run(location: Location, said: Parsed) -> int:
     def remove(target: Container) -> None:
         removal.remove(target, force=said["force"], with_volumes=said["volumes"])
 
-    if said["link"]:
+    if said["link"] and said.arguments:
         return _remove_links(location, said.arguments)
-    return for_each(location, said.arguments, remove, may_be_missing=said["force"])
+    return for_each(location, chosen(location, said, PARSER), remove, may_be_missing=said["force"])
 
 
 def _remove_links(location: Location, wanted: Sequence[str]) -> int:

@@ -78,6 +78,7 @@ def _run(location: Location, said: Parsed) -> int:
     settings = settings_options.read(said)
     settings.auto_remove = said["rm"]
     check(settings, said)
+    replace(location, settings, said)
     if always and settings.image not in ("", HOST_IMAGE):
         pull(location, settings, said)
     try:
@@ -151,6 +152,27 @@ def check(settings: Settings, said: Parsed) -> None:
         cid_file.check(said)
     if settings.auto_remove and settings.restart_policy["Name"] != "no":
         raise InvalidArgument("conflicting options: cannot specify both --restart and --rm")
+
+
+def replace(location: Location, settings: Settings, said: Parsed) -> None:
+    """Remove the container whose name is wanted, if that is wanted too.
+
+    Raises:
+        InvalidArgument: no name is.
+    """
+    if not (said.has_further and said["replace"]):
+        return
+    from orlop.engine import names, removal
+    from orlop.errors import NotFound
+
+    if not settings.name:
+        raise InvalidArgument("--replace replaces the container of a name: give --name too")
+    holder = names.holder_of(location.names, settings.name)
+    if holder is not None:
+        try:
+            removal.remove(Container(location, holder), force=True)
+        except NotFound:
+            return  # somebody else has removed it
 
 
 def tell(said: Parsed, container_id: str, warnings: list[str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orlop.cli.each import for_each
+from orlop.cli.each import ALL, chosen, for_each
 from orlop.options import Option, Parser, integer
 
 TYPE_CHECKING = False
@@ -16,10 +16,10 @@ PARSER = Parser(
     "CONTAINER [CONTAINER...]",
     "Stop one or more running containers",
     (
+        ALL,
         Option("-s, --signal", "Signal to send to the container", value="string"),
         Option("-t, --time, --timeout", "Seconds to wait before killing the container", value="int", read=integer),
     ),
-    at_least=1,
 )
 
 
@@ -30,4 +30,4 @@ def run(location: Location, said: Parsed) -> int:
     def stop(target: Container) -> None:
         signalling.stop(target, said["time"], said["signal"])
 
-    return for_each(location, said.arguments, stop)
+    return for_each(location, chosen(location, said, PARSER, "running", "paused", "restarting"), stop)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orlop.cli.each import for_each
+from orlop.cli.each import ALL, chosen, for_each
 from orlop.options import Parser
 
 TYPE_CHECKING = False
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from orlop.options import Parsed
 
 PARSER = Parser(
-    "orlop unpause", "CONTAINER [CONTAINER...]", "Unpause all processes within one or more containers", at_least=1
+    "orlop unpause", "CONTAINER [CONTAINER...]", "Unpause all processes within one or more containers", (ALL,)
 )
 
 
@@ -19,4 +19,4 @@ def run(location: Location, said: Parsed) -> int:
     """Carry the command out."""
     from orlop.engine import pausing
 
-    return for_each(location, said.arguments, pausing.unpause)
+    return for_each(location, chosen(location, said, PARSER, "paused"), pausing.unpause)
