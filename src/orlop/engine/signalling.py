@@ -28,7 +28,7 @@ def _running(target: Container, verb: str) -> RuntimeContainer:
 
 
 def kill(target: Container, signal: str) -> None:
-    """Send a signal, by name or number, to the container's first process.
+    """Send a signal, by name or number, to the container's first process; SIGKILL's end is recorded on return.
 
     Raises:
         InvalidArgument: there is no such signal.
@@ -54,6 +54,8 @@ def kill(target: Container, signal: str) -> None:
     send(inner, number)
     if number == stopping:
         _let_go_on(inner)
+    if number == _signal.SIGKILL:
+        monitor_lock.wait(target.location, target.id)
 
 
 def _tell(target: Container, action: str, about: dict[str, str], number: int = 0) -> None:
