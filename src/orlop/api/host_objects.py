@@ -89,6 +89,9 @@ def mounts(host: Fields, name: str) -> list[dict[str, Any]]:
     """``Mounts``."""
     found = [shaped(each, _MOUNT) for each in host.inners(name)]
     for each in found:
+        if not each.get("Type"):
+            wrong = "mount type unknown" if each.get("Target") else "field Target must not be empty"
+            raise InvalidArgument(f'invalid mount config for type "": {wrong}')
         for kind, options in _OPTIONS.items():
             if options in each and each.get("Type") not in (kind, "cluster"):
                 raise InvalidArgument(

@@ -394,3 +394,27 @@ def test_other_builders_are_told_what_to_set(served: Served) -> None:
     answer = served("POST", "/session")
     assert answer.status == 501
     assert "DOCKER_BUILDKIT=0" in answer.message
+
+
+def test_who_has_killed_a_container_finds_it_ended(served: Served) -> None:
+    for is_paused in (False, True):
+        name = served.made(Cmd=["sh", "-c", "while :; do sleep 0.05; done"])
+        assert served("POST", f"/containers/{name}/start").status == 204
+        if is_paused:
+            assert served("POST", f"/containers/{name}/pause").status == 204
+        assert served("POST", f"/containers/{name}/kill").status == 204
+        assert served("GET", f"/containers/{name}/json").json()["State"]["ExitCode"] == 137
+        assert served("POST", f"/containers/{name}/kill").status == 409
+        assert served("DELETE", f"/containers/{name}").status == 204
+
+
+def test_only_an_image_that_is_not_here_is_not_found_when_a_container_is_made(served: Served) -> None:
+    """Clients pull the image then, and try again."""
+    for host in (
+        {"NetworkMode": "nosuch"},
+        {"Links": ["nosuch:x"]},
+        {"VolumesFrom": ["nosuch"]},
+        {"PidMode": "container:nosuch"},
+    ):
+        assert served("POST", "/containers/create", {"Image": "plain", "HostConfig": host}).status == 400
+    assert served("POST", "/containers/create", {"Image": "nosuch"}).message == "No such image: nosuch:latest"

@@ -114,6 +114,9 @@ class Containers:
             if not error.image:
                 error.image = wanted.image
             raise
+        except NotFound as error:
+            # 404 is for the image, which clients pull then.
+            raise InvalidArgument(str(error)) from error
         made.leave()
         return json({"Id": made.container.id, "Warnings": made.warnings}, 201)
 
@@ -166,7 +169,8 @@ class Containers:
     async def kill(self, request: Request) -> Reply:
         """Send one a signal."""
         target = self._find(request)
-        await children.call(lambda _: signalling.kill(target, request.text("signal") or "SIGKILL"))
+        signal = request.text("signal") or "SIGKILL"
+        await children.call(lambda _: signalling.kill(target, signal))
         return nothing()
 
     async def pause(self, request: Request) -> Reply:
