@@ -368,3 +368,31 @@ def test_capabilities_that_the_machine_lacks_are_a_warning_in_the_log(
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     assert {line["level"] for line in lines} == {"warning"}
     assert any("CAP_SYS_RESOURCE" in line["msg"] for line in lines)
+
+
+def test_what_is_done_to_all_whose_ids_match_is_crun_s(runtime: Runtime, bundle: BundleMaker) -> None:
+    made = bundle("sleep", "1000")
+    names = sorted(runtime.start(made if not number else bundle("sleep", "1000")) for number in range(3))
+    runtime("kill", "--regex", f"^({names[0]}|{names[1]})$", "KILL")
+    until(lambda: [runtime.state(name)["status"] for name in names] == ["stopped", "stopped", "running"])
+    result = runtime.call("delete", "--regex", "^orlop-test-")
+    assert result.status == 1
+    assert f"cannot delete container {names[2]} that is not stopped" in result.errors
+    assert runtime("list", "--quiet").output.split() == names[2:]
+    assert runtime.call("kill", "--regex", "(").status == 1
+
+
+def test_the_configuration_can_have_another_name(runtime: Runtime, bundle: BundleMaker) -> None:
+    made = bundle("echo", "here")
+    (made.path / "config.json").rename(made.path / "other.json")
+    assert runtime("run", "--config", "other.json", "--bundle", str(made.path), "x").output == "here\n"
+    runtime("spec", "--bundle", str(made.path), "--file", "third.json")
+    assert (made.path / "third.json").exists()
+    assert "third.json exists" in runtime.call("spec", "--bundle", str(made.path), "--file", "third.json").errors
+
+
+def test_options_of_crun_before_the_command_are_taken(runtime: Runtime, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    assert runtime.call("--cgroup-manager=cgroupfs", "--no-pivot", f"--log=file:{log}", "state", "nobody").status == 1
+    assert "does not exist" in log.read_text()
+    assert "must be one of cgroupfs, systemd" in runtime.call("--cgroup-manager", "x", "list").errors

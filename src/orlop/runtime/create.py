@@ -106,7 +106,7 @@ def create(request: Request, *, separate_start: bool = False) -> Created:
         CommandNotFound, CommandNotExecutable: the program is not there or cannot be run.
     """
     bundle = os.path.realpath(request.bundle)
-    spec = load(bundle)
+    spec = load(bundle, request.config)
     # Root of an outer user namespace can do without one more: rootless engines run us there.
     warnings = validate(spec, rootless=os.geteuid() != 0)
     if "process" not in spec and not separate_start:

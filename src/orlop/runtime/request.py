@@ -16,6 +16,7 @@ class Request:
     Attributes:
         root: the directory of all containers' state.
         id, bundle: the container's id and the absolute path of its bundle.
+        config: the configuration's file, relative to the bundle.
         console_socket, pid_file: paths, or empty.
         pidfd_socket: a socket that is sent the init process's pidfd once the container is created, or empty.
         notify_socket: where somebody waits to hear that the program is ready (sd_notify(3)), or empty.
@@ -44,6 +45,7 @@ class Request:
 
     __slots__ = (
         "bundle",
+        "config",
         "connect",
         "console_socket",
         "filters",
@@ -72,6 +74,7 @@ class Request:
         root: str,
         id: str,  # noqa: A002 - the specification's word
         bundle: str,
+        config: str = "config.json",
         console_socket: str = "",
         pid_file: str = "",
         pidfd_socket: str = "",
@@ -94,6 +97,7 @@ class Request:
         self.root = root
         self.id = id
         self.bundle = bundle
+        self.config = config
         self.console_socket = console_socket
         self.pid_file = pid_file
         self.pidfd_socket = pidfd_socket

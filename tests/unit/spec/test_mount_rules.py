@@ -83,6 +83,30 @@ def test_mappings_without_the_option_are_taken_as_idmap() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("option", "uids"),
+    [
+        ("idmap=uids=0-1000-10#10-2000-5;gids=0-1-1", [(0, 1000, 10), (10, 2000, 5)]),
+        ("ridmap=gids=0-1-1;uids=@0-5-10", [(0, 100005, 10)]),
+    ],
+)
+def test_mappings_can_stand_in_the_option_as_crun_takes_them(option: str, uids: list[tuple[int, ...]]) -> None:
+    spec = changed({"mounts": [mount("bind", option)]}, rootless=True)
+    for name in ("uidMappings", "gidMappings"):
+        spec["linux"][name] = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+    assert validate(spec) == []
+    entry = spec["mounts"][0]
+    assert entry["options"] == ["bind", option.partition("=")[0]]
+    assert [tuple(each.values()) for each in entry["uidMappings"]] == uids
+    assert [tuple(each.values()) for each in entry["gidMappings"]] == [(0, 1, 1)]
+
+
+@pytest.mark.parametrize("option", ["idmap=", "idmap=uids=0-1", "idmap=uids=a-b-c;gids=0-0-1", "idmap=uids=@0-99999-2"])
+def test_mappings_of_another_form_are_refused(option: str) -> None:
+    with pytest.raises(InvalidConfig, match=r"^mounts\[0\]\.options: "):
+        validate(changed({"mounts": [mount("bind", option)]}, rootless=True))
+
+
 def test_idmap_can_take_the_container_s_own_mappings() -> None:
     assert validate(changed({"mounts": [mount("bind", "idmap")]}, rootless=True)) == []
 

@@ -12,7 +12,7 @@ import os
 
 from orlop import __version__
 from orlop.errors import InvalidArgument, OrlopError, Unsupported
-from orlop.options import Option, Parser, boolean
+from orlop.options import Option, Parser, boolean, one_of
 from orlop.runtime.command.invocation import Invocation
 from orlop.runtime.command.log import Log
 
@@ -75,8 +75,16 @@ PARSER = Parser(
             "--rootless", "Put up with missing rights to cgroups: true, false or auto", value="when", read=_rootless
         ),
         Option("--systemd-cgroup", "Let systemd make the cgroups"),
+        Option(
+            "--cgroup-manager",
+            "Who makes the cgroups: cgroupfs or systemd",
+            value="name",
+            read=one_of("cgroupfs", "systemd"),
+            default="cgroupfs",
+        ),
+        Option("--no-pivot", "As the option of create and run", hidden=True),
         Option("--criu", "Accepted for runc's sake and not used", value="path", hidden=True),
-        Option("-v, --version", "Print the version"),
+        Option("-v, -V, --version", "Print the version"),
     ),
     intermixed=False,
     single_dash=True,
@@ -126,7 +134,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _open_log(said: Parsed) -> Log:
-    path = said["log"] or ""
+    path = (said["log"] or "").removeprefix("file:")  # crun's form; a file of such a name is ./file:name
     return Log("" if path == "/dev/stderr" else path, said["log-format"], debugging=said["debug"])
 
 

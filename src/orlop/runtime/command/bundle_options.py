@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 
 OPTIONS = (
     Option("-b, --bundle", "The bundle's directory", value="dir", default="."),
+    Option("-f, --config", "The configuration's file, below the bundle", value="file", default="config.json"),
     Option("--console-socket", "Send the terminal's master to this Unix socket", value="path"),
     Option("--pid-file", "Write the process id to this file", value="file"),
     Option("--pidfd-socket", "Send a pidfd of the process to this Unix socket", value="path"),
     Option("--no-pivot", "Move the root mount instead of pivot_root, for a root file system on a ramdisk"),
     Option("--no-new-keyring", "Let the container keep the caller's session keyring"),
     Option("--preserve-fds", "Pass this many more descriptors from 3 up", value="n", read=natural, default=0),
+    Option("--no-subreaper", "Accepted for runc's and crun's sake: orphans are never adopted", hidden=True),
 )
 
 
@@ -32,11 +34,12 @@ def request(said: Parsed, invocation: Invocation) -> Request:
         root=invocation.root,
         id=said.arguments[0],
         bundle=os.path.abspath(said["bundle"]),
+        config=said["config"],
         console_socket=said["console-socket"] or "",
         pid_file=os.path.abspath(said["pid-file"]) if said["pid-file"] else "",
         pidfd_socket=said["pidfd-socket"] or "",
         notify_socket=os.environ.get("NOTIFY_SOCKET", ""),
-        no_pivot=said["no-pivot"],
+        no_pivot=said["no-pivot"] or invocation.no_pivot,
         no_new_keyring=said["no-new-keyring"],
         preserve_fds=activated + said["preserve-fds"],
         listen_fds=activated,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 
-from orlop.errors import Unsupported
+from orlop.errors import InvalidArgument, OrlopError, Unsupported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from orlop.options import Parsed
     from orlop.runtime.command.log import Log
     from orlop.runtime.container import Container
@@ -19,13 +21,14 @@ _DIRECTORY = "orlop-runtime"
 class Invocation:
     """One call of `orlop-runtime`, as the commands see it."""
 
-    __slots__ = ("_rootless", "_systemd_cgroup", "log", "root")
+    __slots__ = ("_rootless", "_systemd_cgroup", "log", "no_pivot", "root")
 
     def __init__(self, said: Parsed, log: Log) -> None:
         self.root: str = os.path.abspath(said["root"]) if said["root"] else default_root()
         self.log = log
         self._rootless: bool | None = said["rootless"]
-        self._systemd_cgroup: bool = said["systemd-cgroup"]
+        self._systemd_cgroup: bool = said["systemd-cgroup"] or said["cgroup-manager"] == "systemd"
+        self.no_pivot: bool = said["no-pivot"]
 
     def container(self, container_id: str) -> Container:
         """The container with this id.
@@ -36,6 +39,30 @@ class Invocation:
         from orlop.runtime.container import Container
 
         return Container.load(self.root, container_id)
+
+    def for_each(self, pattern: str, do: Callable[[Container], None]) -> int:
+        """Do something to all containers whose ids a regular expression matches somewhere.
+
+        Returns:
+            the exit code: what goes wrong with one is logged, and the others have their turn.
+        """
+        import re  # for people, who can wait for it
+
+        from orlop.runtime.container import containers
+
+        try:
+            matches = re.compile(pattern).search
+        except re.error as error:
+            raise InvalidArgument(f"{pattern!r} is no regular expression: {error}") from None
+        code = 0
+        for each in containers(self.root):
+            if matches(each.id):
+                try:
+                    do(each)
+                except OrlopError as error:
+                    self.log.failure(str(error))
+                    code = 1
+        return code
 
     def rootless(self) -> bool:
         """Whether missing rights to cgroups are to be put up with: as the user said, else found out."""

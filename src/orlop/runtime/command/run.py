@@ -18,7 +18,6 @@ PARSER = Parser(
         *bundle_options.OPTIONS,
         Option("-d, --detach", "Return as soon as the container runs"),
         Option("--keep", "Do not delete the container after its end"),
-        Option("--no-subreaper", "Accepted for runc's sake: orphans are never adopted", hidden=True),
     ),
     at_least=1,
     at_most=1,

@@ -19,6 +19,7 @@ PARSER = Parser(
     "Write config.json, a configuration to start from: edit it to run something else than a shell",
     (
         Option("-b, --bundle", "Write it to this directory", value="dir", default="."),
+        Option("-f, --file", "Write it to this file, below that directory", value="file", default="config.json"),
         Option("--rootless", "Write one that needs no privileges"),
     ),
     at_most=0,
@@ -31,12 +32,12 @@ def execute(said: Parsed, invocation: Invocation) -> int:  # noqa: ARG001 - ever
     from orlop.runtime.spec import default
 
     text = json_text.pretty(default.for_this_machine(rootless=said["rootless"]), indent=4)
-    path = os.path.join(said["bundle"], "config.json")
+    path = os.path.join(said["bundle"], said["file"])
     try:
         with open(path, "x", encoding="utf-8") as file:
             file.write(text + "\n")
     except FileExistsError:
         raise Conflict(f"{path} exists; remove it first") from None
     except (FileNotFoundError, NotADirectoryError):
-        raise NotFound(f"no such directory: {said['bundle']}") from None
+        raise NotFound(f"no such directory: {os.path.dirname(path)}") from None
     return 0

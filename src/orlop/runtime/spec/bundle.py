@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from orlop import json_text
 from orlop.errors import InvalidConfig, NotFound
 
@@ -13,14 +15,14 @@ if TYPE_CHECKING:
 _MOST_BYTES = 32 << 20
 
 
-def load(bundle: str) -> dict[str, Any]:
-    """Read ``<bundle>/config.json``.
+def load(bundle: str, name: str = "config.json") -> dict[str, Any]:
+    """Read ``<bundle>/config.json``, or a file of another name.
 
     Raises:
         NotFound: there is no such file.
         InvalidConfig: it cannot be read, is not JSON, or is not an object.
     """
-    path = f"{bundle}/config.json"
+    path = os.path.join(bundle, name)
     try:
         with open(path, "rb", buffering=0) as file:
             text = file.read(_MOST_BYTES + 1)

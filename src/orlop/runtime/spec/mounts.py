@@ -23,6 +23,7 @@ def check(mounts: list[dict[str, Any]], linux: dict[str, Any], namespaces: dict[
     new_user = namespaces.get("user") == ""
     for index, mount in enumerate(mounts):
         destination = mount["destination"]
+        _expand_idmap(index, mount, linux)
         options = mount.get("options", ())
         if not destination:
             raise InvalidConfig(f"mounts[{index}].destination must not be empty")
@@ -66,6 +67,48 @@ def _check_owner(index: int, options: Any, linux: dict[str, Any]) -> None:
         is_number = value.isascii() and value.isdigit() and len(value) < 11  # else the file system says what is wrong
         if is_number and not _namespaces.is_mapped(linux[name + "Mappings"], int(value)):
             raise InvalidConfig(f"mounts[{index}].options: {option} is not mapped by linux.{name}Mappings")
+
+
+def _expand_idmap(index: int, mount: dict[str, Any], linux: dict[str, Any]) -> None:
+    """Turn crun's ``idmap=uids=0-1-10#10-11-10;gids=0-100-10`` (crun(1), "idmap mount options") into the mount's mappings.
+
+    Each range is an id of the file system, the id that it becomes, and their number. With ``@`` in front the latter is
+    one of the container's.
+
+    Raises:
+        InvalidConfig: it is of another form, or an id is not mapped in the container.
+    """
+    for place, option in enumerate(mount.get("options", ())):
+        word, equals, text = option.partition("=")
+        if word not in ("idmap", "ridmap") or not equals:
+            continue
+        for part in text.split(";"):
+            kind, _, ranges = part.partition("=")
+            if kind not in ("uids", "gids"):
+                raise InvalidConfig(
+                    f"mounts[{index}].options: {option!r} must have the form idmap=uids=0-1-10;gids=0-1-10"
+                )
+            name = f"{kind[:-1]}Mappings"
+            mount[name] = [
+                _id_range(each, linux.get(name, ()), f"mounts[{index}].options") for each in ranges.split("#")
+            ]
+        mount["options"][place] = word
+
+
+def _id_range(text: str, container: Any, where: str) -> dict[str, int]:
+    relative = text.startswith("@")
+    numbers = text.removeprefix("@").split("-")
+    if len(numbers) != 3 or not all(each.isascii() and each.isdigit() and len(each) < 11 for each in numbers):
+        raise InvalidConfig(f"{where}: {text!r} is no range of ids like 0-1000-10")
+    inside, outside, size = map(int, numbers)
+    if relative:
+        for each in container:
+            if each["containerID"] <= outside and outside + size <= each["containerID"] + each["size"]:
+                outside += each["hostID"] - each["containerID"]
+                break
+        else:
+            raise InvalidConfig(f"{where}: {text!r} is not mapped in the container")
+    return {"containerID": inside, "hostID": outside, "size": size}
 
 
 def _check_idmap(index: int, mount: dict[str, Any], options: Any, namespaces: dict[str, str]) -> list[str]:
