@@ -85,7 +85,7 @@ def _until_end(container: Container, interval: float, process: int, watch: OomWa
         if process in ready:
             return
         if time.monotonic() >= due:
-            due += interval
+            due = max(due + interval, time.monotonic())
             try:
                 yield _statistics(container)
             except OSError:

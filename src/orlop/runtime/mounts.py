@@ -152,6 +152,12 @@ def map_ids(each: Mount, entry: dict[str, Any], linux: dict[str, Any]) -> None:
         try:
             recursive = each.options.idmap == "ridmap"
             mount.set_attributes(each.tree, user_namespace=descriptor, recursive=recursive)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            # Each file system has its own support: tmpfs since Linux 6.3, virtual ones and most remote ones have none.
+            reason = "its file system cannot have its ids mapped on this kernel"
+            raise StepFailed("map ids of mount", each.describe(), reason, errno.EINVAL) from None
         finally:
             os.close(descriptor)
 

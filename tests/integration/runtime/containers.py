@@ -100,4 +100,6 @@ def until(true: Callable[[], Any], seconds: float = 10) -> None:
 
 def groups_of(name: str) -> list[Path]:
     """The directories of cgroups of this name in any hierarchy."""
-    return [path for path in Path("/sys/fs/cgroup").glob(f"*/{name}") if path.is_dir()]
+    found = [path for path in Path("/sys/fs/cgroup").glob(f"*/{name}") if path.is_dir()]
+    alone = Path("/sys/fs/cgroup", name)  # where version 2 is the only one
+    return [*found, alone] if alone.is_dir() else found

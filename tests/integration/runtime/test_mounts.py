@@ -25,7 +25,8 @@ def source(tmp_path: Path) -> Iterator[Path]:
     directory = tmp_path / "source"
     (directory / "below").mkdir(parents=True)
     (directory / "file").write_text("source\n")
-    subprocess.run(["mount", "-t", "tmpfs", "below", directory / "below"], check=True)
+    (tmp_path / "other").mkdir()
+    subprocess.run(["mount", "--bind", tmp_path / "other", directory / "below"], check=True)
     (directory / "below/deep").write_text("deep\n")
     yield directory
     subprocess.run(["umount", directory / "below"], check=True)
@@ -320,6 +321,7 @@ def test_propagation_is_set_here_or_for_the_tree(
     option: str, above: str, below: str, runtime: Runtime, bundle: BundleMaker, source: Path
 ) -> None:
     made = bundle(*LOOK)
+    subprocess.run(["mount", "--make-private", source / "below"], check=True)  # whatever the machine's own mounts are
     add_mount(made, "/data", "bind", str(source), "rbind", option)
     mountinfo = run(runtime, made)
     assert options_of(mountinfo, "/data")[2].partition(":")[0] == above
@@ -423,6 +425,12 @@ def test_idmap_of_a_new_file_system_is_refused(runtime: Runtime, bundle: BundleM
     made = bundle("true")
     add_mount(made, "/data", "tmpfs", "tmpfs", "idmap", uidMappings=MAPPING, gidMappings=MAPPING)
     refused(runtime, made, "bind mount")
+
+
+def test_idmap_of_a_file_system_that_has_none_is_refused_by_that_name(runtime: Runtime, bundle: BundleMaker) -> None:
+    made = bundle("true")
+    add_mount(made, "/data", "bind", "/sys/kernel", "bind", "idmap", uidMappings=MAPPING, gidMappings=MAPPING)
+    refused(runtime, made, "map ids of mount /sys/kernel on /data: its file system cannot have its ids mapped")
 
 
 # pseudo file systems
