@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 #: Modes in which a container is on no network of this engine's; nor is one that has another container's.
 WITHOUT = ("none", "host")
-#: Modes of an ordinary user's containers: the programs that connect them (`orlop.engine.user_network`), the better one first.
+#: Modes of an ordinary user's containers that have a network each: the programs that connect them
+#: (`orlop.engine.user_network`), the better one first.
 PASTA = "pasta"
 SLIRP = "slirp4netns"
 USERS = (PASTA, SLIRP)
@@ -30,15 +31,13 @@ _JOINED = "container:"
 
 
 def chosen(mode: str, *, rootless: bool, joins: bool = False) -> str:
-    """The mode that is meant: who says nothing gets the network ``bridge``, an ordinary user one of `USERS` or none.
+    """The mode that is meant: who says nothing gets the network ``bridge``, or none where nothing would lead out of that.
 
-    ``joins`` says that the container has namespaces of others: then its user cannot connect it.
+    ``joins`` says that the container has namespaces of others: then an ordinary user cannot connect it.
     """
     if mode != DEFAULT:
         return mode
-    if not rootless:
-        return "bridge"
-    return able() or "none" if not joins else "none"
+    return "bridge" if not rootless or (able() and not joins) else "none"
 
 
 def able() -> str:

@@ -60,7 +60,7 @@ def test_a_container_reaches_other_machines(users: UsersMachine, mode: str) -> N
 
 
 def test_published_ports_are_reached_and_change_while_it_runs(users: UsersMachine) -> None:
-    users.serve("-p", "8080:80", "-p", "5353:53/udp")
+    users.serve("--network", "pasta", "-p", "8080:80", "-p", "5353:53/udp")
     assert users.ask(users.peer, HOST, 8080) == "tcp"
     assert users.ask(users.peer, HOST, 5353, "udp") == "udp"
     for address in ("127.0.0.1", "::1"):
@@ -72,14 +72,14 @@ def test_published_ports_are_reached_and_change_while_it_runs(users: UsersMachin
     assert users.ask(users.peer, HOST, 8080) == "ConnectionRefusedError"
     assert users.ask(users.peer, HOST, 8082) in ("ConnectionResetError", "ConnectionRefusedError")
     assert users.ask(users.machine, HOST, 8082) == "tcp"
-    taken = users.engine("run", "--rm", "-p", "8081:80", "host", "true")
+    taken = users.engine("run", "--rm", "--network", "pasta", "-p", "8081:80", "host", "true")
     assert "port is already allocated, to container web" in taken.err
-    low = users.engine("run", "--rm", "-p", "80:80", "host", "true")
+    low = users.engine("run", "--rm", "--network", "pasta", "-p", "80:80", "host", "true")
     assert "ip_unprivileged_port_start" in low.err
 
 
 def test_a_program_that_is_killed_is_replaced_with_the_next_command(users: UsersMachine) -> None:
-    users.serve("-p", "8080:80")
+    users.serve("--network", "pasta", "-p", "8080:80")
     [first] = programs(users)
     os.kill(first, signal.SIGKILL)
     users.engine.ok("ps")
@@ -94,14 +94,14 @@ def test_a_machine_from_which_nothing_leads_out_connects_containers_too(users: U
         pytest.skip("needs slirp4netns")
     users.machine.run("ip", "route", "del", "default")
     try:
-        users.serve("-p", "8080:80")
+        users.serve("--network", "pasta", "-p", "8080:80")
         assert users.ask(users.peer, HOST, 8080) == "tcp"
     finally:
         users.machine.run("ip", "route", "add", "default", "via", PEER)
 
 
 def test_who_opens_the_proxys_sockets_is_replaced_when_killed(users: UsersMachine) -> None:
-    users.serve("-p", "8080:80")
+    users.serve("--network", "pasta", "-p", "8080:80")
     assert users.ask(users.peer, HOST, 8080) == "tcp"
     proxies = [
         pid for pid in users.engine.processes("orlop-ports") if parent(pid) in users.engine.processes("orlop-ports")
@@ -113,14 +113,14 @@ def test_who_opens_the_proxys_sockets_is_replaced_when_killed(users: UsersMachin
 
 
 def test_nothing_is_left_of_a_container_whose_monitor_was_killed(users: UsersMachine) -> None:
-    users.serve("-p", "8080:80")
+    users.serve("--network", "pasta", "-p", "8080:80")
     [program] = programs(users)
     for pid in users.engine.processes("orlop-monitor"):
         os.kill(pid, signal.SIGKILL)
     users.engine.ok("ps")
     wait_until(lambda: not os.path.exists(f"/proc/{program}"), "the end of the program")
     users.engine.ok("rm", "web")
-    users.serve("-p", "8080:80")
+    users.serve("--network", "pasta", "-p", "8080:80")
     assert users.ask(users.peer, HOST, 8080) == "tcp"
 
 
@@ -132,11 +132,11 @@ def test_names_are_resolved_by_the_resolvers_of_the_host(users: UsersMachine) ->
     try:
         for address in (PEER, "127.0.0.53"):
             asked = ("sh", "-c", "getent ahostsv4 outside.example && dig +short +tcp outside.example")
-            run = ("run", "--rm", "--dns", address, "host", *asked)
+            run = ("run", "--rm", "--network", "pasta", "--dns", address, "host", *asked)
             told = wait_until(lambda run=run: users.engine(*run).out, "an answer")  # type: ignore[misc]
             assert told.split()[0] == told.split()[-1] == "192.0.2.9"
         lines = users.engine.ok(
-            "run", "--rm", "-h", "box", "host", "cat", "/etc/resolv.conf", "/etc/hosts"
+            "run", "--rm", "--network", "pasta", "-h", "box", "host", "cat", "/etc/resolv.conf", "/etc/hosts"
         ).splitlines()
         assert "nameserver 127.0.0.11" in lines
         assert lines[-1] == "127.0.1.1\tbox"

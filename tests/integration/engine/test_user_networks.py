@@ -205,7 +205,7 @@ def test_the_steps_of_a_build_reach_the_outside(users: UsersMachine) -> None:
     try:
         assert outside.stdout
         assert outside.stdout.readline() == b"ready\n"
-        step = f"FROM plain\nRUN (echo x; sleep 0.5) | nc {PEER} 80 >/f && grep -qx {HOST} /f && grep -q 127.0.0.11 /etc/resolv.conf\n"
+        step = f"FROM plain\nRUN (printf x; sleep 0.5) | nc {PEER} 80 >/f && grep -qx {HOST} /f && grep -q 127.0.0.11 /etc/resolv.conf\n"
         users.engine.ok("build", "-", given=step.encode())
     finally:
         outside.kill()

@@ -50,6 +50,9 @@ class StepNetwork:
         self._keeper: Keeper | None = None
         self._lock = -1
         settings.network = network_mode.chosen(settings.network, rootless=location.rootless)
+        if location.rootless and settings.network == "bridge":
+            # The step is in the build's user namespace, not in one below that of the networks.
+            settings.network = network_mode.able() or "none"
         if not network_mode.is_connected(settings.network):
             return
         from orlop.engine import networking
