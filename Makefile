@@ -22,7 +22,7 @@ help:
 	@echo 'make unit    the tests that need no privileges'
 	@echo 'make lint    ruff, mypy and the direction of imports'
 	@echo 'make soak    the tests that take minutes: random layers, thousands of them (root)'
-	@echo 'make vm      the cgroup tests where version 2 is alone, in a virtual machine (root)'
+	@echo 'make vm      the cgroup and runtime tests where version 2 is alone, in a virtual machine (root)'
 	@echo 'make bench   compare with runc, crun, docker and podman: bench-containers, bench-images, bench-networks, bench-builds, bench-api (root)'
 	@echo 'make clean   remove what was built here'
 
@@ -56,7 +56,7 @@ soak: root setup
 
 .PHONY: vm
 vm: root setup
-	@scripts/install-debian-packages qemu-system-x86 cpio
+	@scripts/install-debian-packages qemu-system-x86 cpio busybox-static
 	@scripts/test-on-cgroup-v2
 
 .PHONY: unit
