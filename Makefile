@@ -56,7 +56,7 @@ soak: root setup
 
 .PHONY: vm
 vm: root setup
-	@scripts/install-debian-packages qemu-system-x86 cpio busybox-static
+	@scripts/install-debian-packages qemu-system-x86 cpio
 	@scripts/test-on-cgroup-v2
 
 .PHONY: unit
