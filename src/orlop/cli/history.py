@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orlop.cli import platform_option
 from orlop.options import Option, Parser
 
 TYPE_CHECKING = False
@@ -20,6 +21,7 @@ PARSER = Parser(
         Option("--format", "'table', 'json', or a template such as '{{.CreatedBy}}'", value="string", default="table"),
         Option("-H, --human", "Print sizes and dates in human readable format", default=True),
         Option("--no-trunc", "Don't truncate output"),
+        platform_option.OPTION,
         Option("-q, --quiet", "Only show image IDs"),
     ),
     at_least=1,
@@ -34,7 +36,9 @@ def run(location: Location, said: Parsed) -> int:
     from orlop.cli import listing
     from orlop.engine import image_store
 
-    image = image_store.open_store(location).find(said.arguments[0])
+    images = image_store.open_store(location)
+    platform_option.check(said, images, said.arguments)
+    image = images.find(said.arguments[0])
     rows = _rows(image, said)
     listing.show(said["format"], rows, COLUMNS, quiet="ID" if said["quiet"] else "")
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orlop.cli import platform_option
 from orlop.options import Option, Parser
 
 TYPE_CHECKING = False
@@ -13,7 +14,10 @@ PARSER = Parser(
     "orlop image inspect",
     "IMAGE [IMAGE...]",
     "Display detailed information on one or more images",
-    (Option("-f, --format", "'json', or a template such as '{{.Architecture}}'", value="string"),),
+    (
+        Option("-f, --format", "'json', or a template such as '{{.Architecture}}'", value="string"),
+        platform_option.OPTION,
+    ),
     at_least=1,
 )
 
@@ -21,5 +25,7 @@ PARSER = Parser(
 def run(location: Location, said: Parsed) -> int:
     """Carry the command out."""
     from orlop.cli import inspect
+    from orlop.engine import image_store
 
+    platform_option.check(said, image_store.open_store(location), said.arguments)
     return inspect.show(said["format"], said.arguments, [inspect.image_of(location)])

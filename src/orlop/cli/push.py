@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from orlop.cli import transfer_options
+from orlop.cli import platform_option, transfer_options
 from orlop.options import Option, Parser
 
 TYPE_CHECKING = False
@@ -19,6 +19,7 @@ PARSER = Parser(
     (
         Option("-a, --all-tags", "Push all tags of an image to the repository"),
         transfer_options.CONTENT_TRUST,
+        platform_option.OPTION,
         transfer_options.PROGRESS,
         transfer_options.quiet(),
     ),
@@ -32,8 +33,10 @@ IN_NAMESPACE = True
 def run(location: Location, said: Parsed) -> int:
     """Carry the command out."""
     from orlop.cli import progress
-    from orlop.engine import image_transfer
+    from orlop.engine import image_store, image_transfer
 
+    if not said["all-tags"]:
+        platform_option.check(said, image_store.open_store(location), said.arguments)
     transfer_options.refuse_content_trust(said)
     how = transfer_options.shown_as(said)
     with progress.choose(sys.stdout, how) as shown:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from orlop.cli import platform_option
 from orlop.options import Option, Parser
 
 TYPE_CHECKING = False
@@ -18,6 +19,7 @@ PARSER = Parser(
     (
         Option("-f, --force", "Force removal of the image"),
         Option("--no-prune", "Leave the blobs and snapshots that nothing needs any more"),
+        platform_option.OPTION,
     ),
     at_least=1,
 )
@@ -36,6 +38,7 @@ def run(location: Location, said: Parsed) -> int:
     from orlop.storage import collect
 
     images = image_store.open_store(location)
+    platform_option.check(said, images, said.arguments)
     status = inodes = 0
     for wanted in said.arguments:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from orlop.cli import platform_option
 from orlop.options import Option, Parser, one_of
 
 TYPE_CHECKING = False
@@ -24,6 +25,7 @@ PARSER = Parser(
             default="docker-archive",
             read=one_of("docker-archive", "oci-archive", "oci-dir"),
         ),
+        platform_option.OPTION,
         Option("-o, --output", "Write to a file, or with oci-dir to a directory, instead of STDOUT", value="string"),
     ),
     at_least=1,
@@ -32,10 +34,11 @@ PARSER = Parser(
 
 def run(location: Location, said: Parsed) -> int:
     """Carry the command out."""
-    from orlop.engine import image_transfer
+    from orlop.engine import image_store, image_transfer
     from orlop.errors import InvalidArgument
     from orlop.images.archive import save
 
+    platform_option.check(said, image_store.open_store(location), said.arguments)
     output = said["output"]
     if said["format"] == save.OCI_DIRECTORY:
         if not output:

@@ -207,3 +207,16 @@ def test_a_broken_configuration_is_refused_when_it_is_loaded(engine: ImageEngine
     files[name] = config([small()], {"Env": "not a list"})
     assert "Env of" in engine.fails("load", given=tar(files))
     assert engine.leftovers() == []
+
+
+def test_an_image_for_another_platform_than_the_one_asked_for_is_refused(listed: ImageEngine) -> None:
+    name = "app:1"
+    image = listed.image(name)
+    here = f"{image['Os']}/{image['Architecture']}"
+    for words in (["history"], ["image", "inspect"], ["save"], ["push"], ["rmi"]):
+        refused = listed.fails(*words, "--platform", "linux/riscv64", name)
+        assert refused == (
+            f"image with reference {name} was found but does not provide the specified platform (linux/riscv64): "
+            f"it is for {here}"
+        )
+    assert listed("history", "-q", "--platform", here, name).code == 0
