@@ -62,3 +62,24 @@ def for_each(
             continue
         sys.stdout.write(f"{name}\n")
     return status
+
+
+def remove_each(location: Location, said: Parsed, remove: Callable[[Location, str], object], *, tells_all: bool) -> int:
+    """Remove what is named and print each name; 1 if any failed. ``--force`` lets what is not there count as removed.
+
+    Whether the name of such a thing is printed as well (``tells_all``) differs from one of Docker's commands to the other.
+    """
+    repair.everything(location)
+    status = 0
+    for name in said.arguments:
+        try:
+            remove(location, name)
+        except OrlopError as error:
+            if not (said["force"] and isinstance(error, NotFound)):
+                sys.stderr.write(f"Error: {told(error)}\n")
+                status = 1
+                continue
+            if not tells_all:
+                continue
+        sys.stdout.write(f"{name}\n")
+    return status

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from orlop.options import Option, Parser
 
 TYPE_CHECKING = False
@@ -22,18 +20,7 @@ PARSER = Parser(
 
 def run(location: Location, said: Parsed) -> int:
     """Carry the command out."""
-    from orlop.engine import networks, repair
-    from orlop.errors import NotFound, OrlopError, told
+    from orlop.cli import each
+    from orlop.engine import networks
 
-    repair.everything(location)
-    status = 0
-    for name in said.arguments:
-        try:
-            networks.remove(location, name)
-        except OrlopError as error:
-            if not (said["force"] and isinstance(error, NotFound)):
-                sys.stderr.write(f"Error: {told(error)}\n")
-                status = 1
-            continue
-        sys.stdout.write(f"{name}\n")
-    return status
+    return each.remove_each(location, said, networks.remove, tells_all=False)

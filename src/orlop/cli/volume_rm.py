@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from orlop.options import Option, Parser
 
 TYPE_CHECKING = False
@@ -22,18 +20,7 @@ PARSER = Parser(
 
 def run(location: Location, said: Parsed) -> int:
     """Carry the command out."""
-    from orlop.engine import repair, volume_store
-    from orlop.errors import NotFound, OrlopError, told
+    from orlop.cli import each
+    from orlop.engine import volume_store
 
-    repair.everything(location)
-    status = 0
-    for name in said.arguments:
-        try:
-            volume_store.remove(location, name)
-        except OrlopError as error:
-            if not (said["force"] and isinstance(error, NotFound)):
-                sys.stderr.write(f"Error: {told(error)}\n")
-                status = 1
-                continue
-        sys.stdout.write(f"{name}\n")
-    return status
+    return each.remove_each(location, said, volume_store.remove, tells_all=True)
