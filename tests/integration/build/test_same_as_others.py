@@ -12,15 +12,32 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.integration.interop.conftest import archive, docker, docker_programs, new_home, root_filesystem, runtime
+from tests.integration.engine.conftest import wait_until
+from tests.integration.images.conftest import plain_server
+from tests.integration.interop.conftest import (
+    archive,
+    docker,
+    docker_programs,
+    new_home,
+    podman,
+    podman_programs,
+    root_filesystem,
+    runtime,
+)
+from tests.integration.interop.home import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.integration.build.conftest import Builder
+    from tests.integration.images.servers import Server
     from tests.integration.interop.docker import Docker
+    from tests.integration.interop.podman import Podman
 
-__all__ = ["archive", "docker", "docker_programs", "new_home", "root_filesystem", "runtime"]
+__all__ = [
+    "archive", "docker", "docker_programs", "new_home", "plain_server", "podman", "podman_programs", "root_filesystem",
+    "runtime",
+]  # fmt: skip
 
 FILES = """\
 FROM localhost/base
@@ -153,8 +170,8 @@ def make_context(builder: Builder, text: str) -> Path:
     return context
 
 
-def tree(builder: Builder, image: str, tmp_path: Path) -> dict[str, tuple[Any, ...]]:
-    """Every file of an image: what it is, whose, and what is in it."""
+def tree(builder: Builder, image: str, tmp_path: Path, has: str = "bin/busybox") -> dict[str, tuple[Any, ...]]:
+    """Every file of an image, which ``has`` this one: what it is, whose, and what is in it."""
     path = tmp_path / f"{image.replace(':', '-').replace('/', '-')}.tar"
     text = f"FROM {image}\n"
     result = builder("build", "--progress", "plain", "-o", f"type=tar,dest={path}", "-", given=text.encode())
@@ -170,7 +187,7 @@ def tree(builder: Builder, image: str, tmp_path: Path) -> dict[str, tuple[Any, .
             kind = tarfile.REGTYPE if info.islnk() else info.type
             found[name] = (kind, oct(info.mode), info.uid, info.gid, content)
     path.unlink()
-    assert "bin/busybox" in found
+    assert has in found
     return found
 
 
@@ -217,3 +234,33 @@ def test_docker_builds_the_same(case: str, builder: Builder, docker: Docker, bas
     assert docker("save", "-o", f"{tmp_path}/theirs.tar", "localhost/theirs").code == 0
     builder.ok("load", "-i", str(tmp_path / "theirs.tar"))
     same(builder, "localhost/ours", "localhost/theirs", tmp_path)
+
+
+WEB = """\
+FROM localhost/base AS site
+WORKDIR /site
+COPY file.txt .
+RUN sed s/^/served:/ file.txt >index.html && rm file.txt
+FROM localhost/base
+COPY --from=site --chown=65534:65534 /site /site
+USER 65534:65534
+EXPOSE 8080
+CMD ["busybox", "httpd", "-f", "-p", "8080", "-h", "/site"]
+"""
+ASK = ("busybox", "wget", "-q", "-O", "-", "http://127.0.0.1:8080/")
+
+
+def test_a_web_server_serves_here_and_from_a_registry_under_docker_and_podman(
+    builder: Builder, docker: Docker, podman: Podman, plain_server: Server, base: Path
+) -> None:
+    assert base.exists()
+    name = f"{plain_server.authority}/web:1"
+    assert builder.build(make_context(builder, WEB), "-t", name, "--push").code == 0
+    container = builder.ok("run", "-d", "--network", "none", name).strip()
+    wait_until(lambda: builder("exec", container, *ASK).out == "served:file\n", "an answer")
+    builder.ok("rm", "-f", container)
+    for engine, pulling in ((docker, ()), (podman, ("--tls-verify=false",))):
+        assert engine("pull", *pulling, name).code == 0
+        named = engine.start(name)
+        eventually(lambda: engine("exec", named, *ASK).out == "served:file\n")  # noqa: B023 - it is called here
+        assert engine("rm", "-f", named).code == 0

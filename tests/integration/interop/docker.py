@@ -45,8 +45,8 @@ class Docker:
         )
         assert self("import", str(archive), IMAGE).code == 0
 
-    def __call__(self, *arguments: str, stdin: str | None = None) -> Result:
-        return self.home.run(["docker", *arguments], env=self._env, stdin=stdin)
+    def __call__(self, *arguments: str, stdin: str | None = None, seconds: float = 30.0) -> Result:
+        return self.home.run(["docker", *arguments], env=self._env, stdin=stdin, seconds=seconds)
 
     def on_terminal(self, *arguments: str, rows: int, columns: int, typed: str = "", once: str = "") -> Result:
         command = ["docker", *arguments]

@@ -68,8 +68,8 @@ class Podman:
         text = CONFIG.format(json='"orlop"' if wanted else "", **self._settings)
         (self.home.directory / "containers.conf").write_text(text)
 
-    def __call__(self, *arguments: str, stdin: str | None = None) -> Result:
-        return self.home.run([*self._program, *arguments], env=self.environment, stdin=stdin)
+    def __call__(self, *arguments: str, stdin: str | None = None, seconds: float = 30.0) -> Result:
+        return self.home.run([*self._program, *arguments], env=self.environment, stdin=stdin, seconds=seconds)
 
     def on_terminal(self, *arguments: str, rows: int, columns: int, typed: str = "", once: str = "") -> Result:
         command = [*self._program, *arguments]
