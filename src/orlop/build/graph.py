@@ -9,7 +9,7 @@ from __future__ import annotations
 from orlop.build import steps, variables
 from orlop.build.dockerfile import instruction_readers, instructions, lint, statements
 from orlop.build.dockerfile.problem import Source, suggestion
-from orlop.build.stage_state import StageState
+from orlop.build.stage_state import StageState, Written
 from orlop.build.value import Value
 from orlop.errors import InvalidArgument, InvalidReference, OrlopError
 from orlop.images import config, platform, reference
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from orlop.build.dockerfile.lint import Finding
     from orlop.build.dockerfile.parser import Dockerfile, Stage
     from orlop.build.dockerfile.problem import Span
-    from orlop.build.stage_state import Written
     from orlop.build.steps import Origin, Step
     from orlop.images.manifest import Manifest
     from orlop.images.platform import Platform
@@ -131,13 +130,25 @@ class Built:
 
 
 class Graph:
-    """What is to be done: ``nodes`` in an order in which they can be, ``target`` what is wanted of it."""
+    """What is to be done: ``nodes`` in an order in which they can be, ``target`` what is wanted of it, ``stages`` all that this needs.
 
-    __slots__ = ("findings", "nodes", "target")
+    ``arguments`` are those before the first stage.
+    """
 
-    def __init__(self, nodes: list[Node], target: Built, findings: list[Finding]) -> None:
+    __slots__ = ("arguments", "findings", "nodes", "stages", "target")
+
+    def __init__(
+        self,
+        nodes: list[Node],
+        target: Built,
+        stages: list[Built],
+        arguments: dict[str, str | None],
+        findings: list[Finding],
+    ) -> None:
+        self.arguments = arguments
         self.nodes = nodes
         self.target = target
+        self.stages = stages
         self.findings = findings
 
 
@@ -173,7 +184,7 @@ class Planner:
             lint.Finding("UndefinedVar", variables.undefined_message(name, known), span)
             for name, span, known in self._words.undefined
         ]
-        return Graph(self._nodes, target, findings)
+        return Graph(self._nodes, target, list(self._built.values()), self._global.arguments, findings)
 
     def _target(self) -> Stage:
         name = self._wishes.target
@@ -210,15 +221,17 @@ class Planner:
                 wanted = platform.parse(text)
             except InvalidArgument as error:
                 raise self._problem(base_line.span, str(error)) from None
+        context = self._context(name)
+        has_files = context is not None and not self._wishes.contexts[context]
         below = self._dockerfile.find(name, stage.number) if not name.isdigit() else None
-        if below is not None and name not in self._wishes.contexts:
+        if below is not None and context is None:
             before = self._build(below)
             made = config.ImageConfig.parse(_image_config(before).to_bytes())
             base, top, wanted = before.base, before.top, before.platform
             history = list(before.history)
             author = before.state.author
         else:
-            base = self._image(name, wanted, base_line.span)
+            base = self._image(SCRATCH if has_files else name, wanted, base_line.span)
             made, top, history = config.ImageConfig.parse(base.config.to_bytes()), None, []
             author = ""
         scope = variables.Scope(self._words, self._wishes.arguments, self._outer(), made.config.env)
@@ -230,7 +243,29 @@ class Planner:
             self._wishes.network,
         )
         state.author = author
-        return Built(stage, state, base, top, wanted, history)
+        built = Built(stage, state, base, top, wanted, history)
+        if context is not None and has_files:
+            self._take_context(built, context)
+        return built
+
+    def _context(self, name: str) -> str | None:
+        """The further context that a name means: its own name, or that of the same image in other words."""
+        contexts = self._wishes.contexts
+        if name in contexts or not contexts:
+            return name if name in contexts else None
+        try:
+            wanted = reference.parse(name).with_default_tag()
+            return next((each for each in contexts if reference.parse(each).with_default_tag() == wanted), None)
+        except (InvalidArgument, InvalidReference):
+            return None
+
+    def _take_context(self, built: Built, name: str) -> None:
+        """Begin a stage with the files of a context."""
+        line = built.stage.base
+        built.count += 1
+        step = steps.Copy(origin=steps.Origin(context=name), sources=("/",), target="/", text=line.text, span=line.span)
+        built.top = self._node(built, step)
+        built.history.append((Written(f"FROM {name}", step), built.top))
 
     def _outer(self) -> dict[str, str]:
         declared = {name: value for name, value in self._global.arguments.items() if value is not None}
@@ -240,7 +275,9 @@ class Planner:
         return self._words.one(text, self._platforms | self._global.variables, instruction.span)
 
     def _image(self, name: str, wanted: Platform, span: Span) -> Base:
-        name = self._wishes.contexts.get(name, name).removeprefix("docker-image://")
+        context = self._context(name)
+        if context is not None:
+            name = self._wishes.contexts[context].removeprefix("docker-image://")
         if name == SCRATCH:
             made = config.ImageConfig(wanted)
             return Base(SCRATCH, made, None)
@@ -298,8 +335,10 @@ class Planner:
         """What ``--from`` or ``from=`` means: a context of that name, a stage that comes before, or an image."""
         if not text:
             return steps.Origin()
-        if text in self._wishes.contexts and not self._wishes.contexts[text].startswith("docker-image://"):
-            return steps.Origin(context=text)
+        context = self._context(text)
+        if context is not None:
+            is_image = self._wishes.contexts[context].startswith("docker-image://")
+            return steps.Origin(image=text) if is_image else steps.Origin(context=context)
         found = self._dockerfile.find(text, stage.number)
         if found is not None:
             return steps.Origin(stage=found.number)

@@ -67,6 +67,8 @@ def _run(step: Any) -> list[Any]:
         step.network,
         step.insecure,
         step.script,
+        # What was there before keeps its key.
+        *([[[each.name, each.required] for each in step.devices]] if step.devices else []),
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 
 from orlop.build import steps
-from orlop.build.dockerfile import instructions, run_mounts
+from orlop.build.dockerfile import instructions, run_devices, run_mounts
 from orlop.build.variables import DEFAULT_PATH, PROXIES
 from orlop.errors import InvalidArgument
 from orlop.images.config import Healthcheck
@@ -188,8 +188,6 @@ class StageState:
 
     def _run(self, instruction: instructions.Run) -> Written:
         environment, added = self.scope.for_run()
-        if instruction.devices:
-            raise InvalidArgument("RUN --device is not supported: remove it")
         command = instruction.command
         script = ""
         if command.is_line:
@@ -208,6 +206,9 @@ class StageState:
             network=self._network if instruction.network == "default" else instruction.network,
             insecure=instruction.security == "insecure",
             script=script,
+            devices=tuple(
+                run_devices.parse(each, lambda text: self.scope.word(text, instruction)) for each in instruction.devices
+            ),
             text=instruction.text,
             span=instruction.span,
         )

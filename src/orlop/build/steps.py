@@ -7,6 +7,7 @@ from orlop.build.value import Value
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from orlop.build.dockerfile.problem import Span
+    from orlop.build.dockerfile.run_devices import Device
     from orlop.build.dockerfile.run_mounts import RunMount
 
 
@@ -59,6 +60,7 @@ class Run(Step, kw_only=True):
     network: str = "default"
     insecure: bool = False
     script: str = ""
+    devices: tuple[Device, ...] = ()
 
 
 class Copy(Step, kw_only=True):

@@ -12,7 +12,7 @@ import select
 from orlop.build import cache, copying, keys, large_copy, mounting, remote, selection, steps, tree_digest
 from orlop.build.cache import Layer
 from orlop.build.ignore import Ignored
-from orlop.build.worker import Job
+from orlop.build.worker import Devices, Job
 from orlop.errors import Conflict, OrlopError
 from orlop.images import config, media_types, unpack
 from orlop.images.manifest import Descriptor
@@ -424,8 +424,10 @@ class Work:
             if step.script:
                 mounted.script(step.script, step.arguments[0])
             made, environment = mounted.made, [*environment, *mounted.environment]
+        devices = shop.worker.devices(step.devices) if step.devices else Devices()
+        mounted_on = [*(str(each["destination"]) for each in made), *devices.places, *_ALWAYS_MOUNTED]
         with storage_mounts.attached(shown) as root:
-            places = mounting.Places(root, [*(str(each["destination"]) for each in made), *_ALWAYS_MOUNTED])
+            places = mounting.Places(root, mounted_on)
         job = Job(
             root=shown,
             arguments=step.arguments,
@@ -437,6 +439,7 @@ class Work:
             mounts=made,
             output=self._output,
             leash=self._leash,
+            devices=devices.names,
         )
         try:
             status = shop.worker.run(job)

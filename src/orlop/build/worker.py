@@ -9,16 +9,24 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, Protocol
 
+    from orlop.build.dockerfile.run_devices import Device
     from orlop.storage.mounts import Mount
 else:
     Protocol = object  # `typing` takes long to import
+
+
+class Devices(Value):
+    """Devices by their full ``names``, and the ``places`` in a container where they mount something."""
+
+    names: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
 
 
 class Job(Value):
     """One program that is to be run to its end in a container of its own.
 
     ``root`` is its root file system, ``mounts`` are what the OCI runtime specification calls so, beside what every container
-    has. ``output`` is a descriptor for both of its streams; ``leash`` one that is readable as soon as nobody wants the
+    has, and ``devices`` full names of CDI. ``output`` is a descriptor for both of its streams; ``leash`` one that is readable as soon as nobody wants the
     program any more.
     """
 
@@ -32,6 +40,7 @@ class Job(Value):
     mounts: Sequence[dict[str, Any]]
     output: int
     leash: int
+    devices: Sequence[str] = ()
 
 
 class Worker(Protocol):
@@ -42,6 +51,13 @@ class Worker(Protocol):
 
         Raises:
             OrlopError: it could not be run.
+        """
+
+    def devices(self, wanted: Sequence[Device]) -> Devices:
+        """The devices that a step gets of those that it wants.
+
+        Raises:
+            InvalidArgument: one is not allowed, or is required and not there.
         """
 
     def identity(self, root: Sequence[Mount], user: str) -> tuple[int, int]:

@@ -18,9 +18,12 @@ if TYPE_CHECKING:
     from orlop.build.scheduler import BuildFailed
     from orlop.cli.build_progress import Remembering
     from orlop.engine.building.build import Built
+    from orlop.engine.building.checking import Checked
     from orlop.engine.building.request import BuildRequest, Output
     from orlop.engine.location import Location
     from orlop.options import Parsed
+
+_METHODS = ("build", "check", "outline", "targets")
 
 #: Limits of each step: the option, what it says, the word for its value, what reads that, and the setting.
 _LIMITS = (
@@ -47,13 +50,18 @@ PARSER = Parser(
     "Build an image from a Dockerfile",
     (
         Option("--add-host", 'Add a custom host-to-IP mapping (format: "host:ip")', value="strings", many=True),
-        Option("--allow", 'Allow an extra privileged entitlement ("security.insecure")', value="strings", many=True),
+        Option(
+            "--allow",
+            'Allow extra privileged entitlement (e.g., "network.host", "security.insecure", "device")',
+            value="strings",
+            many=True,
+        ),
         Option("--annotation", "Add annotation to the image", value="list", many=True),
         Option("--attest", 'Attestation parameters (format: "type=provenance,mode=max")', value="list", many=True),
         Option("--build-arg", "Set build-time variables", value="list", many=True),
         Option("--build-context", 'Additional build contexts (e.g., "name=path")', value="list", many=True),
         Option(
-            "--call", "Set method for evaluating build", value="string", read=one_of("build", "check"), default="build"
+            "--call", 'Set method for evaluating build ("check", "outline", "targets")', value="string", default="build"
         ),
         Option(
             "--cache-from",
@@ -81,7 +89,7 @@ PARSER = Parser(
             "--progress",
             "Set type of progress output",
             value="string",
-            read=one_of("auto", "plain", "tty", "rawjson", "quiet"),
+            read=one_of("auto", "plain", "tty", "rawjson", "quiet", "none"),
             default="auto",
         ),
         Option("--provenance", 'Shorthand for "--attest=type=provenance"', value="string", default=""),
@@ -107,6 +115,16 @@ PARSER = Parser(
         *(Option(name, about, value=value, read=reader) for name, about, value, reader, _ in _LIMITS),
         Option("--push", "Push the image to its registry afterwards"),
         Option("--load", "Put the image into the store, which is done anyway", hidden=True),
+        Option("--builder", "There is one builder", value="string", hidden=True, default=""),
+        Option("--disable-content-trust", "Signatures are not verified", default=True, hidden=True),
+        Option(
+            "--isolation",
+            "Container isolation technology",
+            value="string",
+            hidden=True,
+            read=one_of("", "default"),
+            default="",
+        ),
         Option("--rm", "Remove intermediate containers, of which none are left", default=True, hidden=True),
         Option("--force-rm", "The same", hidden=True),
         Option("--compress", "Compress the build context, which is not sent anywhere", hidden=True),
@@ -128,8 +146,11 @@ def run(location: Location, said: Parsed) -> int:
     from orlop.engine.building import build
 
     request = read(said)
-    if said["check"] or said["call"] == "check":
-        return _check(location, request)
+    method, as_json = _method(said)
+    if method == "check":
+        return _check(location, request, as_json=as_json)
+    if method != "build":
+        return _call(location, request, method, as_json=as_json)
     shown, remembering = _progress(said)
     try:
         with shown:
@@ -167,6 +188,7 @@ def read(said: Parsed) -> BuildRequest:
         NotFound: a secret's file is not there.
     """
     from orlop.build import attested, cache_places
+    from orlop.engine.building import entitlements
     from orlop.engine.building.request import BuildRequest
     from orlop.images import platform
 
@@ -174,12 +196,11 @@ def read(said: Parsed) -> BuildRequest:
     epoch = arguments.get("SOURCE_DATE_EPOCH", os.environ.get("SOURCE_DATE_EPOCH", ""))
     if epoch and not (epoch.isascii() and epoch.isdigit() and len(epoch) < 12):
         raise InvalidArgument(f"invalid SOURCE_DATE_EPOCH '{epoch}': expected seconds since 1970")
+    if "," in said["platform"]:
+        raise InvalidArgument(f"--platform {said['platform']} names several: one platform is built at a time")
     outputs = [_output(each) for each in said["output"]]
     wanted = attested.read(said["attest"], said["provenance"], said["sbom"])
     annotations = _annotations(said["annotation"], has_index=wanted.is_wanted)
-    for each in said["allow"]:
-        if each not in ("security.insecure", "network.host"):
-            raise InvalidArgument(f"invalid entitlement '{each}': expected security.insecure or network.host")
     return BuildRequest(
         context=said.arguments[0],
         dockerfile=said["file"],
@@ -200,7 +221,7 @@ def read(said: Parsed) -> BuildRequest:
         agents=dict(map(_agent, said["ssh"])),
         network=said["network"],
         wishes=_wishes(said),
-        allows_insecure="security.insecure" in said["allow"],
+        allowed=entitlements.read(said["allow"]),
         epoch=int(epoch) if epoch else None,
         squash=said["squash"],
         outputs=outputs,
@@ -332,7 +353,7 @@ def _progress(said: Parsed) -> tuple[AbstractContextManager[object], Remembering
 
         tree = Tree(sys.stderr)
         return tree, build_progress.Remembering(tree)
-    if how == "quiet":
+    if how in ("quiet", "none"):
         shown = Progress()
     elif how == "rawjson":
         shown = build_progress.RawJson(sys.stderr)
@@ -376,7 +397,43 @@ def _tell(location: Location, said: Parsed, request: BuildRequest, built: Built)
     sys.stdout.write(f"{built.image.id}\n")
 
 
-def _check(location: Location, request: BuildRequest) -> int:
+def _method(said: Parsed) -> tuple[str, bool]:
+    """What is to be done instead of building, and whether a program reads the answer: ``METHOD[,format=json]``."""
+    method, *fields = said["call"].split(",")
+    if said["check"]:
+        method = "check"
+    if method not in _METHODS:
+        from orlop.build.dockerfile.problem import suggestion
+
+        raise InvalidArgument(
+            f"invalid --call '{said['call']}'{suggestion(method, _METHODS)}: expected {', '.join(_METHODS)}"
+        )
+    for field in fields:
+        if field not in ("format=json", "format=text", "ignorestatus=true", "ignorestatus"):
+            raise InvalidArgument(f"invalid --call '{said['call']}': unknown '{field}': expected format=json")
+    return method, "format=json" in fields
+
+
+def _call(location: Location, request: BuildRequest, method: str, *, as_json: bool) -> int:
+    """Tell what a Dockerfile offers, and build nothing."""
+    from orlop import json_text
+    from orlop.build import outline
+    from orlop.engine.building import checking
+
+    try:
+        found = checking.call(location, request, method)
+    except InvalidDockerfile as error:
+        sys.stderr.write(f"{error.excerpt}\n")
+        raise
+    if isinstance(found, list):
+        text = json_text.dumps(outline.targets_as_json(found)) + "\n" if as_json else outline.targets_as_table(found)
+    else:
+        text = json_text.dumps(outline.outline_as_json(found)) + "\n" if as_json else outline.outline_as_table(found)
+    sys.stdout.write(text)
+    return 0
+
+
+def _check(location: Location, request: BuildRequest, *, as_json: bool) -> int:
     """Tell what the checks find, and build nothing."""
     from orlop.engine.building import checking
 
@@ -385,6 +442,9 @@ def _check(location: Location, request: BuildRequest) -> int:
     except InvalidDockerfile as error:
         sys.stdout.write(f"{error.excerpt}\n")
         raise
+    if as_json:
+        sys.stdout.write(_checked_as_json(found) + "\n")
+        return 1 if found.findings else 0
     for each in found.findings:
         source = found.dockerfile.source
         sys.stdout.write(f"WARNING: {each.rule}\n{each.message}\n{source.name}:{each.span.first}\n")
@@ -393,3 +453,31 @@ def _check(location: Location, request: BuildRequest) -> int:
     told = f"{count} warning{'s' if count > 1 else ''} found" if count else "no warnings found"
     sys.stdout.write(f"Check complete, {told}.\n")
     return 1 if count else 0
+
+
+def _checked_as_json(found: Checked) -> str:
+    """What the checks find, as BuildKit writes it down for programs."""
+    from orlop import json_text
+
+    source = found.dockerfile.source
+    warnings = [
+        {
+            "ruleName": each.rule,
+            "description": each.description,
+            "detail": each.message,
+            "location": {"ranges": [{"start": {"line": each.span.first}, "end": {"line": each.span.last}}]},
+        }
+        for each in found.findings
+    ]
+    data = "\n".join(source.lines) + "\n"
+    made = {
+        "warnings": warnings,
+        "sources": [{"filename": source.name, "language": "Dockerfile", "data": _in_base64(data)}],
+    }
+    return json_text.dumps(made)
+
+
+def _in_base64(text: str) -> str:
+    import binascii
+
+    return binascii.b2a_base64(text.encode("utf-8", "surrogateescape"), newline=False).decode()

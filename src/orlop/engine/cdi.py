@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _DIRECTORIES = ("/etc/cdi", "/var/run/cdi")
 _ALL = "all"
+_CLASS = "org.mobyproject.buildkit.device.class"
 _GPU = "gpu"
 _HOOKS = ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")
 
@@ -53,6 +54,33 @@ def apply(config: dict[str, Any], requests: Sequence[Mapping[str, Any]], root: s
             specs.append(spec)
             _edit(config, spec.get("containerEdits") or {}, rootless=rootless)
         _edit(config, device.get("containerEdits") or {}, rootless=rootless)
+
+
+def meant(name: str, root: str) -> list[str]:
+    """The full names of the devices that a name means in a build: one by its full name, the first of a kind, all of it, or all of a class.
+
+    A class is what devices say of themselves, as BuildKit's annotation. None of them may be there.
+    """
+    registry = _Registry([*_DIRECTORIES, f"{root}/cdi"])
+    kind, equals, wanted = name.partition("=")
+    if equals and wanted not in ("*", _ALL):
+        return [name] if registry.find(name) is not None else []
+    there = [f"{kind}={each}" for each in registry.devices_of(kind)]
+    if "/" in kind:
+        return there if equals else there[:1]
+    return registry.of_class(kind)
+
+
+def mount_places(names: Sequence[str], root: str) -> list[str]:
+    """Where devices mount something.
+
+    Raises:
+        InvalidArgument, Unsupported: as `apply`.
+    """
+    config: dict[str, Any] = {"process": {"env": [], "user": {}}, "mounts": [], "linux": {"resources": {}}}
+    if names:
+        apply(config, [{"Driver": "cdi", "DeviceIDs": list(names)}], root, rootless=False)
+    return [str(each["destination"]) for each in config["mounts"]]
 
 
 def check(requests: Sequence[Mapping[str, Any]], root: str) -> None:
@@ -114,6 +142,12 @@ class _Registry:
     def devices_of(self, kind: str) -> list[str]:
         """The names of a kind's devices."""
         return [name.partition("=")[2] for name in self._devices if name.partition("=")[0] == kind]
+
+    def of_class(self, word: str) -> list[str]:
+        """The full names of the devices that say that they are of a class."""
+        return [
+            name for name, (_, device) in self._devices.items() if (device.get("annotations") or {}).get(_CLASS) == word
+        ]
 
     def kind_of_class(self, word: str, vendor: str) -> str:
         """The first kind of a class; of a vendor, if one is said, else NVIDIA's before others, as Docker has it."""

@@ -223,10 +223,11 @@ def test_a_dockerfile_may_be_elsewhere_and_has_a_list_of_patterns_of_its_own(bui
 def test_further_contexts_have_names(builder: Builder) -> None:
     other = builder.context("", f="other")
     image = builder.built(
-        "FROM other AS x\nFROM base\nCOPY --from=more f /f\nRUN --mount=from=more,target=/m cp /m/f /g\n",
+        "FROM other AS x\nFROM more:latest AS files\nENV A=b\nCOPY <<EOF /made\nmade\nEOF\nFROM base\n"
+        "COPY --from=more f /f\nRUN --mount=from=more,target=/m cp /m/f /g\nCOPY --from=files /f /made /files/\n",
         "--build-context", f"more={other}", "--build-context", "other=docker-image://base",
     )  # fmt: skip
-    assert builder.output(image, "cat", "/f", "/g") == "otherother"
+    assert builder.output(image, "cat", "/f", "/g", "/files/f", "/files/made") == "otherotherothermade\n"
 
 
 def test_the_configuration_says_what_the_file_says(builder: Builder) -> None:

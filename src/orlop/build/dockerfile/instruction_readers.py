@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from orlop.build.dockerfile import heredoc, run_mounts, statements, words
+from orlop.build.dockerfile import heredoc, run_devices, run_mounts, statements, words
 from orlop.build.dockerfile.flags import Flags
 from orlop.build.dockerfile.instructions import (
     Add,
@@ -177,6 +177,8 @@ def _run(said: Said) -> Run:
     flags = said.flags
     for each in flags.many("mount"):
         run_mounts.parse(each)
+    for each in flags.many("device"):
+        run_devices.parse(each)
     command = said.command()
     if not command.is_line and not command.words:
         raise InvalidArgument("RUN requires at least one argument: expected a program in its array")

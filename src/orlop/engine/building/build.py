@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from orlop.build import checks, context_sources, result
+from orlop.build import checks, context_sources, result, steps
 from orlop.build.context import Context, patterns_for
 from orlop.build.dockerfile import lint, parser
 from orlop.build.graph import Planner, Wishes
@@ -17,7 +17,7 @@ from orlop.engine import image_events, image_store, sweep, write_out
 from orlop.engine.building import caching, outputs, step_network, worker
 from orlop.engine.building.aside import Aside
 from orlop.engine.building.images import EngineImages
-from orlop.errors import InvalidReference, NotFound
+from orlop.errors import InvalidArgument, InvalidReference, NotFound
 from orlop.images import attestations, install, reference
 from orlop.storage.layers import diff
 from orlop.storage.layers.compress import NONE
@@ -124,6 +124,7 @@ def _build(
     began = time.time_ns()
     dockerfile = opened.dockerfile
     graph = _plan(location, request, opened, lease, progress)
+    _check_entitlements(location, request, graph, dockerfile)
     findings = checks.check(dockerfile, opened.contexts[""].ignored.leaves_out, graph)
     if lint.of(dockerfile).is_error and findings:
         first = findings[0]
@@ -131,7 +132,7 @@ def _build(
     shop = Workshop(
         storage,
         lease,
-        worker.EngineWorker(location, request.wishes, allows_insecure=request.allows_insecure),
+        worker.EngineWorker(location, request.wishes, _allowed(request)),
         opened.contexts,
         Secrets(request.secrets, request.agents),
         aside,
@@ -205,6 +206,24 @@ def _build(
             image = install.install(store, manifest, names, lease, unpacked=unwritten, attested=attested)
     outputs.write(location, request.outputs, storage, chain, image, names, said)
     return Built(image, names, findings, dockerfile, said)
+
+
+def _check_entitlements(location: Location, request: BuildRequest, graph: Graph, dockerfile: Dockerfile) -> None:
+    """Refuse steps that want more than they may have, also those that were done before."""
+    for node in graph.nodes:
+        step = node.step
+        if isinstance(step, steps.Run) and (step.insecure or step.network == "host" or step.devices):
+            from orlop.engine.building import entitlements
+
+            try:
+                entitlements.check(step, _allowed(request), location.root)
+            except InvalidArgument as error:
+                raise dockerfile.source.problem(step.span, str(error)) from None
+
+
+def _allowed(request: BuildRequest) -> set[str]:
+    """What steps may have; who wants the host's network for all of them has allowed it."""
+    return {*request.allowed, *(["network.host"] if request.network == "host" else [])}
 
 
 def _published(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orlop.build import checks
+from orlop.build import checks, outline
 from orlop.build.dockerfile import lint
 from orlop.build.graph import Base, Planner, Wishes
 from orlop.build.temporary import Temporary
@@ -16,6 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from orlop.build.dockerfile.lint import Finding
     from orlop.build.dockerfile.parser import Dockerfile
+    from orlop.build.outline import Outline, Target
     from orlop.engine.building.request import BuildRequest
     from orlop.engine.location import Location
     from orlop.images.platform import Platform
@@ -55,6 +56,27 @@ def check(location: Location, request: BuildRequest) -> Checked:
         opened.close()
         temporary.clear()
     return Checked(dockerfile, lint.sorted_findings(found))
+
+
+def call(location: Location, request: BuildRequest, method: str) -> Outline | list[Target]:
+    """What a Dockerfile offers: its ``targets``, or the ``outline`` of one; nothing is built or fetched.
+
+    Raises:
+        InvalidDockerfile: it is wrong.
+        OrlopError: it, or its context, cannot be had.
+    """
+    location.prepare()
+    images = image_store.open_store(location)
+    images.storage.prepare()
+    with images.storage.leases.take() as lease, Aside(location) as aside:
+        temporary = Temporary(images.storage, lease)
+        opened = build.open_dockerfile(request, images.storage, temporary, aside)
+        opened.close()
+        temporary.clear()
+        if method == "targets":
+            return outline.targets(opened.dockerfile)
+        wishes = Wishes(request.target, request.arguments, request.platform, opened.named)
+        return outline.outline(opened.dockerfile, Planner(opened.dockerfile, wishes, _Here(images)).plan())
 
 
 def _undefined(dockerfile: Dockerfile, number: int, images: ImageStore, request: BuildRequest) -> list[Finding]:

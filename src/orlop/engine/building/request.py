@@ -36,7 +36,7 @@ class BuildRequest(Value):
     ``context`` is a directory, an address, a git repository or ``-``; ``dockerfile`` a path, ``-``, or empty for the
     context's own. ``contexts`` are further ones by name. ``no_cache_filter`` names stages. ``secrets`` and ``agents`` are
     contents and sockets by id. ``wishes`` are settings of the containers that steps run in, by their names. ``epoch`` is
-    SOURCE_DATE_EPOCH. ``annotations`` are the manifest's, ``index_annotations`` those of the index that has its attestations,
+    SOURCE_DATE_EPOCH. ``allowed`` are entitlements. ``annotations`` are the manifest's, ``index_annotations`` those of the index that has its attestations,
     and ``entry_annotations`` those of the manifest's descriptor there; ``attested`` is what these say. ``cache_from`` and ``cache_to`` are caches elsewhere.
     ``registries`` makes what is to be known of registries, if it is not to be what the engine's user has. ``parallel`` is
     how many steps may be done at the same time, 0 as many as there are processors.
@@ -61,7 +61,7 @@ class BuildRequest(Value):
     agents: Mapping[str, str] = {}
     network: str = "default"
     wishes: Mapping[str, Any] = {}
-    allows_insecure: bool = False
+    allowed: Sequence[str] = ()
     epoch: int | None = None
     squash: bool = False
     outputs: Sequence[Output] = ()

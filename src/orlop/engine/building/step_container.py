@@ -10,7 +10,7 @@ from orlop.engine import bundle, container, mount_points, network_files, users
 from orlop.engine.building.aside import Aside
 from orlop.engine.building.step_network import StepNetwork
 from orlop.engine.settings import Settings
-from orlop.errors import InvalidArgument, OrlopError
+from orlop.errors import OrlopError
 from orlop.linux import pidfd
 from orlop.runtime import create, delete
 from orlop.runtime.request import Request
@@ -30,14 +30,12 @@ class StepContainer:
 
     __slots__ = ("_aside", "_identifier", "_job", "_location", "_settings")
 
-    def __init__(
-        self, location: Location, job: Job, identifier: str, aside: str, wishes: Mapping[str, Any], *, insecure: bool
-    ) -> None:
+    def __init__(self, location: Location, job: Job, identifier: str, aside: str, wishes: Mapping[str, Any]) -> None:
         self._location = location
         self._job = job
         self._identifier = identifier
         self._aside = aside
-        self._settings = _settings(job, identifier, wishes, allows_insecure=insecure)
+        self._settings = _settings(job, identifier, wishes)
 
     def run(self) -> int:
         """Run the program to its end; its exit status.
@@ -66,6 +64,11 @@ class StepContainer:
             rootless=self._location.rootless,
             mounts=list(self._job.mounts),
         )
+        if self._job.devices:
+            from orlop.engine import cdi
+
+            requests = [{"Driver": "cdi", "DeviceIDs": list(self._job.devices)}]
+            cdi.apply(made.config, requests, self._location.root, rootless=self._location.rootless)
         if self._location.rootless:
             _stay_in_namespace(made.config)
         network.prepare(made.config)
@@ -109,17 +112,14 @@ class StepContainer:
             return mount_points.below(self._location, root, aside)
 
 
-def _settings(job: Job, identifier: str, wishes: Mapping[str, Any], *, allows_insecure: bool) -> Settings:
+def _settings(job: Job, identifier: str, wishes: Mapping[str, Any]) -> Settings:
     settings = Settings(rootfs=identifier, command=list(job.arguments))
     settings.env = list(job.environment)
     settings.workdir = job.workdir
     settings.user = job.user
     if job.network != "default":
         settings.network = job.network
-    if job.insecure:
-        if not allows_insecure:
-            raise InvalidArgument("RUN --security=insecure is not allowed: add --allow security.insecure")
-        settings.privileged = True
+    settings.privileged = job.insecure
     for name, value in wishes.items():
         setattr(settings, name, value)
     settings.hostname = "buildkitsandbox"

@@ -14,26 +14,30 @@ from orlop.storage import directory_lock, trees
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from typing import Any
 
-    from orlop.build.worker import Job
+    from orlop.build.dockerfile.run_devices import Device
+    from orlop.build.worker import Devices, Job
     from orlop.engine.location import Location
     from orlop.storage.mounts import Mount
 
 
 class EngineWorker:
-    """Runs programs as `orlop.build.worker.Worker` says. ``wishes`` are settings of all containers, by their names."""
+    """Runs programs as `orlop.build.worker.Worker` says. ``wishes`` are settings of all containers, by their names.
 
-    __slots__ = ("_directory", "_location", "_wishes", "allows_insecure")
+    ``allowed`` are entitlements (`orlop.engine.building.entitlements`).
+    """
+
+    __slots__ = ("_allowed", "_directory", "_location", "_wishes")
 
     def __init__(
-        self, location: Location, wishes: Mapping[str, Any] | None = None, *, allows_insecure: bool = False
+        self, location: Location, wishes: Mapping[str, Any] | None = None, allowed: Collection[str] = ()
     ) -> None:
         self._location = location
         self._directory = directory_of(location)
         self._wishes = wishes or {}
-        self.allows_insecure = allows_insecure
+        self._allowed = allowed
 
     def identity(self, root: Sequence[Mount], user: str) -> tuple[int, int]:
         """See the protocol."""
@@ -46,6 +50,12 @@ class EngineWorker:
         # A number alone means the group of that number too (Dockerfile reference, COPY --chown).
         return found.uid, found.gid if group or not name.isdigit() else int(name)
 
+    def devices(self, wanted: Sequence[Device]) -> Devices:
+        """See the protocol."""
+        from orlop.engine.building import entitlements
+
+        return entitlements.devices(wanted, self._allowed, self._location.root)
+
     def run(self, job: Job) -> int:
         """See the protocol."""
         from orlop.engine.building.step_container import StepContainer
@@ -55,7 +65,7 @@ class EngineWorker:
         os.makedirs(self._directory, 0o700, exist_ok=True)
         lock = directory_lock.begin(self._directory, aside)
         try:
-            made = StepContainer(self._location, job, identifier, aside, self._wishes, insecure=self.allows_insecure)
+            made = StepContainer(self._location, job, identifier, aside, self._wishes)
             return made.run()
         finally:
             os.close(lock)
