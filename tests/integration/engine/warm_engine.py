@@ -7,9 +7,12 @@ succeeds was carried out by the launcher, and what ends so was left to an interp
 from __future__ import annotations
 
 import os
+import select
 import shutil
+import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,7 +20,7 @@ from tests.integration.conftest import REPOSITORY
 from tests.integration.engine.conftest import ORLOP, Engine, wait_until
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
 COLD = 99
 SOCKET = f"commands-{os.uname().machine}.sock"
@@ -66,3 +69,49 @@ class WarmEngine(Engine):
     def close(self) -> None:
         self.interpreter("real")
         super().close()
+
+
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory: pytest.TempPathFactory, rootfs: Path) -> Iterator[WarmEngine]:
+    made = WarmEngine(tmp_path_factory.mktemp("engine"), rootfs)
+    made.warm_up()
+    made.detached("box", "sh", "-c", "trap 'exit 3' TERM; echo up; while :; do sleep 0.1; done")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def own(tmp_path: Path, rootfs: Path) -> Iterator[WarmEngine]:
+    """One whose launcher the test may kill."""
+    made = WarmEngine(tmp_path, rootfs)
+    made.warm_up()
+    yield made
+    made.close()
+
+
+def read_until(descriptor: int, text: bytes) -> bytes:
+    """What comes from a descriptor until ``text`` does."""
+    data = b""
+    while text not in data:
+        assert select.select([descriptor], [], [], 60)[0], data
+        more = os.read(descriptor, 4096)
+        assert more, data
+        data += more
+    return data
+
+
+def follow(warm: WarmEngine, **options: Any) -> subprocess.Popen[bytes]:
+    """``logs -f`` of a container, which has begun to write."""
+    process = warm.popen("logs", "-f", "box", stdout=subprocess.PIPE, **options)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"up\n"
+    return process
+
+
+def busy_one(warm: WarmEngine) -> int:
+    """The process that carries the one command out; others may be just ending."""
+    return int(wait_until(lambda: found[0] if len(found := warm.busy()) == 1 else 0, "one process that carries it out"))
+
+
+def state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
