@@ -210,3 +210,19 @@ def test_the_hosts_null_device_as_a_standard_stream_cannot_be_changed(
         os.chmod("/dev/null", before.st_mode & 0o7777)
         os.chown("/dev/null", before.st_uid, before.st_gid)
     assert (after.st_mode, after.st_uid) == (before.st_mode, before.st_uid)
+
+
+def test_a_directory_of_the_host_that_a_link_of_the_image_leads_to_dev_is_left_alone(
+    runtime: Runtime, bundle: BundleMaker, tmp_path: Path
+) -> None:
+    """The user mounts something, perhaps the host's own /dev, on /data, which the image has as a link to /dev."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "ptmx").write_text("the host's")
+    made = bundle("ls", "/data/")
+    (made.rootfs / "data").symlink_to("/dev")
+    made.config["mounts"].append({"destination": "/data", "type": "bind", "source": str(outside), "options": ["rbind"]})
+    made.linux["devices"] = [{"path": "/dev/disk", "type": "b", "major": 7, "minor": 0, "fileMode": 0o666}]
+    assert hostile.output(runtime, made).split() == ["ptmx"]
+    assert os.listdir(outside) == ["ptmx"]
+    assert (outside / "ptmx").read_text() == "the host's"

@@ -37,16 +37,6 @@ _TYPES = {"c": stat.S_IFCHR, "u": stat.S_IFCHR, "b": stat.S_IFBLK, "p": stat.S_I
 _NOT_ALLOWED = (errno.EPERM, errno.EACCES)
 
 
-def is_bound(mounts: list[dict[str, Any]]) -> bool:
-    """Whether the configuration brings a ready-made /dev, which is then left alone."""
-    for each in mounts:
-        if "/" + each["destination"].strip("/") == "/dev":
-            options = each.get("options") or ()
-            if "bind" in options or "rbind" in options or each.get("type") == "bind":
-                return True
-    return False
-
-
 def populate(root: int, devices: list[dict[str, Any]]) -> None:
     """Make the default devices, those of the configuration, and the links."""
     with step("open", "/dev"):

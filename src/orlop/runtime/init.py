@@ -239,7 +239,7 @@ def _build_root(setup: Setup, linux: dict[str, Any], process_spec: dict[str, Any
     mounter = mounts.Mounter(root, CgroupMounter(setup.group, is_private=is_private).make)
     for each in setup.mounts:
         mounter.make(each)
-    if not devices.is_bound(setup.spec.get("mounts") or []):
+    if not mounter.binds_dev:
         devices.populate(root, linux.get("devices") or [])
     directory = process_spec.get("cwd") or "/"
     try:

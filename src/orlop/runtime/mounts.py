@@ -165,13 +165,15 @@ def map_ids(each: Mount, entry: dict[str, Any], linux: dict[str, Any]) -> None:
 class Mounter:
     """Makes mounts below ``root``, a descriptor of the attached root mount."""
 
-    __slots__ = ("_cgroups", "_late", "_procfs", "_root")
+    __slots__ = ("_cgroups", "_late", "_procfs", "_root", "binds_dev")
 
     def __init__(self, root: int, mount_cgroups: Callable[[int, Mount], None]) -> None:
         self._root = root
         self._cgroups = mount_cgroups
         self._late: list[tuple[int, Mount]] = []
         self._procfs = -1
+        #: Whether a directory from outside lies on /dev, wherever its destination said that it should.
+        self.binds_dev = False
 
     @property
     def procfs(self) -> int:
@@ -260,8 +262,21 @@ class Mounter:
         finally:
             os.close(proc)
 
+    def _is_dev(self, about: os.stat_result) -> bool:
+        try:
+            directory = path.open_in_root(self._root, "dev")
+        except OSError:  # the image has none yet
+            return False
+        try:
+            return os.path.samestat(about, os.fstat(directory))
+        finally:
+            os.close(directory)
+
     def _bind(self, each: Mount, target: int) -> None:
         options = each.options
+        about = os.fstat(target)
+        if stat.S_ISDIR(about.st_mode) and self._is_dev(about):
+            self.binds_dev = True
         if options.set_attributes or options.clear_attributes:
             mount.set_attributes(each.tree, options.set_attributes, options.clear_attributes)
         self._attach(each, each.tree, target)
