@@ -12,6 +12,7 @@ import _socket
 import os
 import select
 
+from orlop.errors import OrlopError
 from orlop.runtime.step import step
 
 TYPE_CHECKING = False
@@ -131,6 +132,8 @@ class Relay:
             if foreign >= 0:
                 os.close(foreign)
             self.wait(process, main_pid)
+        except OrlopError as error:
+            os.write(2, f"orlop-runtime: {error}\n".encode())
         finally:
             os._exit(0)
 
