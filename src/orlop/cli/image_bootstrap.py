@@ -33,6 +33,7 @@ _ARCHITECTURES = {"386": "i386", "arm": "armhf", "ppc64le": "ppc64el"}
 
 def run(location: Location, said: Parsed) -> int:
     """Carry the command out."""
+    from orlop.build import changes
     from orlop.engine import image_store, own_namespace, sweep, write_out
     from orlop.errors import InvalidReference
     from orlop.images import bootstrap, platform, reference
@@ -55,7 +56,9 @@ def run(location: Location, said: Parsed) -> int:
             own_namespace.enter()
         images = image_store.open_store(location)
         description = file_system.Description(
-            changes=['CMD ["bash"]'], comment=f"orlop image bootstrap {name.familiar}", platform=wanted
+            execution=changes.applied(['CMD ["bash"]']),
+            comment=f"orlop image bootstrap {name.familiar}",
+            platform=wanted,
         )
         with sweep.after_change(location, images):
             image = file_system.image_of(

@@ -31,6 +31,7 @@ IN_NAMESPACE = True
 
 def run(location: Location, said: Parsed) -> int:
     """Carry the command out."""
+    from orlop.build import changes
     from orlop.engine import image_transfer
     from orlop.errors import InvalidArgument
     from orlop.images import platform
@@ -39,7 +40,7 @@ def run(location: Location, said: Parsed) -> int:
     source, *rest = said.arguments
     name = image_transfer.imported_name(rest[0]) if rest else ""
     description = file_system.Description(
-        changes=said["change"],
+        execution=changes.applied(said["change"]),
         comment=said["message"] or f"Imported from {source}",
         platform=platform.parse(said["platform"]) if said["platform"] else None,
     )

@@ -35,6 +35,7 @@ def commit(target: Container, name: str, description: Description, *, pause: boo
         NotFound: the container or its image was removed.
         OrlopError, OSError: files cannot be read or stored.
     """
+    from orlop.build import changes
     from orlop.images import commit as images_commit
     from orlop.images import install, reference
     from orlop.images.config import ImageConfig
@@ -50,7 +51,8 @@ def commit(target: Container, name: str, description: Description, *, pause: boo
     if meant is not None and meant.digest:
         raise InvalidReference(f"cannot commit to a digest: {name}; name a tag")
     names = [str(meant)] if meant is not None else []
-    starts = images_commit.execution(record["Config"], description)
+    starts = images_commit.execution(record["Config"])
+    changes.apply(description.changes, starts)
     images = image_store.open_store(target.location)
     storage = images.storage
     warnings = []

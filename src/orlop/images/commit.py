@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orlop import clock
-from orlop.images import changes, config, manifest, media_types
+from orlop.images import config, manifest, media_types
 from orlop.images.config import Execution, Healthcheck, History, ImageConfig
 from orlop.images.manifest import Descriptor
 from orlop.storage.layers.compress import NONE
@@ -34,12 +34,8 @@ class Description:
         self.changes = list(changes)
 
 
-def execution(container: Mapping[str, Any], description: Description) -> Execution:
-    """How the new image starts: as the container did, whose ``Config`` of Docker's API this is, with the changes.
-
-    Raises:
-        InvalidArgument: a change is malformed.
-    """
+def execution(container: Mapping[str, Any]) -> Execution:
+    """How the new image starts: as the container did, whose ``Config`` of Docker's API this is."""
     made = Execution()
     made.user = container["User"]
     made.exposed_ports = list(container.get("ExposedPorts") or ())
@@ -55,7 +51,6 @@ def execution(container: Mapping[str, Any], description: Description) -> Executi
         made.stop_signal = container["StopSignal"]
     if container["StopTimeout"] != _STOP_TIMEOUT:
         made.stop_timeout = container["StopTimeout"]
-    changes.apply(description.changes, made)
     return made
 
 

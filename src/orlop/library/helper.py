@@ -142,13 +142,14 @@ def _save(location: Location, arguments: dict[str, Any], descriptors: list[int],
 
 
 def _import(location: Location, arguments: dict[str, Any], descriptors: list[int], _tell: errand.Tell) -> str:
+    from orlop.build import changes
     from orlop.engine import image_transfer
     from orlop.images import platform
     from orlop.images.archive import file_system
 
     source = arguments["source"]
     description = file_system.Description(
-        changes=arguments["changes"],
+        execution=changes.applied(arguments["changes"]),
         comment=arguments["message"] or f"Imported from {source}",
         platform=platform.parse(arguments["platform"]) if arguments["platform"] else None,
     )

@@ -164,14 +164,15 @@ class Transfers:
         source, name = request.text("fromSrc"), named(request.text("repo"), request.text("tag"))
         if source != "-" and "://" not in source:
             source = f"http://{source}"
-        changes = [each for text in request.texts("changes") for each in text.split("\n") if each.strip()]
+        said = [each for text in request.texts("changes") for each in text.split("\n") if each.strip()]
         message, platform = request.text("message"), request.text("platform")
 
         def work(reader: int, _tell: children.Tell) -> str:
+            from orlop.build import changes
             from orlop.images.archive import file_system
 
             description = file_system.Description(
-                changes=changes,
+                execution=changes.applied(said),
                 comment=message or f"Imported from {source}",
                 platform=platforms.parse(platform) if platform else None,
             )

@@ -6,7 +6,7 @@ import os
 
 from orlop import clock
 from orlop.errors import Conflict, InvalidArchive
-from orlop.images import changes, config, install, layer_limits, manifest, media_types, platform, unpack
+from orlop.images import config, install, layer_limits, manifest, media_types, platform, unpack
 from orlop.images.archive import contents
 from orlop.storage.layers import apply, compress, decompress
 
@@ -14,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from orlop.images.config import Execution
     from orlop.images.platform import Platform
     from orlop.images.store import Image, ImageStore
     from orlop.storage.blobs import Blobs
@@ -24,19 +25,19 @@ _CHUNK = 1 << 20
 
 
 class Description:
-    """What the image's configuration says: ``changes`` are Dockerfile instructions, ``comment`` and ``created`` go into its history."""
+    """What the image's configuration says: ``execution`` is how it starts, ``comment`` and ``created`` go into its history."""
 
-    __slots__ = ("changes", "comment", "created", "platform")
+    __slots__ = ("comment", "created", "execution", "platform")
 
     def __init__(
         self,
         *,
-        changes: Sequence[str] = (),
+        execution: Execution | None = None,
         comment: str = "",
         created: str = "",
         platform: Platform | None = None,
     ) -> None:
-        self.changes = changes
+        self.execution = execution
         self.comment = comment
         self.created = created
         self.platform = platform
@@ -58,12 +59,11 @@ def image_of(
 
     Raises:
         InvalidArchive: it is no tar archive, or one that must not be unpacked.
-        InvalidArgument: a change cannot be made.
         Unsupported: it is compressed with something else.
         OSError: it cannot be read, or the store not written.
     """
     made = config.ImageConfig(description.platform or platform.host())
-    changes.apply(description.changes, made.config)
+    made.config = description.execution or made.config
     storage = images.storage
     storage.prepare()
     with storage.leases.take() as lease:

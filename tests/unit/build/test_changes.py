@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from orlop.build import changes
 from orlop.errors import InvalidArgument
-from orlop.images import changes
 from orlop.images.config import Execution
 
 
@@ -63,7 +63,7 @@ def test_a_variable_of_the_environment_is_replaced_where_a_dockerfile_replaces_i
     assert changed("WORKDIR $A/x", env=list(env))["WorkingDir"] == "/a b/x"
     assert changed("LABEL l=\"${A}\" m='$A' n=\\$A", env=list(env))["Labels"] == {"l": "/a b", "m": "$A", "n": "$A"}
     assert changed("USER ${E:-nobody}${A:+:6}", env=list(env))["User"] == "nobody:6"
-    assert changed("ENV A=$A:c", env=list(env))["Env"] == ["E=", "A=/a b:c"]
+    assert changed("ENV A=$A:c", env=list(env))["Env"] == ["A=/a b:c", "E="]
 
 
 def test_a_relative_directory_counts_from_the_one_before() -> None:
@@ -74,7 +74,7 @@ def test_a_relative_directory_counts_from_the_one_before() -> None:
     "text",
     [
         "", "FROM x", "RUN make", "CMD", "ENV A", "ENV A=1 B", "EXPOSE 0", "EXPOSE 1-99999", "EXPOSE 80/icmp", "EXPOSE x",
-        "EXPOSE 9-8", "ONBUILD FROM x", "SHELL /bin/sh", "USER a b", 'VOLUME [""]', "LABEL =x", "LABEL a='b", 'LABEL a="b',
+        "EXPOSE 9-8", "ONBUILD FROM x", "SHELL /bin/sh", 'VOLUME [""]', "LABEL =x", "LABEL a='b", 'LABEL a="b',
         "WORKDIR ${A", "WORKDIR ${A:?x}", "HEALTHCHECK NONE x", "HEALTHCHECK RUN x", "HEALTHCHECK CMD",
         "HEALTHCHECK --retries=x CMD y", "HEALTHCHECK --interval=1ns CMD y", "HEALTHCHECK --other=1 CMD y",
         "HEALTHCHECK --interval CMD y", "STOPSIGNAL ;", "ONBUILD",
