@@ -125,9 +125,10 @@ class Transfers:
             raise InvalidArgument("the names of the images to save are needed")
 
         def work(writer: int, _tell: children.Tell) -> None:
+            from orlop.images.archive import save
             from orlop.storage.layers import tar_writer
 
-            image_transfer.save(self._location, names, tar_writer.Descriptor(writer), form="docker")
+            image_transfer.save(self._location, names, tar_writer.Descriptor(writer), form=save.DOCKER_ARCHIVE)
 
         return Stream(await pipes.begun(pipes.output(work)), _TAR)
 
