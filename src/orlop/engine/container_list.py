@@ -112,6 +112,13 @@ def tests(location: Location) -> dict[str, Filter]:
         moment = container.find(location, name).record["Created"]
         return lambda each: each.created < moment
 
+    plain = filters.pattern(lambda each: each.target.name)
+    with_slash = filters.pattern(lambda each: f"/{each.target.name}")  # as Docker's API writes it
+
+    def name(text: str) -> Any:
+        one, other = plain(text), with_slash(text)
+        return lambda each: one(each) or other(each)
+
     def network(name: str) -> Any:
         from orlop.network import store
 
@@ -135,7 +142,7 @@ def tests(location: Location) -> dict[str, Filter]:
         "id": filters.prefix(lambda each: each.target.id),
         "is-task": filters.flag(lambda _: False),  # of a swarm
         "label": filters.label(lambda each: each.record["Config"]["Labels"]),
-        "name": filters.pattern(lambda each: each.target.name),
+        "name": name,
         "network": network,
         "publish": _ports(lambda each: ports.of_host(each.ports())),
         "since": since,
