@@ -76,6 +76,7 @@ _STATUS = (
     (r"operation is not permitted on predefined .* network", 403),
     (r".* is a pre-defined network and cannot be removed", 403),
     (r"invalid pool request: Pool overlaps .*", 403),
+    (r"error while removing network: .* has active endpoints .*", 403),
     (r"cannot create a swarm scoped network .*", 403),
     (r'error looking up (?:volume|network|IPAM) plugin .*: plugin ".*" not found', 404),
     (r"cannot join \w+ of a non running container.*", 409),
