@@ -18,14 +18,12 @@ def check(said: Parsed) -> None:
         InvalidArgument: as said, or it cannot be made.
     """
     path = said["cidfile"]
-    if path is None:
+    if not path:
         return
     if os.path.lexists(path):
         raise _exists(path)
     if not os.access(os.path.dirname(os.path.abspath(path)), os.W_OK | os.X_OK):
-        raise InvalidArgument(
-            f"cannot make the container ID file {path or '(empty)'}: its directory cannot be written to"
-        )
+        raise InvalidArgument(f"cannot make the container ID file {path}: its directory cannot be written to")
 
 
 def write(said: Parsed, container_id: str) -> None:
@@ -36,7 +34,7 @@ def write(said: Parsed, container_id: str) -> None:
         OSError: it cannot be made.
     """
     path = said["cidfile"]
-    if path is None:
+    if not path:
         return
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)

@@ -6,7 +6,7 @@ import os
 
 from orlop.engine.settings import Settings
 from orlop.errors import InvalidArgument
-from orlop.options import Option, limit, size
+from orlop.options import Option, integer, size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ OPTIONS = (
     Option("--read-only", "Mount the container's root filesystem as read only"),
     Option("-m, --memory", "Memory limit", value="bytes", read=size),
     Option("--cpus", "Number of CPUs", value="decimal", read=cpus),
-    Option("--pids-limit", "Tune container pids limit (-1 for unlimited)", value="int", read=limit),
+    Option("--pids-limit", "Tune container pids limit (-1 for unlimited)", value="int", read=integer),
     Option("--cap-add", "Add Linux capabilities", value="list", many=True),
     Option("--cap-drop", "Drop Linux capabilities", value="list", many=True),
     Option("--security-opt", "Security options", value="list", many=True),

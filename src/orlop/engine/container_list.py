@@ -151,6 +151,14 @@ def tests(location: Location) -> dict[str, Filter]:
     }
 
 
+def _named(text: str) -> Callable[[Any], bool]:
+    """Containers in whose name the pattern is found, be it with the slash that Docker's API puts before it: ``^/web$``."""
+    from orlop import filters
+
+    found_in = filters.pattern(str)(text)
+    return lambda each: found_in(each.target.name) or found_in(f"/{each.target.name}")
+
+
 def _ports(of: Callable[[Any], Iterable[str]]) -> Filter:
     """Containers that have one of some ports: ``80``, ``80/udp``, ``8000-8080/tcp``."""
 

@@ -37,6 +37,7 @@ def three(shared: Engine) -> Iterator[Engine]:
         (["-a", "-f", "label=kind=test"], ["three", "one"]),
         (["-a", "-f", "label=kind=test", "-f", "label=a.b"], ["one"]),
         (["-a", "--filter", "name=^t"], ["three", "two"]),
+        (["-a", "--filter", "name=^/two$"], ["two"]),
         (["-a", "--filter=before=two"], ["one"]),
         (["-a", "--filter=since=one"], ["three", "two"]),
         (["-a", "-f", "volume=/host"], ["two"]),
