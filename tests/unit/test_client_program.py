@@ -1,4 +1,4 @@
-"""The thin client's programs are what their source says, and become the interpreter where nobody serves them."""
+"""The programs without a C library are what their sources say, and the thin client's become the interpreter where nobody serves them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ REPOSITORY = Path(__file__).parents[2]
 ECHO = ["/usr/bin/printf", "%s\n"]
 
 
-def make_client() -> ModuleType:
-    path = REPOSITORY / "scripts/make_client.py"
-    spec = importlib.util.spec_from_file_location("make_client", path)
+def make_programs() -> ModuleType:
+    path = REPOSITORY / "scripts/make_programs.py"
+    spec = importlib.util.spec_from_file_location("make_programs", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -29,13 +29,14 @@ def make_client() -> ModuleType:
     return module
 
 
-script: Any = make_client()
+script: Any = make_programs()
+CLIENT = "client/client.c"
 
 
 @pytest.fixture(params=list(script.COMPILERS))
 def runner(request: pytest.FixtureRequest) -> list[str]:
     """What runs a machine's program here: nothing else for this one, an emulator for another."""
-    program = str(script.program(request.param))
+    program = str(script.program(CLIENT, request.param))
     if request.param == os.uname().machine:
         return [program]
     emulator = shutil.which(f"qemu-{request.param}-static")
@@ -45,17 +46,19 @@ def runner(request: pytest.FixtureRequest) -> list[str]:
 
 
 @pytest.mark.parametrize("machine", list(script.COMPILERS))
-def test_a_program_is_what_its_source_says(machine: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("source", list(script.PROGRAMS))
+def test_a_program_is_what_its_source_says(source: str, machine: str, tmp_path: Path) -> None:
     reason = script.problem(machine)
     if reason:
         pytest.skip(reason)
-    script.compile_to(tmp_path / "orlop", machine)
-    assert (tmp_path / "orlop").read_bytes() == script.program(machine).read_bytes()
+    script.compile_to(tmp_path / "program", source, machine)
+    assert (tmp_path / "program").read_bytes() == script.program(source, machine).read_bytes()
 
 
 @pytest.mark.parametrize("machine", list(script.COMPILERS))
-def test_a_program_can_be_executed_by_everybody_and_is_small(machine: str) -> None:
-    status = script.program(machine).stat()
+@pytest.mark.parametrize("source", list(script.PROGRAMS))
+def test_a_program_can_be_executed_by_everybody_and_is_small(source: str, machine: str) -> None:
+    status = script.program(source, machine).stat()
     assert status.st_mode & 0o555 == 0o555
     assert status.st_size < 4096
 

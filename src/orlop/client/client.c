@@ -8,7 +8,7 @@
  * after all, with the words that it was given. Until the other side says that it has begun, nothing was done.
  *
  * There is no C library below it, so that it has less than three kilobytes and starts in a fraction of a millisecond.
- * scripts/make_client.py compiles it for the machines that there is a directory for here.
+ * scripts/make_programs.py compiles it for the machines that there is a directory for here.
  */
 
 typedef unsigned int u32;

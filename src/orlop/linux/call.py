@@ -23,6 +23,7 @@ __all__ = [
     "address_of",
     "buffer",
     "check",
+    "function_at",
     "libc_function",
     "strerror",
     "syscall",
@@ -146,6 +147,11 @@ def syscall_unlocked(number: int, call: str, a: Any = 0, b: Any = 0, c: Any = 0,
     if result < 0:
         raise _error(get_errno(), call, None)
     return result
+
+
+def function_at(address: int) -> Any:
+    """The function that lies there; it takes seven words, of which it may need fewer, and returns a ``long``."""
+    return _SyscallUnlocked(address)
 
 
 def libc_function(name: str, arguments: int) -> Any:

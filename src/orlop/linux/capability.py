@@ -60,7 +60,7 @@ SYS_NICE = NUMBERS["CAP_SYS_NICE"]
 SYS_RESOURCE = NUMBERS["CAP_SYS_RESOURCE"]
 
 _VERSION_3 = 0x20080522
-_HEADER = _VERSION_3.to_bytes(4, "little") + bytes(4)
+HEADER = _VERSION_3.to_bytes(4, "little") + bytes(4)
 
 
 def mask(names: Iterable[str]) -> int:
@@ -81,13 +81,18 @@ def names(bits: int) -> list[str]:
 def get() -> tuple[int, int, int]:
     """This process's effective, permitted and inheritable sets as bit masks (capget(2))."""
     storage = bytearray(24)
-    syscall(number.CAPGET, "capget", None, _HEADER, buffer(storage))
+    syscall(number.CAPGET, "capget", None, HEADER, buffer(storage))
     words = [int.from_bytes(storage[at : at + 4], "little") for at in range(0, 24, 4)]
     return words[0] | words[3] << 32, words[1] | words[4] << 32, words[2] | words[5] << 32
 
 
 def set_all(effective: int, permitted: int, inheritable: int) -> None:
     """Set the three sets at once (capset(2))."""
+    syscall(number.CAPSET, "capset", None, HEADER, words_of(effective, permitted, inheritable))
+
+
+def words_of(effective: int, permitted: int, inheritable: int) -> bytes:
+    """The three sets as capset(2) takes them, beside `HEADER`."""
     low, high = 0xFFFFFFFF, 32
     words = (
         effective & low,
@@ -97,7 +102,7 @@ def set_all(effective: int, permitted: int, inheritable: int) -> None:
         permitted >> high,
         inheritable >> high,
     )
-    syscall(number.CAPSET, "capset", None, _HEADER, b"".join(word.to_bytes(4, "little") for word in words))
+    return b"".join(word.to_bytes(4, "little") for word in words)
 
 
 def bounding() -> int:

@@ -22,5 +22,9 @@ def set_group(gid: int) -> None:
 
 def set_groups(gids: list[int]) -> None:
     """Supplementary groups (setgroups(2))."""
-    array = b"".join(gid.to_bytes(4, "little") for gid in gids)
-    syscall(number.SETGROUPS, "setgroups", None, len(gids), array)
+    syscall(number.SETGROUPS, "setgroups", None, len(gids), array_of(gids))
+
+
+def array_of(gids: list[int]) -> bytes:
+    """Groups as setgroups(2) takes them."""
+    return b"".join(gid.to_bytes(4, "little") for gid in gids)

@@ -6,8 +6,8 @@ import _socket
 import fcntl
 
 _SIOCGIFFLAGS = 0x8913
-_SIOCSIFFLAGS = 0x8914
-_IFF_UP = 0x1
+SIOCSIFFLAGS = 0x8914
+IFF_UP = 0x1
 
 
 def set_up(name: str) -> None:
@@ -16,7 +16,7 @@ def set_up(name: str) -> None:
     try:
         request = name.encode().ljust(16, b"\0") + bytes(24)
         flags = int.from_bytes(fcntl.ioctl(control.fileno(), _SIOCGIFFLAGS, request)[16:18], "little")
-        request = name.encode().ljust(16, b"\0") + (flags | _IFF_UP).to_bytes(2, "little") + bytes(22)
-        fcntl.ioctl(control.fileno(), _SIOCSIFFLAGS, request)
+        request = name.encode().ljust(16, b"\0") + (flags | IFF_UP).to_bytes(2, "little") + bytes(22)
+        fcntl.ioctl(control.fileno(), SIOCSIFFLAGS, request)
     finally:
         control.close()

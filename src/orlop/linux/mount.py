@@ -53,12 +53,12 @@ SYSFS_MAGIC = 0x62656572
 
 MNT_DETACH = 2
 
-_FSOPEN_CLOEXEC = 1
-_FSMOUNT_CLOEXEC = 1
-_FSCONFIG_SET_FLAG = 0
-_FSCONFIG_SET_STRING = 1
+FSOPEN_CLOEXEC = 1
+FSMOUNT_CLOEXEC = 1
+FSCONFIG_SET_FLAG = 0
+FSCONFIG_SET_STRING = 1
+FSCONFIG_CMD_CREATE = 6
 _FSCONFIG_SET_FD = 5
-_FSCONFIG_CMD_CREATE = 6
 _FSCONFIG_CMD_RECONFIGURE = 7
 _FSPICK_CLOEXEC = 1
 _FSPICK_EMPTY_PATH = 8
@@ -84,26 +84,31 @@ def new(
     Raises:
         OSError: with the kernel's own explanation where it left one in the context's log.
     """
-    context = syscall(number.FSOPEN, "fsopen", kind, kind.encode(), _FSOPEN_CLOEXEC)
+    context = syscall(number.FSOPEN, "fsopen", kind, kind.encode(), FSOPEN_CLOEXEC)
     try:
         try:
-            if source:
-                _configure(context, kind, "source", source)
-            for flag in flags:
-                _configure(context, kind, flag, None)
-            for option in data:
-                key, separator, value = option.partition("=")
-                _configure(context, kind, key, value if separator else None)
+            for key, value in parameters(source, flags, data):
+                _configure(context, kind, key, value)
             for key, descriptor in descriptors:
                 syscall(
                     number.FSCONFIG, f"fsconfig {key}", kind, context, _FSCONFIG_SET_FD, key.encode(), 0, descriptor
                 )
-            syscall(number.FSCONFIG, "fsconfig create", kind, context, _FSCONFIG_CMD_CREATE, 0, 0, 0)
+            syscall(number.FSCONFIG, "fsconfig create", kind, context, FSCONFIG_CMD_CREATE, 0, 0, 0)
         except OSError as error:
             raise _explained(error, context) from None
-        return syscall(number.FSMOUNT, "fsmount", kind, context, _FSMOUNT_CLOEXEC, attributes)
+        return syscall(number.FSMOUNT, "fsmount", kind, context, FSMOUNT_CLOEXEC, attributes)
     finally:
         os.close(context)
+
+
+def parameters(source: str | None, flags: Iterable[str], data: Iterable[str]) -> list[tuple[str, str | None]]:
+    """What a new file system is told before it is made: keys, and their values where they are not just flags."""
+    told: list[tuple[str, str | None]] = [("source", source)] if source else []
+    told += [(flag, None) for flag in flags]
+    for option in data:
+        key, separator, value = option.partition("=")
+        told.append((key, value if separator else None))
+    return told
 
 
 def reconfigure(mount: int, flags: Iterable[str], data: Iterable[str] = ()) -> None:
@@ -122,14 +127,14 @@ def reconfigure(mount: int, flags: Iterable[str], data: Iterable[str] = ()) -> N
 
 def _configure(context: int, kind: str, key: str, value: str | None) -> None:
     if value is None:
-        syscall(number.FSCONFIG, f"fsconfig {key}", kind, context, _FSCONFIG_SET_FLAG, key.encode(), 0, 0)
+        syscall(number.FSCONFIG, f"fsconfig {key}", kind, context, FSCONFIG_SET_FLAG, key.encode(), 0, 0)
     else:
         syscall(
             number.FSCONFIG,
             f"fsconfig {key}={value}",
             kind,
             context,
-            _FSCONFIG_SET_STRING,
+            FSCONFIG_SET_STRING,
             key.encode(),
             os.fsencode(value),
             0,
@@ -179,17 +184,8 @@ def set_attributes(
     recursive: bool = False,
     path: str = "",
 ) -> None:
-    """Change a mount's attributes, its propagation or its id mapping (mount_setattr(2)).
-
-    Setting any access-time attribute needs MOUNT_ATTR__ATIME among the cleared bits; that is added here.
-    """
-    if (set_bits | clear_bits) & MOUNT_ATTR__ATIME:
-        clear_bits |= MOUNT_ATTR__ATIME
-    if user_namespace >= 0:
-        set_bits |= MOUNT_ATTR_IDMAP
-    attributes = b"".join(
-        word.to_bytes(8, "little") for word in (set_bits, clear_bits, propagation, max(user_namespace, 0))
-    )
+    """Change a mount's attributes, its propagation or its id mapping (mount_setattr(2))."""
+    attributes = attribute_words(set_bits, clear_bits, propagation, user_namespace)
     flags = (0 if path else AT_EMPTY_PATH) | (AT_RECURSIVE if recursive else 0)
     syscall(
         number.MOUNT_SETATTR,
@@ -201,6 +197,18 @@ def set_attributes(
         attributes,
         len(attributes),
     )
+
+
+def attribute_words(set_bits: int, clear_bits: int = 0, propagation: int = 0, user_namespace: int = -1) -> bytes:
+    """``struct mount_attr``.
+
+    Setting any access-time attribute needs MOUNT_ATTR__ATIME among the cleared bits; that is added here.
+    """
+    if (set_bits | clear_bits) & MOUNT_ATTR__ATIME:
+        clear_bits |= MOUNT_ATTR__ATIME
+    if user_namespace >= 0:
+        set_bits |= MOUNT_ATTR_IDMAP
+    return b"".join(word.to_bytes(8, "little") for word in (set_bits, clear_bits, propagation, max(user_namespace, 0)))
 
 
 def unmount(path: str, flags: int = MNT_DETACH) -> None:

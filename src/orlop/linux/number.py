@@ -20,6 +20,7 @@ PIDFD_OPEN = 434
 CLONE3 = 435
 CLOSE_RANGE = 436
 OPENAT2 = 437
+FACCESSAT2 = 439
 MOUNT_SETATTR = 442
 
 # Order: x86_64, then the table that aarch64, riscv64 and every later architecture share.
@@ -48,6 +49,28 @@ _OLDER = {
     "PRLIMIT64": (302, 261),
     "PERSONALITY": (135, 92),
     "RT_SIGACTION": (13, 134),
+    "WRITE": (1, 64),
+    "DUP3": (292, 24),
+    "FCNTL": (72, 25),
+    "IOCTL": (16, 29),
+    "SOCKET": (41, 198),
+    "OPENAT": (257, 56),
+    "MKDIRAT": (258, 34),
+    "MKNODAT": (259, 33),
+    "FCHOWNAT": (260, 54),
+    "SYMLINKAT": (266, 36),
+    "FCHDIR": (81, 50),
+    "CHDIR": (80, 49),
+    "FCHOWN": (93, 55),
+    "FSTATFS": (138, 44),
+    "STATX": (332, 291),
+    "GETCWD": (79, 17),
+    "UMASK": (95, 166),
+    "SETSID": (112, 157),
+    "SENDTO": (44, 206),
+    "RECVFROM": (45, 207),
+    "EXIT_GROUP": (231, 94),
+    "MMAP": (9, 222),
 }
 _COLUMNS = {"x86_64": 0, "aarch64": 1, "riscv64": 1, "loongarch64": 1}
 
@@ -79,3 +102,25 @@ SETDOMAINNAME = _OLDER["SETDOMAINNAME"][_column]
 PRLIMIT64 = _OLDER["PRLIMIT64"][_column]
 PERSONALITY = _OLDER["PERSONALITY"][_column]
 RT_SIGACTION = _OLDER["RT_SIGACTION"][_column]
+WRITE = _OLDER["WRITE"][_column]
+DUP3 = _OLDER["DUP3"][_column]
+FCNTL = _OLDER["FCNTL"][_column]
+IOCTL = _OLDER["IOCTL"][_column]
+SOCKET = _OLDER["SOCKET"][_column]
+OPENAT = _OLDER["OPENAT"][_column]
+MKDIRAT = _OLDER["MKDIRAT"][_column]
+MKNODAT = _OLDER["MKNODAT"][_column]
+FCHOWNAT = _OLDER["FCHOWNAT"][_column]
+SYMLINKAT = _OLDER["SYMLINKAT"][_column]
+FCHDIR = _OLDER["FCHDIR"][_column]
+CHDIR = _OLDER["CHDIR"][_column]
+FCHOWN = _OLDER["FCHOWN"][_column]
+FSTATFS = _OLDER["FSTATFS"][_column]
+STATX = _OLDER["STATX"][_column]
+GETCWD = _OLDER["GETCWD"][_column]
+UMASK = _OLDER["UMASK"][_column]
+SETSID = _OLDER["SETSID"][_column]
+SENDTO = _OLDER["SENDTO"][_column]
+RECVFROM = _OLDER["RECVFROM"][_column]
+EXIT_GROUP = _OLDER["EXIT_GROUP"][_column]
+MMAP = _OLDER["MMAP"][_column]

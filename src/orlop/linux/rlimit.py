@@ -33,5 +33,10 @@ def set_limit(name: str, soft: int, hard: int) -> None:
     Raises:
         PermissionError: the hard limit is above the present one, without CAP_SYS_RESOURCE.
     """
-    pair = (soft & _UNLIMITED).to_bytes(8, "little") + (hard & _UNLIMITED).to_bytes(8, "little")
+    pair = pair_of(soft, hard)
     syscall(number.PRLIMIT64, f"prlimit {name}", None, 0, NUMBERS[name], pair, 0)
+
+
+def pair_of(soft: int, hard: int) -> bytes:
+    """``struct rlimit64``."""
+    return (soft & _UNLIMITED).to_bytes(8, "little") + (hard & _UNLIMITED).to_bytes(8, "little")

@@ -138,11 +138,15 @@ def program(report: int) -> bytes:
 
 def prepare(report: int) -> int:
     """Put the trampoline into a sealed memory file; returns its descriptor (close-on-exec)."""
-    content = program(report)
+    return sealed_file("orlop-trampoline", program(report))
+
+
+def sealed_file(name: str, content: bytes) -> int:
+    """A program in a memory file that nobody can write to any more; returns its descriptor (close-on-exec)."""
     try:
-        descriptor = os.memfd_create("orlop-trampoline", _MFD_CLOEXEC | _MFD_ALLOW_SEALING | _MFD_EXEC)
+        descriptor = os.memfd_create(name, _MFD_CLOEXEC | _MFD_ALLOW_SEALING | _MFD_EXEC)
     except OSError:
-        descriptor = os.memfd_create("orlop-trampoline", _MFD_CLOEXEC | _MFD_ALLOW_SEALING)
+        descriptor = os.memfd_create(name, _MFD_CLOEXEC | _MFD_ALLOW_SEALING)
     os.write(descriptor, content)
     fcntl.fcntl(descriptor, _F_ADD_SEALS, _SEALS)
     return descriptor

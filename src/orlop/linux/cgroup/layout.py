@@ -62,6 +62,13 @@ class Hierarchy:
         """What its directory below ``/sys/fs/cgroup`` is called: ``memory``, ``cpu,cpuacct``, ``systemd``."""
         return self.mountpoint.rpartition("/")[2]
 
+    @property
+    def mount_options(self) -> tuple[str, ...]:
+        """What a new mount of a version 1 hierarchy is told."""
+        if self.controllers[0].startswith("name="):
+            return "none", *self.controllers
+        return self.controllers
+
     def directory(self, path: str) -> str:
         """The directory of the cgroup ``path`` ("/" is the visible root)."""
         return self.mountpoint if path == "/" else self.mountpoint + path

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Compile the thin client, ``src/orlop/client``, for every machine that it is there for.
+"""Compile the programs without a C library below ``src/orlop`` for every machine that they are there for.
+
+They are the thin client (``client``), and what makes lists of system calls (``linux/listed``).
 
 The programs lie in the repository beside their source, so that installing orlop takes no compiler; a test compiles
 them again and compares. That works with the compiler and the linker below alone, Debian 12's: ``gcc`` and
 ``gcc-aarch64-linux-gnu`` (each compiles for the other's machine where it is called by its whole name).
 
-Run it as ``python3 scripts/make_client.py`` after every change of the source.
+Run it as ``python3 scripts/make_programs.py`` after every change of a source.
 """
 
 from __future__ import annotations
@@ -14,8 +16,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-DIRECTORY = Path(__file__).resolve().parent.parent / "src" / "orlop" / "client"
-SOURCE = DIRECTORY / "client.c"
+PACKAGE = Path(__file__).resolve().parent.parent / "src" / "orlop"
+
+#: Source: the name of its program, which ps(1) shows for the first, and options that the others are not compiled with.
+PROGRAMS = {
+    "client/client.c": ("orlop", ["-fno-pie"]),
+    "linux/listed/executor.c": ("executor", ["-fno-pie", "-Wl,-z,norelro"]),
+    "linux/listed/spawn.c": ("spawn", ["-fpie"]),  # it is mapped anywhere
+}
 
 #: Machine, as uname(2) calls it: the compiler's name.
 COMPILERS = {"x86_64": "x86_64-linux-gnu-gcc", "aarch64": "aarch64-linux-gnu-gcc"}
@@ -25,7 +33,7 @@ LINKER_VERSION = "2.40"
 OPTIONS = [
     *("-std=c11", "-Os", "-Wall", "-Wextra", "-Werror"),
     *("-ffreestanding", "-fno-builtin", "-fno-stack-protector", "-fno-asynchronous-unwind-tables", "-fno-ident"),
-    *("-fno-pie", "-fcf-protection=none", "-fomit-frame-pointer", "-ffunction-sections"),
+    *("-fcf-protection=none", "-fomit-frame-pointer", "-ffunction-sections"),
     "-fno-tree-loop-distribute-patterns",  # it would make memcpy call itself
     *("-static", "-nostdlib", "-no-pie", "-Wl,--build-id=none,-z,noseparate-code,-z,noexecstack,--gc-sections,-s"),
 ]
@@ -33,9 +41,9 @@ OPTIONS = [
 _NOT_HERE = {"aarch64": ["-fcf-protection=none"]}
 
 
-def program(machine: str) -> Path:
-    """Where a machine's program lies. It is named for what ps(1) is to show."""
-    return DIRECTORY / machine / "orlop"
+def program(source: str, machine: str) -> Path:
+    """Where a machine's program lies."""
+    return PACKAGE / Path(source).parent / machine / PROGRAMS[source][0]
 
 
 def problem(machine: str) -> str:
@@ -51,14 +59,14 @@ def problem(machine: str) -> str:
     return ""
 
 
-def compile_to(target: Path, machine: str) -> None:
-    """Compile the source for a machine.
+def compile_to(target: Path, source: str, machine: str) -> None:
+    """Compile a source for a machine.
 
     Raises:
         subprocess.CalledProcessError: the compiler refuses it.
     """
-    options = [each for each in OPTIONS if each not in _NOT_HERE.get(machine, ())]
-    subprocess.run([COMPILERS[machine], *options, "-o", target, SOURCE], check=True)
+    options = [each for each in (*OPTIONS, *PROGRAMS[source][1]) if each not in _NOT_HERE.get(machine, ())]
+    subprocess.run([COMPILERS[machine], *options, "-o", target, PACKAGE / source], check=True)
 
 
 def main() -> int:
@@ -68,9 +76,11 @@ def main() -> int:
         if reason:
             print(f"{machine}: {reason}", file=sys.stderr)
             return 1
-        program(machine).parent.mkdir(exist_ok=True)
-        compile_to(program(machine), machine)
-        print(f"{program(machine)}: {program(machine).stat().st_size} bytes")
+        for source in PROGRAMS:
+            path = program(source, machine)
+            path.parent.mkdir(exist_ok=True)
+            compile_to(path, source, machine)
+            print(f"{path}: {path.stat().st_size} bytes")
     return 0
 
 
