@@ -55,11 +55,11 @@ from orlop.engine import (
 from orlop.engine.door import Door
 from orlop.engine.location import Location
 from orlop.images import config, platform, reference
-from orlop.linux import prctl, seccomp
+from orlop.linux import call_list, prctl, seccomp
 from orlop.linux.cgroup import devices_v1, limits
 from orlop.linux.cgroup.controller import cpu, memory, pids
 from orlop.network.drivers import bridge
-from orlop.runtime import delete, kill
+from orlop.runtime import delete, init, kill, stage
 from orlop.runtime.spec import linux, namespaces
 from orlop.runtime.spec import mounts as mount_entries
 from orlop.storage import blobs, leases, mounts
@@ -93,6 +93,7 @@ PRELOADED = (
     health,
     image_root,
     image_settings,
+    init,
     kill,
     leases,
     limits,
@@ -117,6 +118,7 @@ PRELOADED = (
     restarting,
     seccomp,
     security_options,
+    stage,
     usage,
 )
 
@@ -144,6 +146,7 @@ def main(root: str, run_root: str, first: int, listen: bool, commands: Commands 
     launcher = Launcher(location, commands)
     # All that is done once comes before the first fork: a page that we write to afterwards is one that the first monitor keeps.
     own_cgroup.enter("launcher")
+    call_list.prepare()
     monitor.rehearse(launcher.filters)
     gc.disable()  # a collection in a monitor would write to every page that it shares with us
     gc.collect()

@@ -81,10 +81,7 @@ class CgroupMounter:
             return tree
         if hierarchy.version == 2:
             return mount.new("cgroup2", "cgroup", attributes=attributes)
-        options = hierarchy.controllers
-        if options[0].startswith("name="):
-            options = ("none", *options)
-        return mount.new("cgroup", "cgroup", data=options, attributes=attributes)
+        return mount.new("cgroup", "cgroup", data=hierarchy.mount_options, attributes=attributes)
 
 
 def _host_view(attributes: int) -> int:

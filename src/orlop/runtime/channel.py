@@ -5,7 +5,7 @@ needed. Both ends are close-on-exec, so that the end of the conversation, with n
 that the program runs.
 
 From init: ``hooks`` (mounts are made; run prestart and createRuntime), ``console`` (with the terminal's
-master), ``ready``, ``error``. From the runtime: ``mapped``, ``devices``, ``continue``, ``start``.
+master), ``ready``, ``error``, ``unlisted`` (no list can do it). From the runtime: ``mapped``, ``devices``, ``continue``, ``start``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from orlop.errors import OrlopError, StepFailed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
 _LARGEST = 1 << 16
@@ -27,12 +27,17 @@ _MSG_CMSG_CLOEXEC = 0x40000000
 
 
 class Channel:
-    """One end of the conversation."""
+    """One end of the conversation.
 
-    __slots__ = ("socket",)
+    ``failure`` says what it means that a step of a list of system calls failed with an errno, where init is one
+    (`listed_init`); None is that this is no error. What it says comes as if init had said it.
+    """
+
+    __slots__ = ("failure", "socket")
 
     def __init__(self, socket: _socket.socket) -> None:
         self.socket = socket
+        self.failure: Callable[[int, int], StepFailed | None] = _no_list
 
     @property
     def descriptor(self) -> int:
@@ -78,6 +83,9 @@ class Channel:
                 fds += [int.from_bytes(packed[at : at + 4], "little") for at in range(0, len(packed) - 3, 4)]
         if len(data) == 4:  # the trampoline's last word: a bare errno
             return {"kind": "errno", "errno": int.from_bytes(data, "little")}, fds
+        if len(data) == 8:  # a list of system calls got no further: the step, and its errno
+            error = self.failure(int.from_bytes(data[:4], "little"), int.from_bytes(data[4:], "little"))
+            return ({"kind": "unlisted"} if error is None else {"kind": "error", **describe(error)}), fds
         if data == _IN_FILE:
             with open(fds.pop(0), "rb", buffering=0) as file:
                 file.seek(0)
@@ -87,6 +95,10 @@ class Channel:
     def close(self) -> None:
         """End the conversation."""
         self.socket.close()
+
+
+def _no_list(step: int, errno: int) -> StepFailed:
+    return StepFailed("set up the container", "", f"step {step}: {os.strerror(errno)}", errno)
 
 
 def pair() -> tuple[Channel, Channel]:

@@ -1,6 +1,6 @@
 """What one creation opens and makes, each in its turn, and how all of it is undone.
 
-The runtime's side only, which sees the host: it prepares `init.Setup`, clones, and accompanies init until that waits for
+The runtime's side only, which sees the host: it prepares `Setup`, clones, and accompanies init until that waits for
 its start. Everything that it holds is an attribute here, so that every way out can let go of it.
 """
 
@@ -10,22 +10,22 @@ import _socket
 import os
 import time
 
-from orlop.errors import InvalidConfig, StepFailed
+from orlop.errors import InvalidConfig, StepFailed, Unsupported
 from orlop.linux import cgroup, clone, namespace, pidfd, procfs, sealed
 from orlop.runtime import channel as channels
 from orlop.runtime import (
     console,
     hooks,
-    init,
+    listed_init,
     mounts,
     namespaces,
     pid_file,
     process,
     rootfs,
-    stage,
     syscall_filter,
 )
 from orlop.runtime.container import CGROUP_FILE, CONFIG_FILE, START_SOCKET
+from orlop.runtime.setup import Setup
 from orlop.runtime.step import step
 
 TYPE_CHECKING = False
@@ -60,7 +60,9 @@ class Creation:
         "_inner",
         "_keyring",
         "_listener",
+        "_may_list",
         "_mounts",
+        "_network",
         "_notify",
         "_plan",
         "_request",
@@ -88,6 +90,9 @@ class Creation:
         self.pidfd = -1
         self.console = -1
         self.warnings: list[str] = []
+        # The trees of others can be attached once only, and a list may not get to its end.
+        self._may_list = not request.trees
+        self._network = -1
         self._clone_into = -1
         self._descriptors: list[int] = []
         self._mounts: list[mounts.Mount] = []
@@ -111,6 +116,12 @@ class Creation:
             from orlop.runtime import readiness  # few service managers wait for it
 
             self._spec = readiness.prepare(self._container, self._spec)
+        if not self._make(lock):
+            self._begin_again()
+            self._make(lock)
+
+    def _make(self, lock: Lock) -> bool:
+        """Bring the container to where it is ready; False if a list of system calls did not get there."""
         setup = self._prepare()
         setup.runtimes_own = (self.channel.descriptor, lock.descriptor)
         self._allocate_cache()
@@ -118,10 +129,23 @@ class Creation:
         if self._allocation is not None:
             self._allocation.add(self.pid)
         self._move_devices(setup)
-        if self._request.connect is not None:
+        if self._request.connect is not None and self._network < 0:
             self._request.connect(self.pid)
         self.close()
-        self._accompany(setup.group)
+        return self._accompany(setup.group)
+
+    def _begin_again(self) -> None:
+        """Let go of the process that a list did not do for, but not of its network namespace if that is connected."""
+        if self._request.connect is not None:
+            self._network = os.open(f"/proc/{self.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        pidfd.send_signal(self.pidfd, _KILL)
+        os.waitpid(self.pid, 0)
+        os.close(self.pidfd)
+        self.pid, self.pidfd = 0, -1
+        self.channel.close()
+        self.channel, self._inner = channels.pair()
+        self._may_list = False
+        self.warnings = []
 
     def close(self) -> None:
         """Close what only init needs. Nothing happens the second time."""
@@ -176,14 +200,16 @@ class Creation:
             self._group.kill(_KILL)  # what hooks left running in it; it was empty when it became ours
         self._group.remove()
 
-    def _prepare(self) -> init.Setup:
+    def _prepare(self) -> Setup:
         """Open and make everything that init needs from outside."""
         request, spec = self._request, self._spec
         linux = spec.get("linux") or {}
-        setup = init.Setup()
+        setup = Setup()
         setup.spec = spec
         setup.keyring = self._keyring
         setup.plan = self._plan = namespaces.plan(linux)
+        if self._network >= 0:
+            setup.plan.adopt_network(self._network)
         setup.root_path = self._rootfs
         setup.propagation = rootfs.PROPAGATION.get(linux.get("rootfsPropagation") or "", 0)
         setup.root_tree = -1
@@ -232,12 +258,13 @@ class Creation:
         self._descriptors.append(descriptor)
         return descriptor
 
-    def _make_group(self, setup: init.Setup, linux: dict[str, Any]) -> None:
+    def _make_group(self, setup: Setup, linux: dict[str, Any]) -> None:
         layout = cgroup.detect()
         rootless = self._request.rootless
         group = layout.group(layout.path(linux.get("cgroupsPath"), self._container.id, rootless=rootless))
-        with step("make cgroup", group.path):
-            group.create(linux.get("resources") or {}, rootless=rootless)
+        if self._group is None:
+            with step("make cgroup", group.path):
+                group.create(linux.get("resources") or {}, rootless=rootless)
         setup.group = self._group = group
         self._container.save(CGROUP_FILE, group.record())
         if not group.layout.v1:
@@ -270,30 +297,48 @@ class Creation:
         listener.listen(1)
         return listener
 
-    def _launch(self, setup: init.Setup) -> None:
+    def _launch(self, setup: Setup) -> None:
         with step("clone"):
             if self._request.parent >= 0 and setup.plan.is_new("user"):
+                from orlop.runtime import stage
+
                 setup.plan.staged = True
                 self.pid, self.pidfd = stage.launch_below(setup, self._clone_into, self._request.parent)
                 self._look()
                 self.channel.send("mapped")
                 return
             if setup.plan.staged:
+                from orlop.runtime import stage
+
                 self.pid, self.pidfd = stage.launch(setup, self._clone_into, self._map_users)
                 return
-            pid, descriptor = clone.clone(setup.plan.flags, cgroup=self._clone_into)
-        if pid == 0:
-            init.main(setup)
-        self.pid, self.pidfd = pid, descriptor
+            if not self._launch_list(setup):
+                from orlop.runtime import init  # while its files are the host's
+
+                self.pid, self.pidfd = clone.clone(setup.plan.flags, cgroup=self._clone_into)
+                if self.pid == 0:
+                    init.main(setup)
         self._look()
         if setup.plan.is_new("user"):
-            self._map_users(pid)
+            self._map_users(self.pid)
 
     def _look(self) -> None:
         if self._request.look is not None:
             self._request.look(self.pid)
 
-    def _move_devices(self, setup: init.Setup) -> None:
+    def _launch_list(self, setup: Setup) -> bool:
+        """Have a process without an interpreter be init, if it can."""
+        if not (self._may_list and listed_init.is_ordinary(setup)):
+            return False
+        try:
+            listed = listed_init.Listed(setup, self._clone_into)
+        except (OSError, Unsupported):
+            return False  # if anything but lists is in the way here, init will say what
+        self.pid, self.pidfd = listed.pid, listed.pidfd
+        self.channel.failure = listed.failure
+        return True
+
+    def _move_devices(self, setup: Setup) -> None:
         """Move the host's network devices in, and tell init, which may have parameters of theirs to set."""
         devices = (self._spec.get("linux") or {}).get("netDevices")
         if not devices:
@@ -313,8 +358,8 @@ class Creation:
         )
         self.channel.send("mapped")
 
-    def _accompany(self, group: cgroup.Group) -> None:
-        """See init through until it waits for its start, then publish the container."""
+    def _accompany(self, group: cgroup.Group) -> bool:
+        """See init through until it waits for its start, then publish the container; False if a list did not get there."""
         container = self._container
         record = self._record(group)
         container.record = record
@@ -323,6 +368,8 @@ class Creation:
             if answer is None:
                 raise self._died()
             message, descriptors = answer
+            if message["kind"] == "unlisted":
+                return False
             if message["kind"] == "error":
                 raise channels.revive(message)
             if message["kind"] == "hooks":
@@ -343,6 +390,7 @@ class Creation:
             from orlop.runtime import delivery
 
             delivery.deliver("pidfd", self.pidfd, self._request.pidfd_socket, "standard")
+        return True
 
     def _deliver_console(self, master: int) -> None:
         self.console = master

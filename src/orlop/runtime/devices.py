@@ -37,6 +37,53 @@ _TYPES = {"c": stat.S_IFCHR, "u": stat.S_IFCHR, "b": stat.S_IFBLK, "p": stat.S_I
 _NOT_ALLOWED = (errno.EPERM, errno.EACCES)
 
 
+class Node:
+    """A device node: its path, its type and mode, its number, and whose it is."""
+
+    __slots__ = ("gid", "mode", "number", "uid", "where")
+
+    def __init__(self, where: str, mode: int, number: int, uid: int = 0, gid: int = 0) -> None:
+        self.where = where
+        self.mode = mode
+        self.number = number
+        self.uid = uid
+        self.gid = gid
+
+    @classmethod
+    def configured(cls, device: dict[str, Any]) -> Node:
+        """The node that an entry of ``linux.devices`` asks for."""
+        kind = _TYPES[device["type"]]
+        number = 0 if kind == stat.S_IFIFO else os.makedev(device["major"], device["minor"])
+        mode = kind | (device["fileMode"] if device.get("fileMode") is not None else 0o666) & 0o7777
+        return cls(device["path"].rstrip("/"), mode, number, device.get("uid") or 0, device.get("gid") or 0)
+
+    @property
+    def parent(self) -> str:
+        """The path of its directory."""
+        return self.where.rpartition("/")[0]
+
+    @property
+    def name(self) -> str:
+        """Its name in there."""
+        return self.where.rpartition("/")[2]
+
+
+def nodes(devices: list[dict[str, Any]]) -> list[Node]:
+    """The default devices, but those that are configured as well, and the configured ones."""
+    configured = {"/" + each["path"].strip("/") for each in devices}
+    listed = [
+        Node(f"/dev/{name}", stat.S_IFCHR | 0o666, os.makedev(major, minor))
+        for name, major, minor in DEFAULT_DEVICES
+        if f"/dev/{name}" not in configured
+    ]
+    return listed + [Node.configured(each) for each in devices]
+
+
+def links() -> list[tuple[str, str]]:
+    """Symbolic links in ``/dev``, beside that to the multiplexer, by name."""
+    return [*_LINKS, ("core", "/proc/kcore")] if os.path.exists("/proc/kcore") else [*_LINKS]
+
+
 def populate(root: int, devices: list[dict[str, Any]]) -> None:
     """Make the default devices, those of the configuration, and the links."""
     with step("open", "/dev"):
@@ -44,16 +91,13 @@ def populate(root: int, devices: list[dict[str, Any]]) -> None:
         directory = path.open_real_directory(root, "dev")
     previous = os.umask(0)
     try:
-        configured = {"/" + each["path"].strip("/") for each in devices}
-        for name, major, minor in DEFAULT_DEVICES:
-            if f"/dev/{name}" not in configured:
-                _make_node(directory, name, stat.S_IFCHR | 0o666, os.makedev(major, minor), 0, 0, f"/dev/{name}")
-        for device in devices:
-            make_configured(root, device)
-        for name, target in _LINKS:
+        for node in nodes(devices):
+            if node.parent == "/dev":
+                _make_node(directory, node)
+            else:
+                _make(root, node)
+        for name, target in links():
             _make_link(directory, name, target)
-        if os.path.exists("/proc/kcore"):
-            _make_link(directory, "core", "/proc/kcore")
         _replace_ptmx(directory)
     finally:
         os.umask(previous)
@@ -66,34 +110,33 @@ def make_configured(root: int, device: dict[str, Any]) -> None:
     Raises:
         StepFailed: something else is there, or the kernel refuses.
     """
-    where = device["path"]
-    parent, _, name = where.rstrip("/").rpartition("/")
-    kind = _TYPES[device["type"]]
-    number = 0 if kind == stat.S_IFIFO else os.makedev(device["major"], device["minor"])
-    mode = kind | (device["fileMode"] if device.get("fileMode") is not None else 0o666) & 0o7777
-    with step("make device", where):
-        directory = path.ensure_directory(root, parent)
+    _make(root, Node.configured(device))
+
+
+def _make(root: int, node: Node) -> None:
+    with step("make device", node.where):
+        directory = path.ensure_directory(root, node.parent)
     try:
-        _make_node(directory, name, mode, number, device.get("uid") or 0, device.get("gid") or 0, where)
+        _make_node(directory, node)
     finally:
         os.close(directory)
 
 
-def _make_node(directory: int, name: str, mode: int, number: int, uid: int, gid: int, where: str) -> None:
+def _make_node(directory: int, node: Node) -> None:
     try:
-        os.mknod(name, mode, number, dir_fd=directory)
+        os.mknod(node.name, node.mode, node.number, dir_fd=directory)
     except FileExistsError:
-        about = os.stat(name, dir_fd=directory, follow_symlinks=False)
-        if stat.S_IFMT(about.st_mode) != stat.S_IFMT(mode) or about.st_rdev != number:
-            raise StepFailed("make device", where, "something else is there", errno.EEXIST) from None
+        about = os.stat(node.name, dir_fd=directory, follow_symlinks=False)
+        if stat.S_IFMT(about.st_mode) != stat.S_IFMT(node.mode) or about.st_rdev != node.number:
+            raise StepFailed("make device", node.where, "something else is there", errno.EEXIST) from None
     except OSError as error:
         if error.errno not in _NOT_ALLOWED:
-            raise StepFailed("make device", where, error.strerror or "", error.errno or 0) from None
-        _bind_from_host(directory, name, mode, number, where)
+            raise StepFailed("make device", node.where, error.strerror or "", error.errno or 0) from None
+        _bind_from_host(directory, node.name, node.mode, node.number, node.where)
         return
-    if uid or gid:
-        with step("change owner of device", where):
-            os.chown(name, uid, gid, dir_fd=directory, follow_symlinks=False)
+    if node.uid or node.gid:
+        with step("change owner of device", node.where):
+            os.chown(node.name, node.uid, node.gid, dir_fd=directory, follow_symlinks=False)
 
 
 def _bind_from_host(directory: int, name: str, mode: int, number: int, where: str) -> None:

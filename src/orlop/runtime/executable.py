@@ -32,15 +32,8 @@ def find(name: str, environment: Iterable[str]) -> str:
         if problem:
             raise CommandNotExecutable(f'exec: "{name}": {_words(problem)}')
         return name
-    if not name:
-        raise CommandNotFound('exec: "": executable file not found in $PATH')
-    search = _DEFAULT_PATH
-    for entry in environment:
-        if entry.startswith("PATH="):
-            search = entry[5:]
     denied = 0
-    for directory in search.split(":"):
-        path = f"{directory or '.'}/{name}"
+    for path in candidates(name, environment):
         problem = _problem(path)
         if not problem:
             return path
@@ -49,6 +42,19 @@ def find(name: str, environment: Iterable[str]) -> str:
     if denied:
         raise CommandNotExecutable(f'exec: "{name}": permission denied')
     raise CommandNotFound(f'exec: "{name}": executable file not found in $PATH')
+
+
+def candidates(name: str, environment: Iterable[str]) -> list[str]:
+    """The paths at which execvp(3) would look for ``name``, in order."""
+    if "/" in name:
+        return [name]
+    if not name:
+        return []
+    search = _DEFAULT_PATH
+    for entry in environment:
+        if entry.startswith("PATH="):
+            search = entry[5:]
+    return [f"{directory or '.'}/{name}" for directory in search.split(":")]
 
 
 def failed(path: str, error_number: int) -> CommandNotFound | CommandNotExecutable:

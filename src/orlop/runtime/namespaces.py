@@ -36,7 +36,7 @@ class NamespacePlan:
         time_offsets: the lines for ``/proc/self/timens_offsets``.
     """
 
-    __slots__ = ("flags", "joins", "kinds", "new_cgroup", "staged", "time_offsets")
+    __slots__ = ("_adopted", "flags", "joins", "kinds", "new_cgroup", "staged", "time_offsets")
 
     def __init__(self) -> None:
         self.kinds: frozenset[str] = frozenset()
@@ -45,10 +45,22 @@ class NamespacePlan:
         self.joins: list[tuple[str, int, str]] = []
         self.staged = False
         self.time_offsets = ""
+        self._adopted = False
 
     def is_new(self, kind: str) -> bool:
         """Whether a namespace of this kind is made for the container."""
         return bool(self.flags & namespace.FLAGS[kind]) or (kind == "cgroup" and self.new_cgroup)
+
+    @property
+    def has_own_network(self) -> bool:
+        """Whether the container's network namespace is nobody else's."""
+        return self._adopted or self.is_new("network")
+
+    def adopt_network(self, descriptor: int) -> None:
+        """Join a network namespace that was made for the container before, instead of making one; it is ours to close."""
+        self.flags &= ~namespace.FLAGS["network"]
+        self.joins.append(("network", descriptor, ""))
+        self._adopted = True
 
     def close(self) -> None:
         """Close the descriptors of the namespaces to join."""

@@ -29,8 +29,11 @@ if TYPE_CHECKING:
 _LIBC_S_OWN = (32, 33)
 _DEFAULT_ACTION = bytes(32)  # struct sigaction of the kernel, all zero: SIG_DFL
 _SIGNAL_SET = 8
+OOM_SCORE = "/proc/self/oom_score_adj"
 _LARGEST_PASSWD = 1 << 20
 _NULL = os.makedev(1, 3)
+#: How a container's null device is opened to be a standard stream.
+NULL_FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def import_ahead(process: dict[str, Any], linux: dict[str, Any]) -> None:
@@ -85,9 +88,8 @@ def set_oom_score(process: dict[str, Any]) -> None:
     score = process.get("oomScoreAdj")
     if score is None:
         return
-    where = "/proc/self/oom_score_adj"
-    with step("set oomScoreAdj in", where):
-        descriptor = os.open(where, os.O_RDWR | os.O_CLOEXEC)
+    with step("set oomScoreAdj in", OOM_SCORE):
+        descriptor = os.open(OOM_SCORE, os.O_RDWR | os.O_CLOEXEC)
         try:
             # Writing the value it has already would need the same right as lowering it.
             if int(os.read(descriptor, 16)) != score:
@@ -96,21 +98,44 @@ def set_oom_score(process: dict[str, Any]) -> None:
             os.close(descriptor)
 
 
+def has_oom_score(score: int) -> bool:
+    """Whether this process, and so its children, has that ``oomScoreAdj`` already."""
+    descriptor = os.open(OOM_SCORE, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return int(os.read(descriptor, 16)) == score
+    finally:
+        os.close(descriptor)
+
+
 class Identity:
     """Who the program will be: its user, and what it may do once everything else is given up.
 
     Attributes:
+        held: what this process has, as a mask of capabilities.
+        effective, permitted, inheritable, ambient: what the program is to have.
         warnings: capabilities that were asked for and cannot be given here.
     """
 
-    __slots__ = ("_ambient", "_effective", "_held", "_inheritable", "_permitted", "_process", "_user", "warnings")
+    __slots__ = ("_process", "_user", "ambient", "effective", "held", "inheritable", "permitted", "warnings")
 
     def __init__(self, process: dict[str, Any]) -> None:
         self._process = process
         self._user = process.get("user") or {}
-        self._held = 0
-        self._effective = self._permitted = self._inheritable = self._ambient = 0
+        self.held = 0
+        self.effective = self.permitted = self.inheritable = self.ambient = 0
         self.warnings: list[str] = []
+
+    def settle(self) -> int:
+        """Find out which of the capabilities that are asked for this process can give; returns the bounding set."""
+        wanted = self._process.get("capabilities") or {}
+        _, self.held, _ = capability.get()
+        bounding = self._limit(wanted, "bounding", self.held)
+        self.permitted = self._limit(wanted, "permitted", self.held)
+        self.effective = capability.mask(wanted.get("effective") or ()) & self.permitted
+        # execve(2) hands inheritable capabilities on only to files that ask for them, within the bounding set.
+        self.inheritable = capability.mask(wanted.get("inheritable") or ()) & self.permitted
+        self.ambient = capability.mask(wanted.get("ambient") or ()) & self.permitted & self.inheritable
+        return bounding
 
     def assume(self, *, keep: int = 0) -> None:
         """Become the user.
@@ -118,14 +143,7 @@ class Identity:
         Of the rights that the program will not have, only those in ``keep`` (a mask) stay, permitted but out of
         effect, until `shed`: what this process no longer holds cannot be taken from it.
         """
-        wanted = self._process.get("capabilities") or {}
-        _, self._held, _ = capability.get()
-        bounding = self._limit(wanted, "bounding", self._held)
-        self._permitted = self._limit(wanted, "permitted", self._held)
-        self._effective = capability.mask(wanted.get("effective") or ()) & self._permitted
-        # execve(2) hands inheritable capabilities on only to files that ask for them, within the bounding set.
-        self._inheritable = capability.mask(wanted.get("inheritable") or ()) & self._permitted
-        self._ambient = capability.mask(wanted.get("ambient") or ()) & self._permitted & self._inheritable
+        bounding = self.settle()
         with step("drop bounding capabilities"):
             capability.limit_bounding(bounding)
         uid = self._user.get("uid") or 0
@@ -141,16 +159,16 @@ class Identity:
         # Changing ids made this process what /proc/sys/fs/suid_dumpable says.
         prctl.set_dumpable(False)
         os.umask(self._user.get("umask", 0o022))
-        self._held &= self._permitted | keep
+        self.held &= self.permitted | keep
         self.hold_back()
 
     def raise_kept(self) -> None:
         """Put what was kept into effect, for a step that needs it."""
-        capability.set_all(self._held, self._held, 0)
+        capability.set_all(self.held, self.held, 0)
 
     def hold_back(self) -> None:
         """Have only the rights in effect that the program will have, with which files are seen as it will see them."""
-        capability.set_all(self._effective, self._held, 0)
+        capability.set_all(self.effective, self.held, 0)
 
     def _limit(self, wanted: dict[str, Any], name: str, available: int) -> int:
         asked = capability.mask(wanted.get(name) or ())
@@ -181,8 +199,8 @@ class Identity:
             self.raise_kept()
             listener = _install(program)
         with step("set capabilities"):
-            capability.set_all(self._effective, self._permitted, self._inheritable)
-            capability.set_ambient(self._ambient)
+            capability.set_all(self.effective, self.permitted, self.inheritable)
+            capability.set_ambient(self.ambient)
         if no_new_privileges:
             prctl.set_no_new_privileges()
             if program is not None:
@@ -281,11 +299,7 @@ def _use_null_device_of_container() -> None:
     owner for the whole machine (fchmod(2)). A container without a null device gets one that is nowhere else.
     """
     for descriptor in (0, 1, 2):
-        try:
-            is_null = _is_null(descriptor)
-        except OSError:  # closed by the caller
-            continue
-        if is_null:
+        if is_open_null(descriptor):
             own = _open_null_device()
             if own < 0:
                 return
@@ -296,13 +310,12 @@ def _use_null_device_of_container() -> None:
 
 def _open_null_device() -> int:
     """The container's ``/dev/null``, or one on a file system of its own; -1 where a user namespace forbids to make it."""
-    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        own = os.open("/dev/null", flags)
+        own = os.open("/dev/null", NULL_FLAGS)
     except OSError:
         own = -1
     if own >= 0:
-        if _is_null(own):
+        if is_null(own):
             return own
         os.close(own)
     try:
@@ -312,14 +325,23 @@ def _open_null_device() -> int:
     try:
         os.mknod("null", stat.S_IFCHR, _NULL, dir_fd=alone)
         os.chmod("null", 0o666, dir_fd=alone)
-        return os.open("null", flags, dir_fd=alone)
+        return os.open("null", NULL_FLAGS, dir_fd=alone)
     except PermissionError:
         return -1
     finally:
         os.close(alone)
 
 
-def _is_null(descriptor: int) -> bool:
+def is_open_null(descriptor: int) -> bool:
+    """Whether a standard stream is a null device; the caller may have closed it."""
+    try:
+        return is_null(descriptor)
+    except OSError:
+        return False
+
+
+def is_null(descriptor: int) -> bool:
+    """Whether this is a null device."""
     about = os.fstat(descriptor)
     return stat.S_ISCHR(about.st_mode) and about.st_rdev == _NULL
 
@@ -330,18 +352,27 @@ def give_streams(uid: int, gid: int) -> None:
     Ordinary files that the caller redirected to are left to their owner.
     """
     for descriptor in (0, 1, 2):
-        try:
-            about = os.fstat(descriptor)
-        except OSError:  # closed by the caller
-            continue
-        kind = stat.S_IFMT(about.st_mode)
-        is_terminal = kind == stat.S_IFCHR and os.isatty(descriptor)
-        if about.st_uid != uid and (kind in (stat.S_IFIFO, stat.S_IFSOCK) or is_terminal):
+        group = group_of_stream(descriptor, uid, gid)
+        if group >= 0:
             try:
-                os.fchown(descriptor, uid, gid if is_terminal else about.st_gid)
+                os.fchown(descriptor, uid, group)
             except OSError:
                 # An id that is not mapped here, or a stream that is not ours to give: it can still be used as it is.
                 continue
+
+
+def group_of_stream(descriptor: int, uid: int, gid: int) -> int:
+    """Which group a stream that is to be given to the user is to have; -1 if it is to stay whose it is."""
+    try:
+        about = os.fstat(descriptor)
+    except OSError:  # closed by the caller
+        return -1
+    kind = stat.S_IFMT(about.st_mode)
+    if about.st_uid == uid:
+        return -1
+    if kind in (stat.S_IFIFO, stat.S_IFSOCK):
+        return about.st_gid
+    return gid if kind == stat.S_IFCHR and os.isatty(descriptor) else -1
 
 
 def reset_signals() -> None:

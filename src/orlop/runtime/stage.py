@@ -21,11 +21,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from orlop.runtime.setup import Setup
+
 _KILL = 9
 _OFFSETS = "/proc/self/timens_offsets"
 
 
-def launch(setup: init.Setup, cgroup: int, map_users: Callable[[int], None]) -> tuple[int, int]:
+def launch(setup: Setup, cgroup: int, map_users: Callable[[int], None]) -> tuple[int, int]:
     """Start init by way of a stage; returns init's pid and pidfd.
 
     ``map_users`` is called with the pid of the process that is in a new user namespace.
@@ -65,7 +67,7 @@ def launch(setup: init.Setup, cgroup: int, map_users: Callable[[int], None]) -> 
         os.waitpid(pid, 0)
 
 
-def launch_below(setup: init.Setup, cgroup: int, parent: int) -> tuple[int, int]:
+def launch_below(setup: Setup, cgroup: int, parent: int) -> tuple[int, int]:
     """Start init in a new user namespace below ``parent``, a descriptor of another one; returns init's pid and pidfd.
 
     Its ids are mapped when this returns; who started it may look into it until init hears of that.
@@ -99,7 +101,7 @@ def launch_below(setup: init.Setup, cgroup: int, parent: int) -> tuple[int, int]
         os.waitpid(pid, 0)
 
 
-def _run_below(setup: init.Setup, inner: channels.Channel, parent: int) -> None:
+def _run_below(setup: Setup, inner: channels.Channel, parent: int) -> None:
     process.set_oom_score(setup.spec.get("process") or {})
     with step("join user namespace"):
         namespace.join(parent, namespace.CLONE_NEWUSER)
@@ -117,7 +119,7 @@ def _run_below(setup: init.Setup, inner: channels.Channel, parent: int) -> None:
     inner.send("init", descriptors=(descriptor,), pid=pid)
 
 
-def _main(setup: init.Setup, inner: channels.Channel, cgroup: int, early_user: int) -> None:
+def _main(setup: Setup, inner: channels.Channel, cgroup: int, early_user: int) -> None:
     try:
         prctl.set_parent_death_signal(_KILL)
         init.let_go(setup)
@@ -128,7 +130,7 @@ def _main(setup: init.Setup, inner: channels.Channel, cgroup: int, early_user: i
         os._exit(255)
 
 
-def _run(setup: init.Setup, inner: channels.Channel, cgroup: int, early_user: int) -> None:
+def _run(setup: Setup, inner: channels.Channel, cgroup: int, early_user: int) -> None:
     plan = setup.plan
     flags = plan.flags & ~early_user
     process.set_oom_score(setup.spec.get("process") or {})

@@ -151,7 +151,7 @@ def test_what_the_runtime_uses_of_a_containers_memory_is_small(runtime: Runtime,
 
 
 def test_too_little_memory_is_said_to_be(runtime: Runtime, bundle: BundleMaker) -> None:
-    made = limited(bundle("true"), memory={"limit": 1 << 19})
+    made = limited(bundle("true"), memory={"limit": 1 << 13})
     result = attempt(runtime, made)
     assert result.status != 0
     assert "memory" in result.errors
