@@ -62,6 +62,7 @@ CASES = [
     ("running", "exec --env NOVALUE {} true", 255, "NOVALUE"),
     ("running", "exec --process /nonexistent {}", 255, "open /nonexistent: no such file or directory"),
     ("running", "exec --cgroup ../../elsewhere {} true", 255, "../../elsewhere"),
+    ("running", "exec --cgroup / {} true", 0, ""),
     ("running", "delete {}", 1, "cannot delete container {} that is not stopped: running"),
     ("running", "delete --force {}", 0, ""),
     ("paused", "state {}", 0, ""),
@@ -217,3 +218,57 @@ def test_spec_writes_a_configuration_with_the_parts_of_runcs(
     assert ours["linux"].keys() == theirs["linux"].keys()
     assert [mount["destination"] for mount in ours["mounts"]] == [mount["destination"] for mount in theirs["mounts"]]
     assert ours["linux"]["namespaces"] == theirs["linux"]["namespaces"]
+
+
+#: What a container sees of itself, but for what is random or another runtime's choice.
+LOOK = r"""
+id; umask; pwd; hostname; env | grep -v SHLVL | sort; cat /proc/self/limits /proc/self/oom_score_adj /proc/self/cgroup
+grep -E "^(Cap|NoNew|Seccomp:|SigIgn|SigBlk)" /proc/self/status; cat /proc/sys/net/ipv4/ip_forward
+stat -c "%n %F %a %u %g %t %T" /dev/* | sort; for each in /dev/*; do readlink $each; done
+sed "s/^[0-9]* [0-9]* [^ ]* //; s/ shared:[0-9]*/ shared/; s/ master:[0-9]*/ master/; s/,size=4k,nr_inodes=1//" /proc/self/mountinfo | sort
+"""
+
+
+def as_somebody(config: dict[str, Any]) -> None:
+    sets = ("bounding", "permitted", "inheritable", "ambient")
+    config["process"].update(
+        user={"uid": 1000, "gid": 1000, "additionalGids": [5, 7], "umask": 0o27},
+        capabilities={kind: ["CAP_CHOWN", "CAP_KILL"] for kind in sets},
+        rlimits=[{"type": "RLIMIT_NOFILE", "soft": 100, "hard": 200}, {"type": "RLIMIT_CORE", "soft": 0, "hard": 0}],
+        env=["PATH=/bin", "A=1", "B=", "A=2", "HOME="],
+        cwd="/made/on/the/way",
+        oomScoreAdj=300,
+    )
+
+
+def with_mounts_and_devices(config: dict[str, Any]) -> None:
+    config["root"]["readonly"] = True
+    config["linux"].update(sysctl={"net.ipv4.ip_forward": "1"}, readonlyPaths=["/proc/bus"])
+    config["linux"]["devices"] = [
+        {"path": "/dev/mine", "type": "c", "major": 1, "minor": 7, "fileMode": 0o640, "uid": 3, "gid": 4},
+        {"path": "/dev/pipe", "type": "p"},
+    ]
+    binds = (
+        "rbind,ro,nosuid",
+        "bind,noatime,rprivate",
+        "rbind,rro,nosymfollow",
+        "bind,nodiratime,rslave",
+        "rbind,rnoexec",
+    )
+    for number, options in enumerate(binds):
+        mount = {
+            "destination": f"/bound/{number}",
+            "type": "bind",
+            "source": "rootfs/etc",
+            "options": options.split(","),
+        }
+        config["mounts"].append(mount)
+
+
+@pytest.mark.parametrize("change", [as_somebody, with_mounts_and_devices])
+def test_a_container_sees_the_same_of_itself(change: Any, runtime: Runtime, runc: Runtime, bundle: BundleMaker) -> None:
+    made = bundle("sh", "-c", LOOK)
+    change(made.config)
+    made.write()
+    ours, theirs = (program("run", "--bundle", str(made.path), "same").output for program in (runtime, runc))
+    assert ours.splitlines() == theirs.splitlines()
