@@ -69,14 +69,12 @@ class Cache:
         record = self._read(key)
         if record is None:
             return None
-        if record.layer is not None:
-            lease.hold(record.layer.digest)
-            if not storage.blobs.has(record.layer.digest):
-                return None
-        if record.chain:
-            lease.hold_snapshot(record.chain)
-            if not storage.snapshots.has(record.chain):
-                return None
+        layer = record.layer
+        lease.hold_all((layer.digest,) if layer is not None else (), (record.chain,) if record.chain else ())
+        if layer is not None and not storage.blobs.has(layer.digest):
+            return None
+        if record.chain and not storage.snapshots.has(record.chain):
+            return None
         try:
             os.utime(f"{self.directory}/{key}")
         except FileNotFoundError:

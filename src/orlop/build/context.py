@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Context:
     """A directory that is open, so that it stays the same one. ``name`` is what errors call it."""
 
-    __slots__ = ("descriptor", "files", "ignored", "listings", "name", "path")
+    __slots__ = ("_digests", "descriptor", "files", "ignored", "listings", "name", "path")
 
     def __init__(
         self, path: str, patterns: Sequence[str] = (), *, name: str = "the build context", known: str = ""
@@ -35,6 +35,7 @@ class Context:
             os.makedirs(known, 0o700, exist_ok=True)
         #: What is known of the files' contents from before.
         self.files = tree_digest.KnownFiles(place)
+        self._digests: dict[tuple[str, ...], str] = {}
         #: What was in directories that the whole digest was asked of, by source and what was left out.
         self.listings: dict[tuple[str, ...], recopying.Listing] = {}
 
@@ -43,18 +44,25 @@ class Context:
         """The tree to copy from."""
         return selection.Root(self.descriptor, self.ignored, self.name, is_context=True)
 
-    def digest(self, sources: Sequence[str], exclude: Sequence[str] = (), *, parents: bool = False) -> str:
-        """The digest of what sources mean.
+    def digest(
+        self, sources: Sequence[str], exclude: Sequence[str] = (), *, parents: bool = False, anew: bool = False
+    ) -> str:
+        """The digest of what sources mean, or was when it was asked for first, unless that is to be found out ``anew``.
 
         Raises:
             NotFound: one is not there.
             OrlopError: one cannot be read.
         """
+        asked = (*sources, "", *exclude, str(parents))
+        known = self._digests.get(asked)
+        if known is not None and not anew:
+            return known
         chosen = selection.choose(self.root, sources, exclude, parents=parents)
         listing = recopying.Listing() if len(chosen) == 1 and chosen[0].is_directory and not parents else None
         if listing is not None:
             self.listings[*sources, *exclude] = listing
-        return digest_of(chosen, tree_digest.TreeDigest(self.files, owners=False, listing=listing))
+        self._digests[asked] = digest_of(chosen, tree_digest.TreeDigest(self.files, owners=False, listing=listing))
+        return self._digests[asked]
 
     def close(self) -> None:
         """Keep what is known of the files, and let go of the directory."""

@@ -101,8 +101,10 @@ class Workshop:
                     break
         return found
 
-    def quick_key(self, node: Node, below: str, chains: Mapping[steps.Origin, str]) -> str:
+    def quick_key(self, node: Node, below: str, chains: Mapping[steps.Origin, str], *, anew: bool = False) -> str:
         """The key by which a step is known without reading files of stages; empty if it has none.
+
+        ``anew`` if the files of contexts are to be looked at again.
 
         Raises:
             NotFound: a file of the context is not there.
@@ -116,13 +118,13 @@ class Workshop:
             contents[step.origin] = chains.get(step.origin, "")
             if step.origin.is_context and step.sources:
                 context = self.contexts[step.origin.context]
-                contents[step.origin] = context.digest(step.sources, step.exclude, parents=step.parents)
+                contents[step.origin] = context.digest(step.sources, step.exclude, parents=step.parents, anew=anew)
         elif isinstance(step, steps.Run):
             for mounted in step.mounts:
                 if mounted.origin is not None and mounted.mount.type != "cache":
                     known = chains.get(mounted.origin, "")
                     if mounted.origin.is_context:
-                        known = self.contexts[mounted.origin.context].digest([mounted.mount.source or "/"])
+                        known = self.contexts[mounted.origin.context].digest([mounted.mount.source or "/"], anew=True)
                     contents[mounted.origin] = contents.get(mounted.origin, "") + known
         return keys.of(step, below, contents, clamp=self.clamp, more=self.more)
 
@@ -264,7 +266,7 @@ class Work:
         """Whether the context is what it was when its files were looked at, so that the result may be found again."""
         if not quick_key or not (isinstance(step, steps.Copy) and step.origin.is_context and step.sources):
             return True
-        return self._shop.quick_key(self._node, self._below, self._chains) == quick_key
+        return self._shop.quick_key(self._node, self._below, self._chains, anew=True) == quick_key
 
     def _choose(self, step: steps.Copy, stack: ExitStack, *, with_content: bool) -> tuple[list[Chosen], str]:
         """The files that a COPY means, open, and the digest of them."""

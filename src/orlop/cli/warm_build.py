@@ -6,25 +6,38 @@ import contextlib
 import encodings.ascii
 import os
 
-from orlop.build import archives, remote, tree_digest
+import orlop.build
+import orlop.build.dockerfile
+import orlop.engine.building
 from orlop.cli import build, build_progress, build_tree, warm
 from orlop.engine import background, caller_limits, image_events, own_namespace, users, warm_builder, write_out
-from orlop.engine.building import build as building
-from orlop.engine.building import request, step_container, step_network
-from orlop.runtime import run as runtime_run
+from orlop.runtime import run
 from orlop.storage import digest
 
-#: What a build would import late otherwise.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+
+#: What a build would import late otherwise, with every module of `_PACKAGES`.
 PRELOADED = (
-    *(archives, background, build, build_progress, build_tree, building, image_events, own_namespace),
-    *(remote, request, runtime_run, step_container, step_network, tree_digest, users, write_out),
+    *(background, build, build_progress, build_tree, image_events, own_namespace, run, users, write_out),
     *(contextlib, encodings.ascii),
 )
+_PACKAGES = (orlop.build, orlop.build.dockerfile, orlop.engine.building)
 
 
 def main(run_root: str) -> None:
     """Be the builder of an engine; see `orlop.engine.warm_builder`. Does not return."""
     if os.uname().machine in warm.MACHINES:
+        for package in _PACKAGES:
+            _load(package)
         digest.hasher()  # loads a large library
         warm_builder.main(run_root, warm.Commands(run_root, "builds", caller_limits.adopt))
     os._exit(0)
+
+
+def _load(package: ModuleType) -> None:
+    for directory in package.__path__:
+        for name in os.listdir(directory):
+            if name.endswith(".py") and not name.startswith("_"):
+                __import__(f"{package.__name__}.{name.removesuffix('.py')}")

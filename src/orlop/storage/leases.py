@@ -27,6 +27,7 @@ from orlop.storage import digest as digests
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import TracebackType
 
 _LOCK = "lock"
@@ -125,7 +126,7 @@ class Lease:
             InsufficientSpace: the disk is full.
             OSError: the lease cannot be written.
         """
-        self._add([f"{_BLOB}{digests.check(each)}\n" for each in blobs])
+        self.hold_all(blobs, ())
 
     def hold_snapshot(self, *names: str) -> None:
         """Keep these snapshots and all that they are made upon, now or once they are there, until the lease ends.
@@ -135,10 +136,22 @@ class Lease:
             InsufficientSpace: the disk is full.
             OSError: the lease cannot be written.
         """
-        for name in names:
+        self.hold_all((), names)
+
+    def hold_all(self, blobs: Iterable[str], snapshots: Iterable[str]) -> None:
+        """`hold` and `hold_snapshot` at once, which takes half as long.
+
+        Raises:
+            InvalidArgument: one is no digest, or can be no snapshot's name.
+            InsufficientSpace: the disk is full.
+            OSError: the lease cannot be written.
+        """
+        lines = [f"{_BLOB}{digests.check(each)}\n" for each in blobs]
+        for name in snapshots:
             if not name or "\n" in name:
                 raise InvalidArgument(f"invalid name of a snapshot: {name!r}")
-        self._add([f"{_SNAPSHOT}{each}\n" for each in names])
+            lines.append(f"{_SNAPSHOT}{name}\n")
+        self._add(lines)
 
     def temporary_key(self) -> str:
         """A new key for an active snapshot that is of no use after this lease, and removed by a sweep if it is left.
