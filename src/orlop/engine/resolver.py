@@ -10,8 +10,9 @@ import _socket
 import os
 
 from orlop import json_text, third_party
-from orlop.engine import name_keeper, summon
+from orlop.engine import name_keeper, summon, user_network
 from orlop.engine.location import Location
+from orlop.errors import OrlopError
 from orlop.network.names.loop import READABLE, Loop
 
 TYPE_CHECKING = False
@@ -98,9 +99,16 @@ class _Process:
         def failed() -> None:
             self._drop(line)
 
-        # An ordinary user's container reaches the outside by a program of its own.
-        servers, leads_out = about["servers"], about["rootless"]
-        self._services[root].add(line.fileno(), about["container"], (udp, tcp), servers, failed, leads_out=leads_out)
+        location = Location(root, self._run_root, rootless=about["rootless"])
+        self._services[root].add(
+            line.fileno(),
+            about["container"],
+            (udp, tcp),
+            about["servers"],
+            failed,
+            leads_out=about["rootless"] and about["container"] in user_network.containers(location),
+            pid=(lambda: _first_process(location, about["container"])) if about["rootless"] else None,
+        )
 
     def _guard(self, location: Location) -> None:
         """Put the engine's rules back when somebody removes them, since this process is there anyway."""
@@ -123,3 +131,17 @@ class _Process:
         self._lines.pop(line.fileno()).close()
         if not self._lines:
             self._loop.rest = _REST
+
+
+def _first_process(location: Location, container_id: str) -> int:
+    """The pid of a container's first process.
+
+    Raises:
+        ProcessLookupError: it has ended.
+    """
+    from orlop.runtime.container import Container as RuntimeContainer
+
+    try:
+        return RuntimeContainer.load(location.runtime, container_id).pid
+    except OrlopError:
+        raise ProcessLookupError from None

@@ -15,6 +15,7 @@ from tests.integration.engine.users_machine import ASK, HOST, PEER, SERVER, make
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.integration.engine.users_machine import UsersMachine
 
@@ -124,15 +125,21 @@ def test_nothing_is_left_of_a_container_whose_monitor_was_killed(users: UsersMac
     assert users.ask(users.peer, HOST, 8080) == "tcp"
 
 
-def test_names_are_resolved_by_the_resolvers_of_the_host(users: UsersMachine) -> None:
+def test_names_are_resolved_by_the_resolvers_of_the_host_or_by_those_that_a_container_reaches(
+    users: UsersMachine, tmp_path: Path
+) -> None:
+    conf = tmp_path / "resolv.conf"
+    conf.write_text("nameserver 127.0.0.53\n")
+    over = ("nsenter", users.engine.prefix[1], "mount", "--bind", str(conf), "/etc/resolv.conf")
     server = ("dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--pid-file=")
     options = ("--bind-interfaces", "--user=root", "--log-facility=-", "--address=/outside.example/192.0.2.9")
     peer = users.peer.start(*server, *options, f"--listen-address={PEER}")
     stub = users.machine.start(*server, *options, "--listen-address=127.0.0.53")  # as systemd-resolved's
     try:
-        for address in (PEER, "127.0.0.53"):
+        users.machine.run(*over)
+        for options in (("--dns", PEER), ()):
             asked = ("sh", "-c", "getent ahostsv4 outside.example && dig +short +tcp outside.example")
-            run = ("run", "--rm", "--network", "pasta", "--dns", address, "host", *asked)
+            run = ("run", "--rm", "--network", "pasta", *options, "host", *asked)
             told = wait_until(lambda run=run: users.engine(*run).out, "an answer")  # type: ignore[misc]
             assert told.split()[0] == told.split()[-1] == "192.0.2.9"
         lines = users.engine.ok(
@@ -141,6 +148,7 @@ def test_names_are_resolved_by_the_resolvers_of_the_host(users: UsersMachine) ->
         assert "nameserver 127.0.0.11" in lines
         assert lines[-1] == "127.0.1.1\tbox"
     finally:
+        users.machine.run("nsenter", users.engine.prefix[1], "umount", "/etc/resolv.conf")
         for each in (peer, stub):
             each.kill()
             each.wait()

@@ -35,6 +35,21 @@ while True:
 """
 
 
+#: Answers every question by UDP with one address, and writes down who asked.
+NAMES = """
+import socket
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(("0.0.0.0", 53))
+print("ready", flush=True)
+while True:
+    asked, client = server.recvfrom(600)
+    print(client[0], flush=True)
+    end = 12 + asked[12:].index(0) + 5
+    answer = b"\\xc0\\x0c\\0\\1\\0\\1\\0\\0\\0\\5\\0\\4\\xc0\\0\\2\\x09"
+    server.sendto(asked[:2] + b"\\x81\\x80\\0\\1\\0\\1\\0\\0\\0\\0" + asked[12:end] + answer, client)
+"""
+
+
 @pytest.fixture(scope="module")
 def users() -> Iterator[UsersMachine]:
     if shutil.which("pasta") is None:
@@ -69,8 +84,8 @@ def home(users: UsersMachine) -> Path:
     return users.engine.run_root / "networks/.home"
 
 
-def serve(users: UsersMachine, name: str, *options: str) -> None:
-    users.engine.ok("run", "-d", "--name", name, *options, "host", "python3", "-IS", "-c", ECHO)
+def serve(users: UsersMachine, name: str, *options: str, program: str = ECHO) -> None:
+    users.engine.ok("run", "-d", "--name", name, *options, "host", "python3", "-IS", "-c", program)
     wait_until(lambda: "ready" in users.engine.ok("logs", name), f"a server: {users.engine.state(name)}")
 
 
@@ -213,3 +228,16 @@ def test_the_steps_of_a_build_reach_the_outside(users: UsersMachine) -> None:
     refused = users.engine("build", "--network", "front", "-", given=b"FROM plain\nRUN true\n")
     assert refused.code != 0
     wait_until(lambda: not (users.engine.run_root / "user-networks").exists(), "the end of the program")
+
+
+def test_a_containers_own_resolvers_are_asked_from_its_networks(users: UsersMachine) -> None:
+    engine = users.engine
+    engine.ok("network", "create", "--internal", "inner")
+    engine.ok("network", "create", "front")
+    serve(users, "names", "--network", "front", program=NAMES)
+    asked = ("host", "getent", "ahostsv4", "outside.example")
+    there = address(users, "names", "front")
+    assert "192.0.2.9" in engine.ok("run", "--rm", "--network", "front", "--dns", there, *asked)
+    who = engine.ok("logs", "names").split()[1]
+    assert who.rpartition(".")[0] == there.rpartition(".")[0]  # a container on the network, and not the machine
+    assert engine("run", "--rm", "--network", "inner", "--dns", there, *asked).code == 2  # no names of the outside

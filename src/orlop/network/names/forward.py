@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from orlop.network.names.loop import Loop, Owner
     from orlop.network.names.message import Query
     from orlop.network.names.upstream import Upstream
+    from orlop.network.ports.outpost import Outpost
 
 _PORT = 53
 _SIOCGSKNS = 0x894C  # a descriptor of the network namespace that a socket is in (Linux 4.10)
@@ -58,6 +59,36 @@ class Origin:
         """Keep the other namespace no more."""
         if self._other >= 0:
             os.close(self._other)
+
+
+class PostedOrigin(Origin):
+    """The network namespace of an ordinary user's container, where only a child can open sockets.
+
+    ``find`` tells the pid of the container's first process; it is asked with the first question.
+    """
+
+    __slots__ = ("_find", "_outpost")
+
+    def __init__(self, own: int, find: Callable[[], int]) -> None:
+        super().__init__(own)
+        self._find = find
+        self._outpost: Outpost | None = None
+
+    def open(self, family: int, kind: int) -> _socket.socket:
+        """See `Origin.open`."""
+        from orlop.network.ports.outpost import Outpost
+
+        if self._outpost is not None and not self._outpost.is_alive():
+            self._outpost.close()
+            self._outpost = None
+        if self._outpost is None:
+            self._outpost = Outpost(self._find())
+        return self._outpost.open(kind, family)
+
+    def close(self) -> None:
+        """See `Origin.close`."""
+        if self._outpost is not None:
+            self._outpost.close()
 
 
 def _open(family: int, kind: int) -> _socket.socket:

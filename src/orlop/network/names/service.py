@@ -10,7 +10,7 @@ import resource
 
 from orlop.network.names.book import Book
 from orlop.network.names.client import Bounds, Client
-from orlop.network.names.forward import Origin
+from orlop.network.names.forward import Origin, PostedOrigin
 from orlop.network.names.loop import READABLE
 from orlop.network.names.upstream import Upstream
 from orlop.network.names.watch import Watcher
@@ -72,15 +72,19 @@ class Service:
         failed: Callable[[], None],
         *,
         leads_out: bool = False,
+        pid: Callable[[], int] | None = None,
     ) -> None:
         """Serve a container at ``sockets``, by UDP and TCP, until `remove` is called with the same key.
 
         ``servers`` are asked instead of the host's, from where the container is; empty if the user named none. ``failed``
         is called if it cannot be served any more; ``leads_out`` says that it reaches the outside though it is on no network.
+        ``pid`` tells the pid of an ordinary user's container, by which alone its namespace can be entered.
         """
         self.remove(key)
-        # Only root may be in another namespace for a moment.
-        origin = Origin(self._own, sockets[0] if servers and not leads_out else None)
+        if servers and pid is not None:
+            origin: Origin = PostedOrigin(self._own, pid)
+        else:
+            origin = Origin(self._own, sockets[0] if servers else None)
         upstream = Upstream(list(servers)) if servers else self._host
         look = self._watcher.look
         self._clients[key] = Client(
