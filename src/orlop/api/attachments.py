@@ -35,7 +35,7 @@ _LARGEST = frames.LARGEST + 1
 #: Seconds after which a container that somebody waits for is looked at again.
 _LOOK = 5.0
 #: Seconds in which a program may read what a client has sent that is gone.
-_LAST_WORDS = 10.0
+_LAST_WORDS = 3.0
 
 
 class Wanted:

@@ -21,13 +21,15 @@ class Clients:
     """The lines of a monitor, and the socket at which further clients come.
 
     ``halted`` says that a user wants the container to stop; ``policy`` is what a client said is to be done when it ends.
+    ``left`` are the streams that those had who have gone while it ran, as in `frames.ATTACH`.
     """
 
-    __slots__ = ("_listener", "halted", "lines", "policy")
+    __slots__ = ("_listener", "halted", "left", "lines", "policy")
 
     def __init__(self, first: Line, listener: int = -1) -> None:
         self.lines = [first]
         self.halted = False
+        self.left = 0
         self.policy: dict[str, Any] | None = None
         self._listener = listener
 
@@ -71,6 +73,7 @@ class Clients:
             for kind, body in line.receive():
                 self.answer(line, kind, body)
         self.sweep()
+        self.left = 0
 
     def answer(self, line: Line, kind: bytes, body: bytes) -> None:
         """Do what a client asks for that does not concern the container's streams."""
@@ -112,11 +115,15 @@ class Clients:
         """Forget lines that were closed."""
         for line in self.lines:
             if not line.open:
+                for each in self.lines:
+                    self.left |= 0 if each.open else each.attached
                 self.lines = [each for each in self.lines if each.open]
                 return
 
     def release(self) -> None:
         """Before the container is started again: those who were attached to its last life get no output of the next."""
+        self.sweep()
+        self.left = 0
         for line in self.lines:
             line.attached = 0
             line.holds = False

@@ -138,6 +138,10 @@ class Pump:
                 self.leash = None
                 self._clients.halted = True
                 self._signal(_KILL)
+            self._clients.sweep()
+            if self._once and self._clients.left & frames.TO_STDIN:
+                self._ending = True
+                self._end_input()
             poll = select.poll()
             poll.register(pidfd, select.POLLIN)
             if self._start is not None:
@@ -227,10 +231,6 @@ class Pump:
         if line.open and happened & (select.POLLIN | _GONE):
             for kind, body in line.receive():
                 self._answer(line, kind, body)
-        if not line.open:
-            if self._once and line.attached & frames.TO_STDIN:
-                self._ending = True
-            self._clients.sweep()
         self._end_input()
 
     def _answer(self, line: Line, kind: bytes, body: bytes) -> None:

@@ -1,0 +1,44 @@
+"""A server under clients that do what clients should not."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.integration.api.siege import Siege
+from tests.integration.api.test_protocol import UPGRADE, head_of, request
+from tests.integration.engine.conftest import wait_until
+
+if TYPE_CHECKING:
+    from tests.integration.api.served import Served
+
+
+def test_clients_that_do_anything_at_all_cost_nothing_that_lasts(served: Served) -> None:
+    siege = Siege(served)
+    siege.run(1.5)
+    assert siege.deeds > 30
+    served.stop()  # which says nothing, though there were clients all along
+    served.start()
+
+
+@pytest.mark.parametrize(
+    "script",
+    ["cat", "while :; do echo said; sleep 0.01; done & cat; kill $!"],
+    ids=["that waits for input", "that talks all the time"],
+)
+def test_a_command_whose_client_vanishes_has_read_all_of_its_input(served: Served, script: str) -> None:
+    name = served.made(Cmd=["sleep", "1000"])
+    assert served("POST", f"/containers/{name}/start").status == 204
+    headers = {"Content-Type": "application/json", **UPGRADE}
+    wanted = {"Cmd": ["sh", "-c", script], "AttachStdin": True, "AttachStdout": True}
+    made = [served("POST", f"/containers/{name}/exec", wanted).json()["Id"] for _ in range(6)]
+    for number, each in enumerate(made):
+        with served.connect() as client:
+            client.sendall(request(f"/exec/{each}/start", headers, body=b"{}"))
+            if number % 2:
+                head_of(client)
+    for each in made:
+        wait_until(lambda each=each: served("GET", f"/exec/{each}/json").json()["ExitCode"] is not None)  # type: ignore[misc]
+    wait_until(lambda: os.listdir(served.engine.run_root / "control") == [name], "no monitor of a command")
