@@ -88,6 +88,12 @@ def test_what_is_a_struct_in_docker_s_client_is_printed_as_one(value: object, te
     assert template.render("{{.X}}", {"X": value}) == text
 
 
+def test_what_is_left_out_is_nothing_of_its_type() -> None:
+    absent = {"Name": "v", "SecondaryIPAddresses": None}
+    printed = template.render("{{.Status}} {{.UsageData}} {{.DockerVersion}} {{.SecondaryIPAddresses}}", absent)
+    assert printed == "map[] <nil>  []"
+
+
 def test_json_is_the_whole_object_but_for_what_takes_arguments() -> None:
     wanted = {key: value for key, value in VALUE.items() if key != "Label"}
     assert json.loads(template.render("json", VALUE)) == wanted

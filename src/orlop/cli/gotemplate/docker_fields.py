@@ -10,24 +10,29 @@ OPEN = frozenset((
 
 #: Fields that the API leaves out where there is nothing to tell. In a template they are nil then.
 OPTIONAL = frozenset((
-    "Annotations", "ArgsEscaped", "Descriptor", "DriverOpts", "ExposedPorts", "GraphDriver", "Health", "Healthcheck",
-    "ImageManifestDescriptor", "Init", "Manifests", "NetworkDisabled", "OnBuild", "OsVersion", "Shell", "SizeRootFs",
-    "SizeRw", "Status", "StopSignal", "StopTimeout", "StorageOpt", "Sysctls", "Tmpfs", "Variant", "Volumes",
+    "Annotations", "ArgsEscaped", "Descriptor", "DockerVersion", "DriverOpts", "ExposedPorts", "GraphDriver", "Health",
+    "Healthcheck", "ImageManifestDescriptor", "Init", "Manifests", "NetworkDisabled", "OnBuild", "OsVersion", "Shell", "SizeRootFs",
+    "SizeRw", "Status", "StopSignal", "StopTimeout", "StorageOpt", "Sysctls", "Tmpfs", "UsageData", "Variant", "Volumes",
 ))  # fmt: skip
 
 _LISTS = (
-    "Args", "Binds", "CapAdd", "CapDrop", "Cmd", "DeviceRequests", "Devices", "Dns", "DnsOptions", "DnsSearch",
-    "Entrypoint", "Env", "ExecIDs", "ExtraHosts", "GroupAdd", "Links", "Mounts", "OnBuild", "RepoDigests", "RepoTags",
-    "SecurityOpt", "Shell", "Ulimits", "VolumesFrom",
+    "Aliases", "Args", "Binds", "CapAdd", "CapDrop", "Cmd", "DNSNames", "DeviceRequests", "Devices", "Dns", "DnsOptions",
+    "DnsSearch", "Entrypoint", "Env", "ExecIDs", "ExtraHosts", "GroupAdd", "Links", "Mounts", "OnBuild", "RepoDigests", "RepoTags",
+    "SecondaryIPAddresses", "SecondaryIPv6Addresses", "SecurityOpt", "Shell", "Ulimits", "VolumesFrom",
 )  # fmt: skip
 _POINTERS = (
     "Health", "Healthcheck", "ImageManifestDescriptor", "Init", "PidsLimit", "Platform", "SizeRootFs", "SizeRw",
-    "StopTimeout",
+    "StopTimeout", "UsageData",
 )  # fmt: skip
 
 #: What is printed for a field that is null: the nothing of its type. Of any other it is ``<no value>``.
-NOTHING = dict.fromkeys(_LISTS, "[]") | dict.fromkeys(OPEN - {"Data"}, "map[]") | dict.fromkeys(_POINTERS, "<nil>")
-NOTHING["Status"] = "map[]"  # a volume's; of all else it is there
+NOTHING = {
+    **dict.fromkeys(_LISTS, "[]"),
+    **dict.fromkeys(OPEN - {"Data"}, "map[]"),
+    **dict.fromkeys(_POINTERS, "<nil>"),
+    "DockerVersion": "",
+    "Status": "map[]",  # a volume's; of all else it is there
+}
 
 #: Those values of Docker's API that Go prints as ``{no 0}``, since they are structs there: their fields in order, and
 #: what is printed for one that JSON leaves out where it has nothing to tell.
