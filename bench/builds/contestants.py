@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,19 +21,37 @@ if TYPE_CHECKING:
 
     from bench.workspace import Workspace
 
+#: Seconds that a builder may take to be ready for the next build.
+_PATIENCE = 10.0
+
 
 @dataclass(frozen=True)
 class Builder:
-    """One builder: what its command begins with, and the options by which it forgets what it did before, or does not."""
+    """One builder: what its command begins with, and the options by which it forgets what it did before, or does not.
+
+    ``door`` is there as soon as what it leaves behind after a build is ready for the next one, as a daemon always is.
+    """
 
     engine: Engine
     command: tuple[str, ...]
     anew: tuple[str, ...]
     again: tuple[str, ...]
+    door: Path | None = None
 
     def build(self, context: Path, *, cached: bool) -> float:
         """Build a context; seconds."""
-        return self.engine.run(*self.command, *(self.again if cached else self.anew), str(context))
+        took = self.engine.run(*self.command, *(self.again if cached else self.anew), str(context))
+        end = time.monotonic() + _PATIENCE
+        while self.door is not None and not self.door.exists() and time.monotonic() < end:
+            time.sleep(0.01)
+        return took
+
+    def forget_what_is_left(self) -> None:
+        """End what it has left behind, so that all memory that it has is of processes that the next build starts."""
+        left = processes.in_host_namespace(processes.descendants())
+        processes.end([process.pid for process in left if process.name.startswith("orlop-build")])
+        if self.door is not None:
+            self.door.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -52,7 +71,8 @@ def orlop(workspace: Workspace) -> Iterator[Builder]:
         if not archive.exists():
             subprocess.run(["tar", "-C", workspace.rootfs, "-cf", archive, "."], check=True)
         engine.run("import", str(archive), IMAGE)
-        yield Builder(engine, ("build", "-q", "-t", "result"), ("--no-cache",), ())
+        door = home / "run" / f"builds-{os.uname().machine}.sock"
+        yield Builder(engine, ("build", "-q", "-t", "result"), ("--no-cache",), (), door)
     finally:
         processes.end([pid for pid in processes.descendants() if pid not in before])
 
