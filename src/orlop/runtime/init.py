@@ -73,6 +73,7 @@ def _run(setup: Setup) -> None:
     confinements = labels.prepare(process_spec)
     os.setsid()
     _set_names(setup)
+    os.umask(0o022)  # whatever the caller's is, what is made in the root is there for every user
     root, procfs = _build_root(setup, linux, process_spec)
     master = slave = -1
     if process_spec.get("terminal"):

@@ -145,10 +145,8 @@ def map_ids(each: Mount, entry: dict[str, Any], linux: dict[str, Any]) -> None:
         return
     if each.tree < 0:
         raise StepFailed("map ids of mount", each.describe(), "only root can map the ids of a bind mount", errno.EPERM)
-    from orlop.linux import idmap  # few mounts ask for one
-
     with step("map ids of mount", each.describe()):
-        descriptor = idmap.user_namespace(uids or linux["uidMappings"], gids or linux["gidMappings"])
+        descriptor = _user_namespace(uids, gids, linux)
         try:
             recursive = each.options.idmap == "ridmap"
             mount.set_attributes(each.tree, user_namespace=descriptor, recursive=recursive)
@@ -160,6 +158,18 @@ def map_ids(each: Mount, entry: dict[str, Any], linux: dict[str, Any]) -> None:
             raise StepFailed("map ids of mount", each.describe(), reason, errno.EINVAL) from None
         finally:
             os.close(descriptor)
+
+
+def _user_namespace(uids: Any, gids: Any, linux: dict[str, Any]) -> int:
+    """A descriptor of a user namespace with the mappings that a mount gives, or else of the container's own."""
+    from orlop.linux import idmap  # few mounts ask for one
+
+    if uids:
+        return idmap.user_namespace(uids, gids)
+    for each in linux.get("namespaces") or ():
+        if each["type"] == "user" and each.get("path"):
+            return os.open(each["path"], os.O_RDONLY | os.O_CLOEXEC)
+    return idmap.user_namespace(linux["uidMappings"], linux["gidMappings"])
 
 
 class Mounter:

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.runtime.containers import FIRST_ID, add_mount, attempt, map_ids, options_of, refused, run
+from tests.integration.runtime.containers import (
+    FIRST_ID,
+    add_mount,
+    attempt,
+    map_ids,
+    namespace,
+    options_of,
+    refused,
+    run,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -387,6 +396,32 @@ def test_mappings_without_the_option_mean_idmap(runtime: Runtime, bundle: Bundle
     made = bundle()
     add_mount(made, "/data", "bind", str(source), "rbind", uidMappings=MAPPING, gidMappings=MAPPING)
     assert owners(runtime, made) == ["5000:5000", "0:0"]
+
+
+def test_idmap_takes_those_of_a_user_namespace_that_is_joined(
+    runtime: Runtime, bundle: BundleMaker, source: Path
+) -> None:
+    first = bundle("sleep", "1000")
+    map_ids(first)
+    first.write()
+    path = f"/proc/{runtime.state(runtime.start(first))['pid']}/ns/user"
+    made = bundle()
+    map_ids(made)
+    namespace(made, "user", path)
+    for name in ("uidMappings", "gidMappings"):
+        del made.linux[name]
+    add_mount(made, "/data", "bind", str(source), "rbind", "ridmap")
+    assert owners(runtime, made) == ["0:0", "0:0"]
+
+
+def test_the_callers_umask_is_not_that_of_places_for_mounts(
+    runtime: Runtime, bundle: BundleMaker, source: Path
+) -> None:
+    made = bundle("stat", "-c", "%a", "/a", "/a/b", "/c", "/made", "/made/too", cwd="/made/too")
+    add_mount(made, "/a/b", "bind", str(source), "rbind")
+    add_mount(made, "/c/d", "tmpfs", "tmpfs")
+    source.chmod(0o755)
+    assert run(runtime, made, umask=0o077).split() == ["755"] * 5
 
 
 def test_idmap_without_mappings_takes_the_containers(runtime: Runtime, bundle: BundleMaker, source: Path) -> None:
