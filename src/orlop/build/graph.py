@@ -217,6 +217,9 @@ class Planner:
         wanted = self._wishes.platform
         if base_line.platform:
             text = self._from_word(base_line.platform, base_line)
+            if not text:
+                message = f"the platform {base_line.platform} is empty: expected a value for it"
+                raise self._problem(base_line.span, message)
             try:
                 wanted = platform.parse(text)
             except InvalidArgument as error:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import _signal
 import posixpath
 
-from orlop.build import steps
+from orlop.build import copying, remote, steps
 from orlop.build.dockerfile import instructions, run_devices, run_mounts
+from orlop.build.dockerfile.problem import suggestion
 from orlop.build.variables import DEFAULT_PATH, PROXIES
 from orlop.errors import InvalidArgument
 from orlop.images.config import Healthcheck
+from orlop.runtime.kill import signal_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,6 +90,8 @@ class StageState:
 
     def _env(self, instruction: instructions.Env) -> Written:
         pairs = self.scope.pairs(instruction.pairs, instruction)
+        if not all(name for name, _ in pairs):
+            raise InvalidArgument("a name of ENV is empty: expected ENV name=value, with a value for its variables")
         self.scope.set(pairs)
         names = [each.partition("=")[0] for each in self.config.env]
         for name, value in pairs:
@@ -158,9 +163,15 @@ class StageState:
 
     def _stop_signal(self, instruction: instructions.StopSignal) -> Written:
         signal = self.scope.word(instruction.signal, instruction)
-        known = signal.isdigit() or signal.upper().removeprefix("SIG").replace("+", "").replace("-", "").isalnum()
-        if not (signal.isascii() and known):
-            raise InvalidArgument(f"invalid signal '{signal}': expected a name such as SIGTERM, or a number")
+        try:
+            signal_number(signal)
+        except InvalidArgument:
+            near = suggestion(
+                signal.upper(), [name for name in dir(_signal) if name.startswith("SIG") and name.isalnum()]
+            )
+            raise InvalidArgument(
+                f"invalid signal '{signal}'{near}: expected a name such as SIGTERM, or a number"
+            ) from None
         self.config.stop_signal = signal
         return Written(f"STOPSIGNAL {signal}")
 
@@ -243,19 +254,24 @@ class StageState:
             steps.Document(each.name, _text_of(each, self.scope, instruction)) for each in instruction.documents
         )
         added = instruction if isinstance(instruction, instructions.Add) else None
+        mode = word(instruction.mode)
+        copying.permissions(mode)
+        checksum = word(added.checksum) if added is not None else ""
+        if checksum and not any(remote.is_git(each) for each in sources):
+            remote.check_checksum(checksum)
         step = steps.Copy(
             origin=self._find(word(instruction.from_), instruction) if instruction.from_ else steps.Origin(),
             sources=sources,
             target=target,
             documents=documents,
             owner=word(instruction.owner),
-            mode=word(instruction.mode),
+            mode=mode,
             link=instruction.link,
             parents=instruction.parents,
             exclude=tuple(map(word, instruction.exclude)),
             adds=added is not None,
             unpack=added.unpack if added is not None else None,
-            checksum=word(added.checksum) if added is not None else "",
+            checksum=checksum,
             keep_git_dir=added.keep_git_dir if added is not None else False,
             text=instruction.text,
             span=instruction.span,
@@ -333,8 +349,11 @@ def ports(word: str) -> list[str]:
     if not all(each.isascii() and each.isdigit() and len(each) < 6 for each in (first, last)):
         raise InvalidArgument(f"invalid port '{word}': expected a number or a range, and perhaps /udp")
     low, high = int(first), int(last)
+    if low > high:
+        raise InvalidArgument(f"invalid port '{word}': expected the smaller number first")
     if not 0 < low <= high <= _LAST_PORT:
         raise InvalidArgument(f"invalid port '{word}': expected numbers from 1 to {_LAST_PORT}")
     if protocol not in ("tcp", "udp", "sctp"):
-        raise InvalidArgument(f"invalid protocol '{protocol}' of port '{word}': expected tcp, udp or sctp")
+        near = suggestion(protocol, ("tcp", "udp", "sctp"))
+        raise InvalidArgument(f"invalid protocol '{protocol}' of port '{word}'{near}: expected tcp, udp or sctp")
     return [f"{port}/{protocol}" for port in range(low, high + 1)]

@@ -46,6 +46,27 @@ _NETWORKS = ("default", "none", "host")
 _SECURITY = ("sandbox", "insecure")
 _NOT_TRIGGERS = ("FROM", "MAINTAINER", "ONBUILD")
 _LEAST_DURATION = 1_000_000  # nanoseconds, as with Docker
+#: What is expected after a keyword that stands alone.
+_FORMS = {
+    "ADD": "source… destination",
+    "ARG": "name[=default]",
+    "CMD": 'a command, or ["program", "argument"]',
+    "COPY": "source… destination",
+    "ENTRYPOINT": 'a command, or ["program", "argument"]',
+    "ENV": "name=value",
+    "EXPOSE": "port[/protocol]",
+    "FROM": "image [AS name]",
+    "HEALTHCHECK": "CMD and a command, or NONE",
+    "LABEL": "name=value",
+    "MAINTAINER": "a name",
+    "ONBUILD": "another instruction",
+    "RUN": 'a command, or ["program", "argument"]',
+    "SHELL": '["program", "argument"]',
+    "STOPSIGNAL": "a signal such as SIGTERM",
+    "USER": "user[:group]",
+    "VOLUME": '/path, or ["/path"]',
+    "WORKDIR": "/path",
+}
 
 
 class Said:
@@ -71,7 +92,8 @@ class Said:
             InvalidArgument: nothing does.
         """
         if not self.statement.rest:
-            raise InvalidArgument(f"{self.name} requires at least one argument")
+            form = f": expected {self.name} {_FORMS[self.name]}" if self.name in _FORMS else ""
+            raise InvalidArgument(f"{self.name} requires at least one argument{form}")
         return self.statement.rest
 
     def array(self) -> list[str] | None:
@@ -272,10 +294,11 @@ def _healthcheck(said: Said) -> HealthCheck:
     rest = more[0] if more else ""
     if kind.upper() == "NONE":
         if rest or said.statement.flags:
-            raise InvalidArgument("HEALTHCHECK NONE takes no arguments")
+            raise InvalidArgument("HEALTHCHECK NONE takes no arguments: expected nothing after NONE")
         return HealthCheck(None, statement=said.statement)
     if kind.upper() != "CMD":
-        raise InvalidArgument(f"unknown type '{kind}' of HEALTHCHECK: expected CMD or NONE")
+        near = suggestion(kind, ("CMD", "NONE"))
+        raise InvalidArgument(f"unknown type '{kind}' of HEALTHCHECK{near}: expected CMD or NONE")
     if not rest:
         raise InvalidArgument("HEALTHCHECK CMD has no command: expected one after CMD")
     command = Said(said.statement.replace(flags=(), rest=rest), said.escape).command()
@@ -315,7 +338,7 @@ def _on_build(said: Said) -> OnBuild:
     trigger = said.rest
     keyword = trigger.split(None, 1)[0]
     if keyword.upper() in _NOT_TRIGGERS:
-        raise InvalidArgument(f"{keyword.upper()} isn't allowed as an ONBUILD trigger")
+        raise InvalidArgument(f"{keyword.upper()} isn't allowed as an ONBUILD trigger: expected another instruction")
     inner = statements.inner(said.statement, said.escape)
     reader = _READERS.get(inner.name)
     if reader is None:

@@ -34,6 +34,8 @@ class Source(Value):
 
     def excerpt(self, span: Span) -> str:
         """The lines of a span with those around them, the span's own underlined, for a terminal."""
+        if not any(line.strip() for line in self.lines):
+            return "1 |\n  | ^"  # there is nothing to show
         last = min(span.last, span.first + _MOST_LINES - 1)
         low, high = max(span.first - _AROUND, 1), min(last + _AROUND, len(self.lines))
         width = len(str(high))
