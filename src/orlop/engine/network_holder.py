@@ -8,6 +8,7 @@ import os
 from orlop.engine import id_maps, launch, monitor
 from orlop.errors import OrlopError, Unsupported
 from orlop.linux import credentials, link, namespace, prctl, procfs
+from orlop.network.ports import disguise
 
 _LONGEST_MESSAGE = 4000
 _NEW = namespace.CLONE_NEWUSER | namespace.CLONE_NEWNET
@@ -82,6 +83,10 @@ def _live(below: int, answer: int, go: int) -> None:
         credentials.set_user(0)
         prctl.set_dumpable(True)  # so that the user's other processes may enter
         link.set_up("lo")
+        try:
+            disguise.prepare()
+        except OSError:
+            pass  # a kernel that lacks what it takes: then containers see the proxy where they would see its clients
         os.write(answer, b"+")
         os.close(answer)
         while True:

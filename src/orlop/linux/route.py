@@ -18,6 +18,7 @@ MAIN = 254
 LOCAL = 255
 
 UNICAST = 1
+LOCAL = 2
 BLACKHOLE = 6
 UNREACHABLE = 7
 
@@ -37,6 +38,9 @@ _RTNH_F_ONLINK = 4
 _RTPROT_BOOT = 3
 _RT_SCOPE_UNIVERSE = 0
 _RT_SCOPE_LINK = 253
+_RT_SCOPE_HOST = 254
+#: How far what has no gateway is, by the kind of the route.
+_SCOPES = {UNICAST: _RT_SCOPE_LINK, LOCAL: _RT_SCOPE_HOST}
 
 _ROUTE = 12  # struct rtmsg
 _RTNEXTHOP = 8  # struct rtnexthop
@@ -135,7 +139,8 @@ def _message(
     network, _, length = destination.partition("/")
     family = _socket.AF_INET6 if ":" in network else _socket.AF_INET
     # A removal that names the widest scope but one, RT_SCOPE_NOWHERE, finds a route of any.
-    scope = 255 if removal else _RT_SCOPE_UNIVERSE if gateway or kind != UNICAST else _RT_SCOPE_LINK
+    scope = _RT_SCOPE_UNIVERSE if gateway or kind not in _SCOPES else _SCOPES[kind]
+    scope = 255 if removal else scope
     body = bytes((family, int(length), 0, 0, table if table < 256 else 0, _RTPROT_BOOT, scope, kind))
     body += (_RTNH_F_ONLINK if onlink else 0).to_bytes(4, sys.byteorder)
     if int(length):

@@ -66,6 +66,7 @@ _LOOKUP_INVERTED = 1
 _DYNSET_UPDATE = 1
 _OBJECT_COUNTER = 1
 _CHECKSUM_INTERNET = 1
+_SOCKET_TRANSPARENT = 0
 
 
 def meta(key: int, register: int = 0) -> bytes:
@@ -76,6 +77,11 @@ def meta(key: int, register: int = 0) -> bytes:
 def set_mark(register: int = 0) -> bytes:
     """Make a packet's mark what a register has."""
     return _expression("meta", be32(2, META_MARK) + _register(3, register))
+
+
+def is_transparent(register: int = 0) -> bytes:
+    """Load, as one byte, whether the socket that a packet is for may have any address (IP_TRANSPARENT, ip(7))."""
+    return _expression("socket", be32(1, _SOCKET_TRANSPARENT) + _register(2, register))
 
 
 def ct(key: int, register: int = 0) -> bytes:

@@ -45,7 +45,7 @@ class _Session:
 class Datagrams:
     """One port of UDP. ``find`` tells where a client's datagrams go: an address and a port, or None for nowhere.
 
-    ``open_socket`` makes a socket of a kind that does not wait, to be connected to an address.
+    ``open_socket`` makes a socket that does not wait, to be connected to an address, of a kind and for a client.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Datagrams:
         loop: Loop,
         port: socket.socket,
         find: Callable[[str], tuple[str, int] | None],
-        open_socket: Callable[[str, int], socket.socket],
+        open_socket: Callable[[str, int, str], socket.socket],
     ) -> None:
         self._loop = loop
         self._port = port
@@ -96,7 +96,7 @@ class Datagrams:
         while len(self._sessions) >= MOST:
             self._end(next(iter(self._sessions.values())))
         try:
-            server = self._open(target[0], socket.SOCK_DGRAM)
+            server = self._open(target[0], socket.SOCK_DGRAM, peer[0][0])
         except OSError:
             return None  # there can be no socket more just now
         try:

@@ -6,11 +6,13 @@ which it was opened, whoever uses it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
 
 from orlop.linux import namespace, pidfd, prctl
+from orlop.network.ports import disguise
 
 _LARGEST = 64
 _EVERY_DESCRIPTOR = (1 << 31) - 1
@@ -42,13 +44,13 @@ class Outpost:
             self.close()
             raise PermissionError(f"the namespaces of process {pid} cannot be entered")
 
-    def open(self, kind: int, family: int = socket.AF_INET) -> socket.socket:
-        """A socket there.
+    def open(self, kind: int, family: int = socket.AF_INET, client: str = "") -> socket.socket:
+        """A socket there, which has the address of ``client`` where that can be.
 
         Raises:
             OSError: there can be none more, or the child is gone.
         """
-        self._line.send(bytes((family, kind)))
+        self._line.send(bytes((family, kind)) + client.encode())
         _, descriptors, _, _ = socket.recv_fds(self._line, 1, 1)
         if not descriptors:
             raise ConnectionError("the container's namespace is gone")
@@ -78,9 +80,14 @@ def _live(line: socket.socket, process: int) -> None:
         os.closerange(between[0] + 1, between[1])
         prctl.set_dumpable(False)  # nothing of the container is to look into us
         namespace.join(process, namespace.CLONE_NEWUSER | namespace.CLONE_NEWNET)
+        disguises = disguise.is_prepared()
         line.send(_own_address().encode())
         while asked := line.recv(_LARGEST):
             with socket.socket(asked[0], asked[1] | socket.SOCK_NONBLOCK) as made:
+                client = asked[2:].decode()
+                if client and disguises and disguise.is_possible(client, asked[0]):
+                    with contextlib.suppress(OSError):  # an address that a socket cannot have: then the proxy's
+                        disguise.put_on(made, client)
                 socket.send_fds(line, [b"+"], [made.fileno()])
     finally:
         os._exit(0)

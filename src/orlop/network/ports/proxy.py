@@ -137,8 +137,7 @@ class _Where:
 
     def find(self, client: str) -> tuple[str, int] | None:
         """The container's address and port for a client; None if that may not come in, or the container is gone."""
-        plain = client.partition("%")[0].removeprefix(_MAPPED)
-        family, number = parse_address(plain)
+        family, number = parse_address(_plain(client))
         if self._sources and not any(each.family == family and each.contains(number) for each in self._sources):
             return None
         in_force = published.read(self._place, self._container)
@@ -153,16 +152,21 @@ class _Where:
         target = in_force.targets.get(family) or next(iter(in_force.targets.values()), None)
         return (target.address, self._port.container_port) if target is not None else None
 
-    def open(self, address: str, kind: int) -> socket.socket:
-        """A socket that does not wait, to be connected to the container's address.
+    def open(self, address: str, kind: int, client: str) -> socket.socket:
+        """A socket that does not wait, to be connected to the container's address, for a client.
 
         Raises:
             OSError: there can be none more.
         """
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         if self._place.rootless:
-            return self._outpost(self._inside).open(kind, family)
+            return self._outpost(self._inside).open(kind, family, _plain(client))
         return socket.socket(family, kind | socket.SOCK_NONBLOCK)
+
+
+def _plain(client: str) -> str:
+    """A client's address as it was on the wire."""
+    return client.partition("%")[0].removeprefix(_MAPPED)
 
 
 class _Tcp:
@@ -192,7 +196,7 @@ class _Tcp:
                 streams.refuse(client)
                 continue
             try:
-                server = self._where.open(target[0], socket.SOCK_STREAM)
+                server = self._where.open(target[0], socket.SOCK_STREAM, address[0])
                 self._streams.add(Stream(self._loop, self._pipes, client, server, target, self._streams.discard))
             except OSError:
                 streams.refuse(client)
