@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 
 from orlop.build import steps
+from orlop.build.graph import IMAGES
 from orlop.images import media_types, reference
 from orlop.storage.layers.compress import NONE
 
@@ -46,6 +47,9 @@ def package_url(name: str, wanted: Platform) -> str:
     """An image as a package URL (purl-spec, type ``docker``)."""
     from urllib.parse import quote
 
+    if name.startswith(IMAGES):
+        place = name.partition("://")[2].partition("@")[0]
+        return f"pkg:oci/{quote(place.rpartition('/')[2], safe=':')}?platform={quote(str(wanted), safe='')}"
     parsed = reference.parse(name)
     version = parsed.digest or parsed.tag or "latest"
     path = quote(parsed.familiar_name, safe="/:")
@@ -93,8 +97,10 @@ def of(graph: Graph, known: Mapping[str, str]) -> list[dict[str, Any]]:
 def _sources(graph: Graph, known: Mapping[str, str]) -> dict[tuple[str, str], dict[str, Any]]:
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for base, _ in images(graph):
-        whole = str(reference.parse(base.name).with_default_tag()).partition("@")[0]
-        identifier = f"docker-image://{whole}@{digest_of(base, known)}"
+        identifier = base.name
+        if not base.name.startswith(IMAGES):
+            whole = str(reference.parse(base.name).with_default_tag()).partition("@")[0]
+            identifier = f"docker-image://{whole}@{digest_of(base, known)}"
         found["image", _image(base)] = {"identifier": identifier}
     for node in graph.nodes:
         for origin in _read(node):

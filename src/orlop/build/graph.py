@@ -30,6 +30,8 @@ else:
     Protocol = object  # `typing` takes long to import
 
 SCRATCH = "scratch"
+#: How contexts begin that are images: in a registry or the store, or in a directory that has an OCI image layout.
+IMAGES = ("docker-image://", "oci-layout://")
 _WITH_STEPS = (instructions.Run, instructions.Copy, instructions.Workdir)
 
 
@@ -287,7 +289,8 @@ class Planner:
         key = (name, str(wanted))
         if key not in self.found:
             try:
-                reference.parse(name)
+                if not name.startswith(IMAGES):
+                    reference.parse(name)
             except (InvalidArgument, InvalidReference) as error:
                 raise self._problem(span, str(error)) from None
             try:
@@ -340,7 +343,7 @@ class Planner:
             return steps.Origin()
         context = self._context(text)
         if context is not None:
-            is_image = self._wishes.contexts[context].startswith("docker-image://")
+            is_image = self._wishes.contexts[context].startswith(IMAGES)
             return steps.Origin(image=text) if is_image else steps.Origin(context=context)
         found = self._dockerfile.find(text, stage.number)
         if found is not None:

@@ -229,6 +229,9 @@ class StageState:
     def _mount(self, text: str, instruction: Instruction) -> steps.Mounted:
         mount = run_mounts.parse(text, lambda value: self.scope.word(value, instruction))
         origin = None
+        space = self.scope.given.get("BUILDKIT_CACHE_MOUNT_NS", "")
+        if mount.type == run_mounts.CACHE and space:
+            mount = mount.replace(id=f"{space}/{mount.id or mount.target}")
         if mount.from_ or mount.type == run_mounts.BIND:
             origin = self._find(mount.from_, instruction)
         return steps.Mounted(mount, origin)

@@ -139,6 +139,14 @@ PARSER = Parser(
 IN_NAMESPACE = True
 
 
+def before_namespace(location: Location) -> None:
+    """Leave a builder behind for the next build, while that is possible."""
+    from orlop.engine import warm_builder
+
+    location.prepare()
+    warm_builder.leave_behind(location)
+
+
 def run(location: Location, said: Parsed) -> int:
     """Carry the command out."""
     from orlop.build.scheduler import BuildFailed
@@ -220,14 +228,17 @@ def read(said: Parsed) -> BuildRequest:
         secrets=dict(map(_secret, said["secret"])),
         agents=dict(map(_agent, said["ssh"])),
         network=said["network"],
-        wishes=_wishes(said),
+        wishes=_wishes(said, arguments),
         allowed=entitlements.read(said["allow"]),
         epoch=int(epoch) if epoch else None,
         squash=said["squash"],
         outputs=outputs,
         parallel=said["parallel"],
         cache_from=[cache_places.read_source(each) for each in said["cache-from"]],
-        cache_to=[cache_places.read_target(each) for each in said["cache-to"]],
+        cache_to=[cache_places.read_target(each) for each in said["cache-to"]]
+        + (
+            [cache_places.Place(cache_places.INLINE)] if arguments.get("BUILDKIT_INLINE_CACHE") in ("1", "true") else []
+        ),
     )
 
 
@@ -319,9 +330,11 @@ def _output(text: str) -> Output:
         raise InvalidArgument(f"invalid --output '{text}': {error}") from None
 
 
-def _wishes(said: Parsed) -> dict[str, Any]:
+def _wishes(said: Parsed, arguments: dict[str, str]) -> dict[str, Any]:
     """Settings of the containers that steps run in."""
     made: dict[str, Any] = {}
+    if arguments.get("BUILDKIT_SANDBOX_HOSTNAME"):
+        made["hostname"] = arguments["BUILDKIT_SANDBOX_HOSTNAME"]
     if said["add-host"]:
         made["extra_hosts"] = [each.replace("=", ":", 1) for each in said["add-host"]]
     for names, _, _, _, setting in _LIMITS:

@@ -230,6 +230,29 @@ def test_further_contexts_have_names(builder: Builder) -> None:
     assert builder.output(image, "cat", "/f", "/g", "/files/f", "/files/made") == "otherotherothermade\n"
 
 
+def test_a_context_can_be_an_image_in_a_layout(builder: Builder) -> None:
+    layout = builder.directory / "layout"
+    builder.ok("save", "--format", "oci-dir", "-o", str(layout), "base")
+    words = ("--provenance=mode=max", "--build-context", f"other=oci-layout://{layout}")
+    before = builder.ok("images", "-aq")
+    image = builder.built("FROM other\nCOPY f /f\n", *words, files={"f": "f"})
+    assert builder.output(image, "cat", "/f") == "f"
+    assert set(builder.ok("images", "-aq").split()) - set(before.split()) == {image[7:19]}  # it got no name here
+    result = builder.build(builder.context("FROM other\n"), "--build-context", f"other=oci-layout://{layout}:none")
+    assert "has no single image none: it has docker.io/library/base:latest" in result.err
+
+
+def test_buildkit_s_own_arguments_count(builder: Builder) -> None:
+    arguments = ("SANDBOX_HOSTNAME=there", "INLINE_CACHE=1", "DOCKERFILE_CHECK=skip=all", "CACHE_MOUNT_NS=apart")
+    words = [f"--build-arg=BUILDKIT_{each}" for each in arguments]
+    text = "FROM base\nRUN --mount=type=cache,target=/c,id=spaced hostname >>/c/h; cp /c/h /h\ncmd a b\n"
+    image = builder.built(text, *words)
+    assert builder.output(image, "cat", "/h") == "there\n"
+    assert "moby.buildkit.cache.v0" in (builder.root / "images/blobs/sha256" / image[7:]).read_text()
+    image = builder.built(text)
+    assert builder.output(image, "cat", "/h") == "buildkitsandbox\n"  # the cache is another one
+
+
 def test_the_configuration_says_what_the_file_says(builder: Builder) -> None:
     text = (
         "FROM base\nLABEL a=b\nEXPOSE 80 53/udp\nVOLUME /v\nSTOPSIGNAL SIGINT\nUSER user\nWORKDIR /tmp\n"

@@ -7,6 +7,7 @@ import time
 
 import orlop
 from orlop.build import definition, provenance
+from orlop.build.graph import IMAGES
 from orlop.build.result import rfc3339
 from orlop.build.sbom import scan, spdx
 from orlop.build.sbom.distribution import Distribution
@@ -113,6 +114,8 @@ def _digests(images: ImageStore, graph: Graph) -> dict[str, str]:
     """The digests that registries know images by, by the names that the Dockerfile has."""
     found = {}
     for base, _ in definition.images(graph):
+        if base.name.startswith(IMAGES):
+            continue  # nobody else knows it
         name = reference.parse(base.name)
         try:
             known = [reference.parse(each) for each in images.find(base.name).digests]

@@ -8,7 +8,7 @@ import time
 from orlop.build import checks, context_sources, result, steps
 from orlop.build.context import Context, patterns_for
 from orlop.build.dockerfile import lint, parser
-from orlop.build.graph import Planner, Wishes
+from orlop.build.graph import IMAGES, Planner, Wishes
 from orlop.build.mounting import Secrets
 from orlop.build.scheduler import BuildFailed, Scheduler
 from orlop.build.temporary import Temporary
@@ -257,12 +257,16 @@ def open_dockerfile(request: BuildRequest, storage: Storage, temporary: Temporar
         raise InvalidReference("the context and the Dockerfile cannot both come from standard input")
     source = context_sources.find(request.context, storage, temporary, aside)
     dockerfile, path = _dockerfile(request, source)
+    check = request.arguments.get("BUILDKIT_DOCKERFILE_CHECK")
+    if check:
+        said = dockerfile.directives
+        dockerfile = dockerfile.replace(directives=said.replace(check=check, where={"check": 1, **said.where}))
     known = f"{storage.directory}/build/contexts"
     patterns = patterns_for(source.directory, path)
     contexts = {"": Context(source.directory, patterns, known=known if source.is_local else "")}
     named: dict[str, str] = {}
     for name, value in request.contexts.items():
-        if value.startswith("docker-image://"):
+        if value.startswith(IMAGES):
             named[name] = value
             continue
         found = context_sources.find(value, storage, temporary, aside)

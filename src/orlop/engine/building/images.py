@@ -45,6 +45,10 @@ class EngineImages:
 
     def find(self, name: str, wanted: Platform) -> Base:
         """See the protocol."""
+        if name.startswith("oci-layout://"):
+            from orlop.engine.building import layout_image
+
+            return layout_image.find(self._store.storage, self._lease, name, wanted)
         if not self._pull:
             try:
                 return self._here(name, wanted)

@@ -122,7 +122,7 @@ def _settings(job: Job, identifier: str, wishes: Mapping[str, Any]) -> Settings:
     settings.privileged = job.insecure
     for name, value in wishes.items():
         setattr(settings, name, value)
-    settings.hostname = "buildkitsandbox"
+    settings.hostname = wishes.get("hostname") or "buildkitsandbox"
     return settings
 
 

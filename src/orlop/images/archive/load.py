@@ -82,6 +82,38 @@ def load(
     return loaded
 
 
+def one(contents: Contents, wanted: Platform, *, tag: str = "", digest: str = "") -> Manifest:
+    """The manifest of one image of an OCI layout, whose blobs are there then: by its digest or tag, or the only one.
+
+    Raises:
+        NotFound: there is none, or there are several and neither is said.
+        InvalidArchive: something that it needs is missing.
+        InvalidImage, Unsupported, DigestMismatch: it is broken, or cannot be used here.
+    """
+    value = _document(contents, "index.json")
+    if value is None:
+        raise InvalidArchive(f"{contents.name} is no OCI image layout: it has no index.json")
+    index = manifests.Index.parse(
+        json_text.dumps(value).encode(), media_types.OCI_INDEX, f"index.json in {contents.name}"
+    )
+    listed = {each.annotations.get(REF_NAME, ""): each for each in index.manifests}
+    if digest:
+        chosen = [each for each in index.manifests if each.digest == digest]
+    else:
+        # The annotation is a tag, or a whole name.
+        chosen = [each for name, each in listed.items() if not tag or name.rpartition(":")[2] == tag]
+    if len({each.digest for each in chosen}) != 1:
+        there = ", ".join(filter(None, listed)) or "images without a name"
+        raise NotFound(f"{contents.name} has no single image {digest or tag or 'at all'}: it has {there}")
+    read = _manifest(contents, chosen[0], wanted, _MOST_NESTED, index)
+    if read is None:
+        raise NotFound(f"{chosen[0].digest} in {contents.name} is no image")
+    manifest = read[0]
+    manifest.check_image(contents.name)
+    _check_present(contents, manifest)
+    return manifest
+
+
 def _attested(images: ImageStore, contents: Contents, lease: Lease, found: _Found) -> Index | None:
     if found.listed is None:
         return None
