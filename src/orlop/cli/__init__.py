@@ -3,7 +3,7 @@
 `main` finds the command's module by its name; a module has a ``PARSER`` and ``run(location, said) -> int``. A command
 in a group (``orlop image prune``) either is one of those by another name, or has a module of its own, named for both
 words. A module with ``IN_NAMESPACE`` set handles files of an image, so that an ordinary user's runs as root of a user
-namespace of theirs.
+namespace of theirs; what it does outside is its ``before_namespace(location)``.
 """
 
 from __future__ import annotations
@@ -191,6 +191,7 @@ GROUPS: Mapping[str, tuple[str, tuple[tuple[str, str, str], ...]]] = {
         (
             ("check", "system_check", "Verify every blob and snapshot, and repair what is damaged"),
             ("df", "system_df", "Show disk usage"),
+            ("dial-stdio", "system_dial_stdio", "Connect standard input and output with what 'orlop serve' serves"),
             ("events", "events", "Get real time events from the engine"),
             ("info", "info", "Display system-wide information"),
             ("prune", "system_prune", "Remove unused data"),
@@ -327,6 +328,8 @@ def _main(arguments: Sequence[str], before: Callable[[Parsed], None] | None) -> 
     if location.rootless and getattr(module, "IN_NAMESPACE", False):
         from orlop.engine import own_namespace
 
+        if hasattr(module, "before_namespace"):
+            module.before_namespace(location)
         own_namespace.enter()
     status: int = module.run(location, command)
     return status

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shlex
 import signal
 import subprocess
 import tarfile
@@ -279,3 +280,23 @@ def test_an_image_is_built_from_a_context_with_the_cache_used(served: Served, tm
     served.ok("rmi", "built:1")
     assert "Total reclaimed space" in served.ok("builder", "prune", "-f")
     assert "Total reclaimed space" in served.ok("system", "prune", "-f")
+
+
+def test_docker_reaches_an_engine_through_ssh(served: Served, tmp_path: Path) -> None:
+    (served.engine.run_root / "docker.sock").symlink_to(served.path)  # where a server listens that is not told where
+    words = shlex.join(served.engine.command("system", "dial-stdio"))
+    (tmp_path / "ssh").write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\nexec {words}\n')
+    (tmp_path / "ssh").chmod(0o755)
+    environment = {
+        **served.environment(), "DOCKER_HOST": "ssh://me@far", "PATH": f"{tmp_path}:{os.environ['PATH']}",
+    }  # fmt: skip
+    data = bytes(range(256)) * 4096
+    done = subprocess.run(
+        ["docker", *RUN, "-i", "plain", "cat"],
+        input=data, capture_output=True, timeout=60, check=False, env=environment,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout == data, done.stderr) == (0, True, b"")
+    assert "docker system dial-stdio" in (tmp_path / "asked").read_text()
+    (served.engine.run_root / "docker.sock").unlink()
+    missing = served.engine("system", "dial-stdio")
+    assert (missing.code, "start 'orlop serve' there" in missing.err) == (1, True)
