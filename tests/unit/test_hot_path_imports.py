@@ -33,6 +33,7 @@ HOT = [
     "orlop.engine.networking",
     "orlop.engine.port_keeper",
     "orlop.engine.publishing",
+    "orlop.engine.rehearsal",
     "orlop.engine.resources",
     "orlop.engine.name_keeper",
     "orlop.engine.name_resolution",

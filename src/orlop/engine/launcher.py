@@ -47,6 +47,7 @@ from orlop.engine import (
     port_keeper,
     publishing,
     reception,
+    rehearsal,
     resources,
     restarting,
     security_options,
@@ -55,7 +56,7 @@ from orlop.engine import (
 from orlop.engine.door import Door
 from orlop.engine.location import Location
 from orlop.images import config, platform, reference
-from orlop.linux import call_list, prctl, seccomp
+from orlop.linux import prctl, seccomp
 from orlop.linux.cgroup import devices_v1, limits
 from orlop.linux.cgroup.controller import cpu, memory, pids
 from orlop.network.drivers import bridge
@@ -146,8 +147,8 @@ def main(root: str, run_root: str, first: int, listen: bool, commands: Commands 
     launcher = Launcher(location, commands)
     # All that is done once comes before the first fork: a page that we write to afterwards is one that the first monitor keeps.
     own_cgroup.enter("launcher")
-    call_list.prepare()
     monitor.rehearse(launcher.filters)
+    rehearsal.rehearse(launcher.filters)
     gc.disable()  # a collection in a monitor would write to every page that it shares with us
     gc.collect()
     gc.freeze()

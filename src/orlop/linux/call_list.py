@@ -222,6 +222,10 @@ class CallList:
         before += template[_SECTION_COUNT_AT + 4 : segment + 32] + sizes + template[segment + 48 : at]
         return b"".join((before, head, bytes(8 * _REGISTERS), self._steps, self._data))
 
+    def rehearse(self) -> None:
+        """Make the program, and have nobody execute it."""
+        self.program_upon(_load().template)
+
     def spawn(self, flags: int, *, cgroup: int = -1, kept: Sequence[int] = ()) -> tuple[int, int]:
         """Have a new process make the calls, with namespace flags as `clone.clone` has them.
 

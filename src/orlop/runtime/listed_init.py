@@ -16,19 +16,23 @@ import stat
 
 from orlop import json_text
 from orlop.errors import StepFailed
-from orlop.linux import capability, credentials, keyring, link, mount, namespace, number, prctl, rlimit
+from orlop.linux import capability, cgroup, credentials, keyring, link, mount, namespace, number, prctl, rlimit
 from orlop.linux.call import MACHINE
 from orlop.linux.call_list import MACHINES, CallList
+from orlop.runtime import channel as channels
 from orlop.runtime import executable, listed_mounts, process
 from orlop.runtime.devices import nodes
 from orlop.runtime.listed_mounts import Lister, set_attributes
+from orlop.runtime.setup import Setup
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from orlop.linux.call_list import Value
-    from orlop.runtime.setup import Setup
+    from orlop.linux.seccomp import Program
+    from orlop.runtime.mounts import Mount
+    from orlop.runtime.namespaces import NamespacePlan
 
 _KILL = 9
 _CLOEXEC = os.O_CLOEXEC
@@ -128,6 +132,39 @@ class Listed:
             if step >= first:
                 what, call = words
         return StepFailed(what, "", f"{call}: {os.strerror(errno)}", errno) if what else None
+
+
+def rehearse(spec: dict[str, Any], plan: NamespacePlan, mounts: list[Mount], program: Program) -> None:
+    """Write a list that nobody will carry out, for a configuration of which nothing was opened."""
+    ours, theirs = channels.pair()
+    root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    setup = Setup()
+    setup.spec = spec
+    setup.plan = plan
+    setup.keyring = ""
+    setup.root_path = "/"
+    setup.root_tree = root
+    setup.mounts = mounts
+    for each in mounts:
+        if each.options.bind:
+            each.tree = os.dup(root)
+    setup.group = cgroup.detect().group("/rehearsal")
+    setup.group_files = [root]
+    setup.channel = theirs
+    setup.program = program
+    setup.listener = setup.notify = None
+    setup.streams = (root, root, root)
+    setup.propagation = setup.preserve = setup.listen = 0
+    setup.no_pivot = setup.no_new_keyring = setup.clones_inside = setup.waits_for_hooks = False
+    if is_ordinary(setup):
+        writer = _Writer(setup)
+        writer.write()
+        writer.calls.rehearse()
+    for each in mounts:
+        each.close()
+    os.close(root)
+    ours.close()
+    theirs.close()
 
 
 class _Writer:
