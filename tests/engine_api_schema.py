@@ -21,7 +21,8 @@ _SPECS = Path(os.environ.get("ORLOP_SPECS", Path(__file__).parents[1].parent / "
 
 
 @functools.cache
-def _description() -> dict[str, Any]:
+def description() -> dict[str, Any]:
+    """All of it, in JSON Schema's words; skips the test where it is not at hand."""
     path = _SPECS / "docker-engine-api.yaml"
     if not path.exists():
         pytest.skip(f"no description of the API in {path}: set ORLOP_SPECS")
@@ -44,7 +45,7 @@ def _nullable(value: Any) -> Any:
 
 
 def _route(method: str, path: str) -> tuple[str, dict[str, Any]]:
-    for pattern, operations in _description()["paths"].items():
+    for pattern, operations in description()["paths"].items():
         expression = re.sub(r"\{\w+\}", "[^/]+" if "/images/" not in pattern else ".+", pattern)
         if method.lower() in operations and re.fullmatch(expression, path):
             return pattern, operations[method.lower()]
@@ -60,7 +61,7 @@ def complaints(method: str, path: str, status: int, document: Any) -> list[str]:
     schema = response.get("schema")
     if schema is None:
         return []
-    resource: Resource[Any] = Resource.from_contents(_description(), default_specification=DRAFT4)
+    resource: Resource[Any] = Resource.from_contents(description(), default_specification=DRAFT4)
     registry: Registry[Any] = Registry().with_resource("urn:api", resource)
 
     def absolute(value: Any) -> Any:

@@ -51,7 +51,10 @@ def status(error: BaseException) -> int:
         code = getattr(error, "exit_code", 1)
         if code in (126, 127):
             return 400  # there is no such program in the container
-        return wording.status(text(error)) or error.http_status
+    if found := wording.status(text(error)):
+        return found
+    if isinstance(error, OrlopError):
+        return error.http_status
     if isinstance(error, OSError) and error.errno is not None:
         return _OF_KERNEL.get(error.errno, 500)
     return 500

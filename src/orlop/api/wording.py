@@ -36,6 +36,7 @@ _WORDS = (
     (r"'(.*)' (is not a valid change command): .*", r"\1 \2"),
     (r'the working directory "(.*)" is invalid: it (.*)', r"the working directory '\1' is invalid, it \2"),
     (r"could not find the directory (.*)", r"Could not find the file \1"),
+    (r".*embedded null (?:byte|character).*", "a name or a path cannot have a NUL in it"),
     # Limits.
     (r"minimum memory-swap limit (.*)", r"Minimum memoryswap limit \1, see usage"),
     (r"minimum (memory limit can not be less .*)", r"Minimum \1, see usage"),
@@ -81,6 +82,7 @@ _STATUS = (
     (r'error looking up (?:volume|network|IPAM) plugin .*: plugin ".*" not found', 404),
     (r"cannot join \w+ of a non running container.*", 409),
     (r"chdir to cwd .*", 400),
+    (r"a name or a path cannot have a NUL in it", 400),
 )
 _words = tuple((re.compile(said, re.DOTALL), docker) for said, docker in _WORDS)
 _status = tuple((re.compile(said, re.DOTALL), status) for said, status in _STATUS)
