@@ -136,11 +136,10 @@ class Attachment:
         self._watch = watch  # from before the first look, so that nothing happens between
         self._before = target.state()["StartedAt"]
         try:
-            self._session = self._attach()
-        except Conflict:
-            if target.state()["Status"] in ("running", "restarting", "paused"):
-                self._watch.close()
-                raise
+            self._session = self._begin()
+        except BaseException:
+            self._watch.close()
+            raise
 
     @property
     def is_connected(self) -> bool:
@@ -168,6 +167,15 @@ class Attachment:
             except (Conflict, NotFound):
                 return None
         return self.handed.result()
+
+    def _begin(self) -> Session | None:
+        """The connection to a container that runs."""
+        try:
+            return self._attach()
+        except Conflict:
+            if self.target.state()["Status"] in ("running", "restarting", "paused"):
+                raise
+            return None
 
     def close(self) -> None:
         """Want no more."""

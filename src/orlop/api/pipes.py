@@ -41,9 +41,9 @@ async def output(work: Work, keep: Sequence[int] = ()) -> AsyncGenerator[bytes, 
             yield data
         await child
     finally:
+        os.close(reader)  # before there is any waiting that could be broken off
         child.cancel()
         await asyncio.gather(child, return_exceptions=True)
-        os.close(reader)
 
 
 async def begun(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
@@ -107,9 +107,9 @@ async def through(body: AsyncIterator[bytes], work: Callable[[int, int], None]) 
                 yield data
                 data = await anext(chunks, None)
     finally:
+        os.close(reader)
         feeding.cancel()
         await asyncio.gather(feeding, return_exceptions=True)
-        os.close(reader)
 
 
 def _pipe() -> tuple[int, int]:

@@ -172,7 +172,11 @@ def open_files(path: str) -> list[File] | None:
             found: list[File] = []
             for _, file in opened:
                 # One that was just compressed may be there twice.
-                if file is not None and not any(file.is_same(each) for each in found):
+                if file is None:
+                    continue
+                if any(file.is_same(each) for each in found):
+                    file.close()
+                else:
                     found.append(file)
             return found
         for _, file in opened:

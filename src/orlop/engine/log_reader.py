@@ -123,10 +123,10 @@ class Log:
         """How many seconds to wait for that at most."""
         return _LOOK if self._until is None else min(_LOOK, max(0.0, (self._until - time.time_ns()) / 1e9))
 
-    def wait(self) -> None:
-        """Wait until there may be more."""
+    def wait(self, patience: float | None = None) -> None:
+        """Wait until there may be more, so many seconds at most; who has waited already says 0."""
         if self._watch is not None:
-            self._watch.wait(self.patience)
+            self._watch.wait(self.patience if patience is None else patience)
 
     def close(self) -> None:
         """Stop."""
@@ -146,10 +146,13 @@ class Log:
     def _now(self) -> Iterator[Entry]:
         """What is there now."""
         files, offset = self._begin(self._tail)
-        for file in files:
-            yield from file.entries(self._format, offset)
-            file.close()
-            offset = 0
+        try:
+            for file in files:
+                yield from file.entries(self._format, offset)
+                offset = 0
+        finally:  # whoever reads may have enough
+            for file in files:
+                file.close()
 
     def _grow(self) -> Iterator[Entry | None]:
         """What is there and what comes, until the container has ended."""

@@ -186,7 +186,7 @@ async def _log(
                     yield b"".join(waiting)
                     waiting, size = [], 0
                 await until_readable(log.descriptor, log.patience)
-                log.wait()
+                log.wait(0)
                 continue
             stream = streams.get(entry.stream)
             if stream is None:
