@@ -65,7 +65,7 @@ def volatile(mounts: Sequence[Mount]) -> list[Mount]:
     """The same mounts, without everything that anybody has written to the file system being put on the disk when they end.
 
     That is what the kernel does whenever an overlay that can be written to goes. Only for trees that are of no use if the
-    machine goes down before somebody has seen to that. Whoever mounts them calls `settle` afterwards.
+    machine goes down before somebody has seen to that. Before they are mounted otherwise, `settle` is called.
     """
     if _release(os.uname().release) < (5, 10):
         return list(mounts)
@@ -78,14 +78,17 @@ def volatile(mounts: Sequence[Mount]) -> list[Mount]:
 
 
 def settle(mounts: Sequence[Mount]) -> None:
-    """Have what was mounted `volatile` be mounted again, by taking away the mark that keeps overlay from that."""
+    """Have what was mounted `volatile` be mounted otherwise, by taking away the mark that keeps overlay from mounting it again."""
     for each in mounts:
         if _VOLATILE not in each.options:
             continue
         work = next(option for option in each.options if option.startswith(_WORK)).removeprefix(_WORK)
-        from orlop.storage import trees
-
-        trees.remove(f"{work}/work/incompat")
+        mark = f"{work}/work/incompat/{_VOLATILE}"
+        try:
+            os.unlink(f"{mark}/dirty")
+            os.rmdir(mark)
+        except FileNotFoundError:
+            continue  # it was never mounted, or has been seen to
 
 
 def attach(mounts: Sequence[Mount]) -> int:
@@ -117,6 +120,7 @@ def attach(mounts: Sequence[Mount]) -> int:
 
 
 def _overlay(what: Mount, attributes: int) -> int:
+    settle([what])  # whoever mounted it before may have had to begin anew
     if is_older_kernel(os.uname().release):
         from orlop.storage import older_overlay
 

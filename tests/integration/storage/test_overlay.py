@@ -181,6 +181,9 @@ def test_what_was_mounted_without_being_written_out_is_mounted_again(tmp_path: P
     for number in range(2):
         with mounts.attached(shown) as root:
             (path_of(root) / f"new{number}").touch()
+    for _ in range(2):
+        os.close(mounts.attach(shown))  # by somebody who has to begin anew
+    mounts.settle(shown)
     with mounts.attached(snapshots.mounts("key")) as root:
         assert sorted(os.listdir(root)) == ["file0", "new0", "new1"]
     snapshots.commit(SECOND, "key")
