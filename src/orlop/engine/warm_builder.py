@@ -30,10 +30,12 @@ _COMMANDED = b"\xff"
 def leave_behind(where: Location) -> None:
     """Start the builder of an engine, unless there is one; returns before it is ready.
 
-    Only for an engine that is found without being named on the command line, as the builder's callers find it. An
-    ordinary user's command is in a user namespace by now, in which a builder would be of no use to the next one.
+    Only for an engine that is found without being named on the command line, as the builder's callers find it. Where an
+    ordinary user's command has entered a user namespace, a builder would be of no use to the next one.
     """
-    if where.rootless or where.run_root != location.locate().run_root or len(os.listdir("/proc/self/task")) > 1:
+    if where.rootless is (os.geteuid() == 0) or len(os.listdir("/proc/self/task")) > 1:
+        return
+    if where.run_root != location.locate().run_root:
         return
     lock = _take_place(where.run_root)
     if lock < 0:
