@@ -120,7 +120,7 @@ def _first(facts: Facts, wanted: Attested) -> dict[str, Any]:
     if is_max:
         internal["buildConfig"] = {"llbDefinition": definition.of(facts.graph, facts.images)}
     metadata: dict[str, Any] = {
-        "invocationId": facts.identifier,
+        "invocationID": facts.identifier,
         "startedOn": clock.text(facts.began),
         "finishedOn": clock.text(facts.ended),
         "buildkit_metadata": _about_steps(facts) if is_max else {},

@@ -91,7 +91,7 @@ def _unpack_again(images: ImageStore, image: Image) -> list[Problem]:
             lease.hold_snapshot(*chain_ids)
             missing = [chain_id for chain_id in chain_ids if not storage.snapshots.has(chain_id)]
             if not missing or not all(
-                storage.blobs.has(each) for each in reachable.blobs_of(storage.blobs, image.manifests)
+                storage.blobs.has(each) for each in reachable.blobs_of(storage.blobs, [image.manifest])
             ):
                 return []
             restore.restore(storage, image.manifest)

@@ -74,6 +74,10 @@ def test_an_image_with_attestations_runs_in_docker_and_podman(
     assert ok(podman.run(name)) == SAID
     ok(podman("rmi", name))
     ok(docker("rmi", name))
+    engine.ok("save", "-o", archive, name)
+    ok(docker("load", "-i", archive))
+    assert ok(docker.run(name)) == SAID
+    ok(docker("rmi", name))
 
 
 def test_an_archive_goes_to_docker_and_back(engine: ImageEngine, docker: Docker, tmp_path: Path) -> None:
