@@ -101,14 +101,24 @@ class CallList:
         return len(self) - 1
 
     def call(self, call: int, *arguments: Any) -> Value:
-        """Make a system call. Returns its result, for later ones; 0 if the call failed as expected."""
-        self._results += 1
-        self._append(call, self._results, arguments)
-        return Value(_REGISTER, self._results)
+        """Make a system call. Returns its result, for later ones; 0 if the call failed as expected.
+
+        Raises:
+            Unsupported: the list has as many results as there can be.
+        """
+        register = self.variable()
+        self._append(call, register.number, arguments)
+        return register
 
     def variable(self) -> Value:
-        """A register for `set`; 0 at first."""
+        """A register for `set`; 0 at first.
+
+        Raises:
+            Unsupported: there are no more.
+        """
         self._results += 1
+        if self._results == _REGISTERS:
+            raise Unsupported(f"a list of system calls has {_REGISTERS} registers")
         return Value(_REGISTER, self._results)
 
     def set(self, register: Value, value: int | Value) -> None:

@@ -141,6 +141,14 @@ def test_a_place_that_is_not_there_is_made_by_init(runtime: Runtime, bundle: Bun
     assert run(runtime, made) == "tmpfs\n"
 
 
+def test_more_mounts_than_fit_in_a_list_are_made_by_init(runtime: Runtime, bundle: BundleMaker) -> None:
+    made = bundle("grep", "-c", " /tmp/[0-9]* ", "/proc/self/mountinfo")
+    for index in range(90):
+        (made.rootfs / f"tmp/{index}").mkdir()
+        add_mount(made, f"/tmp/{index}", "tmpfs", "tmpfs", "mode=755")
+    assert run(runtime, made) == "90\n"
+
+
 @pytest.mark.parametrize(
     "arguments",
     [["nothing"], ["/nothing"], ["/etc"], ["/etc/passwd"], ["/script"], ["/garbage"], [""]],
