@@ -22,6 +22,7 @@ help:
 	@echo 'make unit    the tests that need no privileges'
 	@echo 'make lint    ruff, mypy and the direction of imports'
 	@echo 'make soak    the tests that take minutes: random layers, thousands of them (root)'
+	@echo 'make proof   build real software with packages from the network, run it everywhere, and compare with other builders (root)'
 	@echo 'make vm      the cgroup and runtime tests where version 2 is alone, in a virtual machine (root)'
 	@echo 'make bench   compare with runc, crun, docker and podman: bench-containers, bench-images, bench-networks, bench-builds, bench-api (root)'
 	@echo 'make clean   remove what was built here'
@@ -53,6 +54,10 @@ soak: root setup
 	    $(BIN)/python3 -m pip install --quiet --disable-pip-version-check --only-binary :all: atheris 2>/dev/null || \
 	    echo 'atheris cannot be installed here: soaking without it'
 	@$(BIN)/python3 -m pytest -q tests/soak
+
+.PHONY: proof
+proof: root setup $(ROOTFS)
+	@ORLOP_TEST_ROOTFS='$(abspath $(ROOTFS))' $(BIN)/python3 -m pytest -q tests/proof
 
 .PHONY: vm
 vm: root setup
