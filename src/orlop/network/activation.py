@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 #: How long a network stays up that no container is on, in seconds.
 LINGER = 0.5
 
+#: Seconds for which a network's record counts as just changed, by somebody who was quicker.
+_RECENTLY = 10.0
 _UP = "up"
 _LINGERING = "lingering"
 _GONE = ".gone-"
@@ -68,18 +70,31 @@ class Held:
         os.close(self._lock)
 
     def _check_there(self) -> None:
-        """Somebody may have removed the network while its lock was waited for."""
-        if os.path.exists(self._place.record(self._network.id)):
+        """Somebody may have removed the network, or changed it, while its lock was waited for."""
+        try:
+            changed = os.stat(self._place.record(self._network.id)).st_mtime
+        except FileNotFoundError:
+            pass
+        else:
+            if abs(time.time() - changed) < _RECENTLY:
+                self._follow()
             return
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         if os.path.isdir(self._place.endpoints(self._network.id)):
             _remove(self._place, self._network.id)
         raise NotFound(f"network {self._network.name} not found")
 
+    def _follow(self) -> None:
+        """Have the network be as it is written down: who brought it up may just have put it elsewhere."""
+        there = store.read(self._place, self._network.id)
+        if there is not None:
+            self._network.pools, self._network.options = there.pools, there.options
+
     def _bring_up(self, known: int) -> None:
         # A container that is waiting for the same may be let in before us: then it is done.
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         self.base = _read(self._place, self._network.id)
+        self._follow()
         if not self.base or self.base == known:
             self.base = choice.find(self._network.driver).up(self._netlink, self._place, self._network)
             _write(self._place, self._network.id, self.base)

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import os
 
+from orlop.errors import OrlopError
+from orlop.linux import network_device, route
 from orlop.network import pools, record, store
 from orlop.network.record import Network, Pool
+from orlop.network.subnet import Subnet
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from orlop.linux.netlink import Netlink
     from orlop.network.place import Place
 
 _MACHINES_OWN = "/var/lib/orlop/networks"
@@ -48,6 +52,45 @@ def make(place: Place, names: Sequence[str]) -> None:
                     network.pools = [Pool(str(subnet), "", subnet.address(1), {})]
                     claims.take(subnet, network.id)
                     changing.publish(network)
+
+
+def fit(netlink: Netlink, place: Place, network: Network) -> None:
+    """Have the default network, which is about to be made, be where nobody else is by now, and under the engine's own name.
+
+    Whoever has had its subnet chosen counts on no certain one. The machine may have got a route to it meanwhile; and a state
+    directory that was copied has the network of the original, device and all.
+    """
+    name = device_name(place)
+    if network.bridge == name and not _is_in_the_way(netlink, network):
+        return
+    with store.Changing(place) as changing, pools.Claims(place) as claims:
+        network.options = {**network.options, record.BRIDGE_NAME: name}
+        theirs = list(claims.others(everywhere=False))
+        subnet = network.pools[0].parsed()
+        if _is_in_the_way(netlink, network) or any(subnet.overlaps(each) for each, _ in theirs):
+            others = [each for each in changing.networks() if each.id != network.id]
+            try:
+                found = pools.choose(pools.taken(others), claims.others(everywhere=True))
+            except OrlopError:
+                found = subnet  # everything is somebody's: who has a closer route is reached, as before
+            claims.give_back([subnet], network.id)
+            subnet = found
+            network.pools = [Pool(str(subnet), "", subnet.address(1), {})]
+        claims.take(subnet, network.id)
+        changing.replace(network)
+
+
+def _is_in_the_way(netlink: Netlink, network: Network) -> bool:
+    """Whether a route of the machine's, other than by the network's own device, leads where the network is."""
+    subnet = network.pools[0].parsed()
+    own = network_device.find(netlink, network.bridge)
+    return any(
+        each.kind == route.UNICAST
+        and each.device != own
+        and not each.destination.endswith("/0")
+        and subnet.overlaps(Subnet.parse(each.destination))
+        for each in route.routes(netlink, subnet.family)
+    )
 
 
 def device_name(place: Place) -> str:

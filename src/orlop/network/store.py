@@ -173,15 +173,19 @@ class Changing:
             network.created = clock.now()
         aside = f"{place.directory}/{_NEW}{network.id}"
         os.mkdir(aside, 0o700)
-        data = json_text.dumps(network.fields()).encode()
-        descriptor = os.open(f"{aside}/network.json", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            while data:
-                data = data[os.write(descriptor, data) :]
-        finally:
-            os.close(descriptor)
+        _write(f"{aside}/network.json", network)
         os.symlink(_TO + network.id, f"{place.names}/{network.name}")
         os.rename(aside, f"{place.directory}/{network.id}")
+
+    def replace(self, network: Network) -> None:
+        """Write down what has changed of a network that is there.
+
+        Raises:
+            OSError: there is no space.
+        """
+        path = self._place.record(network.id)
+        _write(f"{path}.new", network)
+        os.rename(f"{path}.new", path)
 
     def check_unused(self, network: Network, runs: Callable[[str], bool]) -> None:
         """Whether a network can be removed.
@@ -214,6 +218,16 @@ class Changing:
         for name in os.listdir(place.names):
             if not os.path.isdir(f"{place.names}/{name}"):
                 os.unlink(f"{place.names}/{name}")
+
+
+def _write(path: str, network: Network) -> None:
+    data = json_text.dumps(network.fields()).encode()
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        while data:
+            data = data[os.write(descriptor, data) :]
+    finally:
+        os.close(descriptor)
 
 
 def _remove(directory: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.engine.conftest import parent, wait_until
+from tests.integration.engine.conftest import Engine, parent, wait_until
 from tests.integration.engine.networked import NetworkedEngine
 from tests.machine import Machine, cable
 
@@ -513,3 +514,40 @@ def test_a_network_is_not_removed_from_under_who_is_just_joining_it(engine: Netw
             for each, text in zip(joining, said, strict=True)
         )
     wait_until(lambda: engine.ok("ps", "-q") == "" and engine.is_clean(), "a clean machine")
+
+
+def test_the_default_network_makes_way_for_a_route_that_the_machine_got_since(engine: NetworkedEngine) -> None:
+    assert engine.run("true").code == 0
+    before = engine.network("bridge")["IPAM"]["Config"][0]
+    wait_until(engine.is_clean, "the end of the network")
+    with Machine() as world:
+        cable(engine.machine, "uplink", before["Gateway"] + "/20", world, "wire", "")
+        try:
+            engine.detached("away", "sleep", "1000")
+            after = engine.network("bridge")["IPAM"]["Config"][0]
+            assert after["Subnet"] != before["Subnet"]
+            assert engine.address("away").rpartition(".")[0] == after["Gateway"].rpartition(".")[0]
+            assert engine.reaches("away", after["Gateway"])
+        finally:
+            engine.ok("rm", "-f", "away")
+            engine.machine.run("ip", "link", "del", "uplink")
+    assert engine.run("true").code == 0
+    assert engine.network("bridge")["IPAM"]["Config"][0] == after  # where it is in nobody's way it stays
+
+
+def test_an_engine_on_a_copy_of_the_state_has_a_default_network_of_its_own(
+    engine: NetworkedEngine, tmp_path: Path, rootfs: Path
+) -> None:
+    engine.detached("mine", "sleep", "1000")
+    other = Engine(tmp_path, rootfs, engine.prefix)
+    shutil.copytree(engine.root / "networks", other.root / "networks", symlinks=True)
+    other.detached("theirs", "sleep", "1000")
+    mine, theirs = engine.network("bridge"), json.loads(other.ok("network", "inspect", "bridge"))[0]
+    key = "com.docker.network.bridge.name"
+    assert mine["Options"][key] != theirs["Options"][key]
+    assert mine["IPAM"]["Config"] != theirs["IPAM"]["Config"]
+    assert {mine["Options"][key], theirs["Options"][key]} <= set(engine.devices())
+    other.close()
+    wait_until(lambda: theirs["Options"][key] not in engine.devices(), "the end of the other's bridge")
+    assert engine.reaches("mine", mine["IPAM"]["Config"][0]["Gateway"])
+    engine.ok("rm", "-f", "mine")

@@ -9,7 +9,7 @@ import os
 
 from orlop.errors import Conflict, InvalidArgument
 from orlop.linux import bridge, network_address, network_device, veth
-from orlop.network import protection, record
+from orlop.network import predefined, protection, record
 from orlop.network.drivers import interface
 from orlop.network.drivers.interface import Driver
 from orlop.network.firewall import forwarding
@@ -51,6 +51,8 @@ class Bridge(Driver):
 
     def up(self, netlink: Netlink, place: Place, network: Network) -> int:
         """See `Driver.up`."""
+        if network.is_default:
+            predefined.fit(netlink, place, network)
         name = network.bridge
         there = network_device.get(netlink, name)
         if there is not None and there.kind != "bridge":
