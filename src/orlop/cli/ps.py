@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from orlop.engine.container import Container
-    from orlop.engine.container_list import Listed
+    from orlop.engine.container_list import ImageNames, Listed
     from orlop.engine.location import Location
     from orlop.options import Parsed
 
@@ -70,9 +70,10 @@ def run(location: Location, said: Parsed) -> int:
         from orlop.engine import own_namespace
 
         own_namespace.enter()  # where files of the user's subordinate ids can be seen
+    images = container_list.ImageNames(location)
     listing.show(
         said["format"] or "table",
-        (row(each, full=said["no-trunc"], sized=sized) for each in found),
+        (row(each, images, full=said["no-trunc"], sized=sized) for each in found),
         (*_COLUMNS, _SIZE) if said["size"] else _COLUMNS,
         quiet="ID" if said["quiet"] else "",
         raw=(*_RAW, ("size", "Size")) if said["size"] else _RAW,
@@ -80,7 +81,7 @@ def run(location: Location, said: Parsed) -> int:
     return 0
 
 
-def row(each: Listed, *, full: bool = False, sized: bool = False) -> dict[str, Any]:
+def row(each: Listed, images: ImageNames, *, full: bool = False, sized: bool = False) -> dict[str, Any]:
     """What is listed of a container; ``full`` is nothing shortened, ``sized`` with what it takes on the disk."""
     from orlop import ago
     from orlop.cli.gotemplate.values import Method, quote
@@ -90,14 +91,17 @@ def row(each: Listed, *, full: bool = False, sized: bool = False) -> dict[str, A
     labels = record["Config"]["Labels"]
     command = each.command()
     mounts = each.mounts()
+    image = images.of(record)
     if not full:
+        if image == record["Image"] and image.startswith("sha256:"):
+            image = image[7:19]
         command = _shortened(command, _LONGEST_COMMAND)
         mounts = [_shortened(name, _LONGEST_MOUNT) for name in mounts]
     return {
         "Command": quote(command),
         "CreatedAt": ago.local(each.created),
         "ID": each.target.id if full else each.target.id[:12],
-        "Image": record["Config"]["Image"],
+        "Image": image,
         "Label": Method(lambda key: labels.get(key, "")),
         "Labels": ",".join(f"{key}={value}" for key, value in sorted(labels.items())),
         "LocalVolumes": str(sum(point["Type"] == "volume" for point in record.get("Mounts", ()))),

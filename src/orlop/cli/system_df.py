@@ -168,7 +168,8 @@ def _containers(location: Location, found: Usage) -> list[dict[str, Any]]:
 
     sizes = {target.id: count for target, count in found.containers}
     listed = container_list.listed(location, filters.read((), {}), everything=True)
-    return [{**ps.row(each), "Size": units.human_size(sizes.get(each.target.id, 0))} for each in listed]
+    images = container_list.ImageNames(location)
+    return [{**ps.row(each, images), "Size": units.human_size(sizes.get(each.target.id, 0))} for each in listed]
 
 
 def _volumes(found: Usage) -> list[dict[str, Any]]:

@@ -81,6 +81,42 @@ class Listed:
         return str(state["Status"]).capitalize()
 
 
+class ImageNames:
+    """What containers' images are called now: by the name that was given, or by the ID if that name means another image."""
+
+    __slots__ = ("_directory", "_every", "_ids")
+
+    def __init__(self, location: Location) -> None:
+        self._directory = f"{location.root}/images"
+        #: What the names that were asked for mean, and all names once one was not found quickly.
+        self._ids: dict[str, str] = {}
+        self._every: dict[str, str] | None = None
+
+    def of(self, record: Mapping[str, Any]) -> str:
+        """The name of a container's image, or its ID."""
+        name, image_id = str(record["Config"]["Image"]), str(record["Image"])
+        # Nothing can have happened to a directory, nor to a name that is an ID or has a digest.
+        if not record.get("Manifest") or "@" in name or image_id[7:].startswith(name.removeprefix("sha256:")):
+            return name
+        if name not in self._ids:
+            self._ids[name] = self._meant(name)
+        return name if self._ids[name] == image_id else image_id
+
+    def _meant(self, name: str) -> str:
+        from orlop.images import index, reference
+
+        try:
+            whole = str(reference.parse(name).with_default_tag())
+            entry = index.find(self._directory, whole)
+            if entry is not None:
+                return entry.id
+            if self._every is None:
+                self._every = {each.name: each.id for each in index.read(self._directory)}
+        except OrlopError:
+            return ""  # it cannot be known, because the index is damaged: the ID is true in any case
+        return self._every.get(whole, "")
+
+
 def listed(location: Location, wanted: Wanted, *, everything: bool = False, last: int = 0) -> list[Listed]:
     """The containers that run, the newest first; with ``everything``, or a filter for a status, those that do not as well.
 

@@ -194,3 +194,21 @@ def test_pruning_the_system_takes_stopped_containers_then_images(engine: ImageEn
     engine.ok("rm", "-f", "running")
     engine.ok("system", "prune", "-a", "-f", "--volumes")
     assert engine.leftovers() == []
+
+
+def test_a_container_whose_image_s_name_means_another_one_now_is_listed_with_the_id(engine: ImageEngine) -> None:
+    def listed(*words: str) -> list[str]:
+        return sorted(engine.ok("ps", "-a", "--format", "{{.Names}} {{.Image}}", *words).splitlines())
+
+    engine.load(docker_archive("app:latest", [base(PASSWD, GROUP)]))
+    old = engine.image("app")["Id"]
+    for name, image in (("by-name", "app"), ("by-id", old[7:15]), ("whole", "docker.io/library/app:latest")):
+        engine.ok("create", "--name", name, image, "true")
+    named = ["by-id " + old[7:15], "by-name app", "whole docker.io/library/app:latest"]
+    assert listed() == named
+    engine.load(docker_archive("app:latest", [base(PASSWD, GROUP), small("new")]))
+    assert listed() == ["by-id " + old[7:15], "by-name " + old[7:19], "whole " + old[7:19]]
+    assert f"by-name {old}" in listed("--no-trunc")
+    engine.ok("tag", old, "app")
+    assert listed() == named
+    engine.ok("rm", "--all")
