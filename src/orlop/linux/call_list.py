@@ -46,6 +46,9 @@ _STEP_SIZE = 64
 _PACK = [Struct(f"<HQ6x{count}Q{8 * (6 - count)}x").pack for count in range(7)]
 _EXPECTED_AT = 9
 _SKIPPED_AT = 14
+_ARGUMENTS_AT = 16
+_WORD_BITS = (1 << 64) - 1
+_PADDING = [bytes(size) for size in range(8)]
 _HEAD = Struct("<IIQQ")
 _REGISTERS = 256
 _LIST_SIZE = _HEAD.size + 8 * _REGISTERS
@@ -85,7 +88,7 @@ class CallList:
 
     def __init__(self, report: int) -> None:
         self._report = report
-        self._steps = bytearray()
+        self._steps: list[bytes] = []
         self._data = bytearray()
         self._known: dict[bytes, int] = {}
         self._pointers: list[tuple[int, Value]] = []
@@ -93,12 +96,11 @@ class CallList:
         self._room = 0
 
     def __len__(self) -> int:
-        return len(self._steps) // _STEP_SIZE
+        return len(self._steps)
 
     def do(self, call: int, *arguments: Any) -> int:
         """Make a system call. Returns the step's number."""
-        self._append(call, 0, arguments)
-        return len(self) - 1
+        return self._append(call, 0, arguments)
 
     def call(self, call: int, *arguments: Any) -> Value:
         """Make a system call. Returns its result, for later ones; 0 if the call failed as expected.
@@ -127,15 +129,14 @@ class CallList:
 
     def check(self, value: Value, mask: int, wanted: int, error: int = _NOT_SO) -> int:
         """Fail with ``error`` unless ``value & mask == wanted``. Returns the step's number."""
-        self._append(_CHECK, 0, (value, mask, wanted, error))
-        return len(self) - 1
+        return self._append(_CHECK, 0, (value, mask, wanted, error))
 
     def expect(self, step: int, *errnos: int) -> None:
         """Let a step fail with one of these errnos; what comes next is then skipped up to here, the end of the list so far."""
-        at = step * _STEP_SIZE
-        for index, each in enumerate(errnos):
-            self._steps[at + _EXPECTED_AT + index] = each
-        self._steps[at + _SKIPPED_AT : at + _STEP_SIZE - 48] = (len(self) - step - 1).to_bytes(2, "little")
+        written = self._steps[step]
+        skipped = len(self._steps) - step - 1
+        expected = bytes(errnos).ljust(_SKIPPED_AT - _EXPECTED_AT, b"\0") + skipped.to_bytes(2, "little")
+        self._steps[step] = written[:_EXPECTED_AT] + expected + written[_ARGUMENTS_AT:]
 
     def unless(self, step: int) -> None:
         """Skip what came since a `check` if that found something else."""
@@ -156,11 +157,14 @@ class CallList:
     def place(self, data: bytes) -> Value:
         """A pointer to data, which is NUL-terminated."""
         at = self._known.get(data)
-        if at is None:
-            self._data += bytes(-len(self._data) % 8)
-            at = self._known[data] = len(self._data)
-            self._data += data + b"\0"
-        return Value(_PLACE, at)
+        return Value(_PLACE, self._keep(data) if at is None else at)
+
+    def _keep(self, data: bytes) -> int:
+        self._data += _PADDING[-len(self._data) % 8]
+        at = self._known[data] = len(self._data)
+        self._data += data
+        self._data += b"\0"
+        return at
 
     def room(self, size: int) -> Value:
         """A pointer to memory, all zero, for a call to write to."""
@@ -202,25 +206,29 @@ class CallList:
         vectors = [self.pointers([*map(self.place, each), None]) for each in (arguments, environment)]
         self.do(number.EXECVE, file, *vectors)
 
-    def _append(self, call: int, result: int, arguments: Sequence[Any]) -> None:
-        kinds = 0  # a byte each
+    def _append(self, call: int, result: int, arguments: Sequence[Any]) -> int:
+        kinds = result  # and a byte for the kind of each argument
         words = []
-        shift = 0
+        shift = 8
         for each in arguments:
             if each.__class__ is int:
-                words.append(each & 0xFFFFFFFFFFFFFFFF)
+                words.append(each & _WORD_BITS)
+            elif each.__class__ is bytes:
+                kinds |= _PLACE << shift
+                at = self._known.get(each)
+                words.append(self._keep(each) if at is None else at)
             else:
-                value = self.place(each) if each.__class__ is bytes else each
-                kinds |= value.kind << shift
-                words.append(value.number)
+                kinds |= each.kind << shift
+                words.append(each.number)
             shift += 8
-        self._steps += _PACK[len(words)](call, kinds << 8 | result, *words)
+        self._steps.append(_PACK[len(words)](call, kinds, *words))
+        return len(self._steps) - 1
 
     def program_upon(self, template: bytes) -> bytes:
         """An executor with this list behind it, as an ELF file; ``template`` is the executor alone."""
         segment = _writable_segment(template)
         at, address = (int.from_bytes(template[segment + there : segment + there + 8], "little") for there in (8, 16))
-        data = _LIST_SIZE + len(self._steps)
+        data = _LIST_SIZE + _STEP_SIZE * len(self._steps)
         for where, pointed in self._pointers:
             self._data[where : where + 8] = (address + data + pointed.number).to_bytes(8, "little")
         self._data += bytes(-len(self._data) % 8)
@@ -230,7 +238,7 @@ class CallList:
         # What comes behind the segment, the table of sections, is for linkers and left out.
         before = template[:_SECTIONS_AT] + bytes(8) + template[_SECTIONS_AT + 8 : _SECTION_COUNT_AT] + bytes(4)
         before += template[_SECTION_COUNT_AT + 4 : segment + 32] + sizes + template[segment + 48 : at]
-        return b"".join((before, head, bytes(8 * _REGISTERS), self._steps, self._data))
+        return b"".join((before, head, bytes(8 * _REGISTERS), *self._steps, self._data))
 
     def rehearse(self) -> None:
         """Make the program, and have nobody execute it."""

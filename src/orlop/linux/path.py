@@ -29,17 +29,22 @@ def open_at(directory: int, path: str | bytes, flags: int, *, resolve: int, mode
     Raises:
         OSError: EXDEV or ELOOP where ``resolve`` forbids what the path does.
     """
-    how = (flags | os.O_CLOEXEC).to_bytes(8, "little") + mode.to_bytes(8, "little") + resolve.to_bytes(8, "little")
+    words = how(flags, resolve, mode)
     encoded = os.fsencode(path)
     attempts = 0
     while True:
         try:
-            return syscall(number.OPENAT2, "openat2", path, directory, encoded, how, len(how))
+            return syscall(number.OPENAT2, "openat2", path, directory, encoded, words, len(words))
         except BlockingIOError:
             # EAGAIN: a rename or mount elsewhere raced with "..". The kernel asks to try again.
             attempts += 1
             if attempts > 1000:
                 raise
+
+
+def how(flags: int, resolve: int, mode: int = 0) -> bytes:
+    """``struct open_how``, close-on-exec."""
+    return (flags | os.O_CLOEXEC).to_bytes(8, "little") + mode.to_bytes(8, "little") + resolve.to_bytes(8, "little")
 
 
 def open_in_root(root: int, path: str, flags: int = os.O_PATH) -> int:

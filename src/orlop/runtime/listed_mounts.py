@@ -106,7 +106,7 @@ class Lister:
 
     def open_in_root(self, where: str, flags: int, *, root: Descriptor | None = None, resolve: int = _IN_ROOT) -> Value:
         """As `path.open_in_root`."""
-        how = b"".join(word.to_bytes(8, "little") for word in (flags | os.O_CLOEXEC, 0, resolve))
+        how = path.how(flags, resolve)
         directory = self._root if root is None else root
         return self._calls.call(number.OPENAT2, directory, os.fsencode(where), how, len(how))
 
