@@ -78,7 +78,7 @@ def _until_end(container: Container, interval: float, process: int, watch: OomWa
         poll.register(watch.descriptor, watch.events)
     due = time.monotonic() + interval
     while True:
-        ready = [descriptor for descriptor, _ in poll.poll(max(0.0, due - time.monotonic()) * 1000)]
+        ready = [descriptor for descriptor, _ in poll.poll(_milliseconds(due - time.monotonic()))]
         # An event and the end that it caused arrive together: the event goes first.
         for _ in range(watch.count() if watch is not None else 0):
             yield {"type": "oom", "id": container.id}
@@ -92,3 +92,8 @@ def _until_end(container: Container, interval: float, process: int, watch: OomWa
                 if container.alive():
                     raise
                 # Its cgroup was removed while we read it; the next round sees the end.
+
+
+def _milliseconds(seconds: float) -> float:
+    """What poll(2) can wait of a time; it is looked at again afterwards."""
+    return min(max(0.0, seconds) * 1000, (1 << 31) - 1)

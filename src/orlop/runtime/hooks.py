@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 _MOST_OUTPUT = 4096
+#: Milliseconds that poll(2) can wait.
+_LONGEST = (1 << 31) - 1
 
 
 def import_ahead() -> None:
@@ -147,8 +149,10 @@ def _wait(pid: int, reader: int, timeout: float | None) -> tuple[bytes, bool]:
     try:
         while True:
             left = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
-            ready = dict(poll.poll(left))
+            ready = dict(poll.poll(left if left is None else min(left, _LONGEST)))
             if not ready:
+                if left is not None and left > _LONGEST:
+                    continue
                 return output, False
             if reader in ready:
                 data = os.read(reader, _MOST_OUTPUT)

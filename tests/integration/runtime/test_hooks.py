@@ -98,6 +98,12 @@ def test_a_hook_without_arguments_is_told_its_path(runtime: Runtime, bundle: Bun
     assert (made.path / "told").read_text() == f"{script} 0\n"
 
 
+def test_a_timeout_may_be_longer_than_the_kernel_waits(runtime: Runtime, bundle: BundleMaker) -> None:
+    made = bundle("echo", "ran")
+    made.config["hooks"] = {"createRuntime": [hook("true", timeout=(1 << 31) - 1)]}
+    assert run(runtime, made) == "ran\n"
+
+
 def test_hooks_begin_in_the_bundle_and_in_the_root(runtime: Runtime, bundle: BundleMaker, tmp_path: Path) -> None:
     made = bundle("sleep", "100", cwd="/etc")
     told = tmp_path / "told"
