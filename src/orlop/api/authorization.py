@@ -115,14 +115,12 @@ def _question(request: Request) -> dict[str, Any]:
 
 async def _shown(request: Request) -> str:
     """The whole of a body that is JSON, which can still be read."""
-    data = bytearray()
-    async for chunk in request.body:
-        data += chunk
-        if len(data) > _LARGEST:
-            raise exchange.TooLarge("the request's body is larger than what authorization plugins are shown, 1 MiB")
+    data = await request.whole_body()
+    if len(data) > _LARGEST:
+        raise exchange.TooLarge("the request's body is larger than what authorization plugins are shown, 1 MiB")
 
     async def again() -> AsyncIterator[bytes]:
-        yield bytes(data)
+        yield data
 
     request.body = again()
     return base64.b64encode(data).decode()

@@ -85,18 +85,19 @@ class Connection:
 
     async def _head(self) -> h11.Request | None:
         """The next request's head; None if there is none."""
-        patience = _IDLE
+        loop = asyncio.get_running_loop()
+        deadline, has_begun = loop.time() + _IDLE, False
         while True:
             event = self._protocol.next_event()
             if isinstance(event, self._h11.Request):
                 return cast("h11.Request", event)
             if event is not self._h11.NEED_DATA:
                 return None
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout_at(deadline):
                 data = await self._wire.read()
             self._protocol.receive_data(data)
-            if data:
-                patience = _SLOW
+            if data and not has_begun:
+                deadline, has_begun = loop.time() + _SLOW, True
 
     def _request(self, head: h11.Request) -> Request:
         headers: dict[str, str] = {}

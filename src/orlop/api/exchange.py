@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 JSON = "application/json"
 #: Bytes that the body of a request may have that is read as a whole.
 _LARGEST_BODY = 8 << 20
+#: Seconds in which it has to come.
+_SLOWEST_BODY = 60.0
 #: The largest whole number that a parameter may be.
 _LARGEST_NUMBER = (1 << 63) - 1
 #: The most rows and columns that a terminal may have.
@@ -32,6 +34,12 @@ class TooLarge(InvalidArgument):
     """A body that is to be read as a whole is larger than any that means something."""
 
     http_status = 413
+
+
+class TooSlow(InvalidArgument):
+    """A body that is to be read as a whole does not come."""
+
+    http_status = 408
 
 
 class Request:
@@ -157,13 +165,18 @@ class Request:
 
         Raises:
             TooLarge: it is larger than any that means something.
+            TooSlow: it takes longer than any that somebody waits for.
         """
         chunks, size = [], 0
-        async for chunk in self.body:
-            size += len(chunk)
-            if size > _LARGEST_BODY:
-                raise TooLarge(f"the request's body is larger than {_LARGEST_BODY >> 20} MiB")
-            chunks.append(chunk)
+        try:
+            async with asyncio.timeout(_SLOWEST_BODY):
+                async for chunk in self.body:
+                    size += len(chunk)
+                    if size > _LARGEST_BODY:
+                        raise TooLarge(f"the request's body is larger than {_LARGEST_BODY >> 20} MiB")
+                    chunks.append(chunk)
+        except TimeoutError:
+            raise TooSlow(f"the request's body was not there after {_SLOWEST_BODY:.0f} seconds") from None
         return b"".join(chunks)
 
     async def json(self, *, needed: bool = True) -> dict[str, Any]:

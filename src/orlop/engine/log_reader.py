@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from orlop.linux.inotify import Watch
     from orlop.linux.shared_inotify import SharedWatch
 
-#: Seconds between looks whether the container still has a monitor, when nothing is written.
+#: Seconds between looks whether the container still has a monitor, when nothing is written; and where many may look.
 _LOOK = 1.0
+_LOOK_OF_MANY = 5.0
 
 
 def read(
@@ -121,7 +122,8 @@ class Log:
     @property
     def patience(self) -> float:
         """How many seconds to wait for that at most."""
-        return _LOOK if self._until is None else min(_LOOK, max(0.0, (self._until - time.time_ns()) / 1e9))
+        look = _LOOK if self._make_watch is None else _LOOK_OF_MANY
+        return look if self._until is None else min(look, max(0.0, (self._until - time.time_ns()) / 1e9))
 
     def wait(self, patience: float | None = None) -> None:
         """Wait until there may be more, so many seconds at most; who has waited already says 0."""

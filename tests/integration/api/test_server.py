@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import stat
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.integration.api.conftest import machine_of
+from tests.integration.api.test_protocol import everything, head_of, request
 from tests.integration.engine.conftest import wait_until
 from tests.integration.images.servers import Authority
 
@@ -33,15 +35,38 @@ def serves(path: str) -> bool:
         return client.recv(100).startswith(b"HTTP/1.1 200")
 
 
-def test_containers_outlive_their_server(served: Served) -> None:
-    name = served.made(Cmd=["sh", "-c", "while :; do sleep 0.05; done"])
+def test_containers_outlive_their_server_and_so_do_their_logs(served: Served) -> None:
+    name = served.made(Cmd=["sh", "-c", "i=0; while :; do echo $i; i=$((i+1)); sleep 0.02; done"])
     assert served("POST", f"/containers/{name}/start").status == 204
     pid = served("GET", f"/containers/{name}/json").json()["State"]["Pid"]
-    served.stop()
+    follow = request(f"/containers/{name}/logs?stdout=1&follow=1", method="GET")
+    with served.connect() as client:
+        client.sendall(follow)
+        head_of(client)
+        served.stop()
+        everything(client)  # which ends with the server
     assert not os.path.exists(served.path)
     assert os.path.exists(f"/proc/{pid}")
     served.start()
     assert served("GET", f"/containers/{name}/json").json()["State"]["Pid"] == pid
+    before = served("GET", f"/containers/{name}/logs?stdout=1").body.count(b"\n")
+    with served.connect() as client:
+        client.sendall(follow)
+        _, data = head_of(client)
+        while len(lines := [int(line) for line in re.findall(rb"\x01\x00{6}.(\d+)\n", data, re.DOTALL)]) < before + 3:
+            data += client.recv(4096)
+    assert lines == list(range(len(lines)))
+
+
+@pytest.mark.parametrize("path", ["/events", "/containers/{}/logs?stdout=1&follow=1", "/containers/{}/stats"])
+def test_a_server_that_ends_amid_streams_says_nothing_of_it(served: Served, path: str) -> None:
+    name = served.made(Cmd=["sleep", "1000"])
+    assert served("POST", f"/containers/{name}/start").status == 204
+    with served.connect() as client:
+        client.sendall(request(path.format(name), method="GET"))
+        head_of(client)
+        served.stop()
+    served.start()
 
 
 def test_a_server_that_was_killed_is_replaced(served: Served) -> None:
@@ -97,7 +122,11 @@ def test_whoever_started_it_is_told_that_it_serves(served: Served, tmp_path: Pat
         environment = {**os.environ, "NOTIFY_SOCKET": place}
         other = served.engine.popen("serve", "-H", f"unix://{tmp_path}/other.sock", env=environment)
         assert listener.recv(100) == b"READY=1"
+        other.send_signal(signal.SIGHUP)
+        assert listener.recv(100).startswith(b"RELOADING=1\nMONOTONIC_USEC=")
+        assert listener.recv(100) == b"READY=1"
         other.send_signal(signal.SIGTERM)
+        assert listener.recv(100) == b"STOPPING=1"
         assert other.wait(timeout=20) == 0
 
 
