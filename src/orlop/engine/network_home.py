@@ -105,6 +105,9 @@ def call(location: Location, action: Callable[[], tuple[Any, Sequence[int]]]) ->
         return value, list(descriptors)
     holder = home.holder(location.networks)
     if not holder:
+        sweep(location)  # it was killed, if anybody needs it
+        holder = home.holder(location.networks)
+    if not holder:
         raise OrlopError("the process that holds the networks has ended: 'orlop ps' has another one made")
     ours, theirs = channels.pair()
     child = os.fork()
@@ -269,7 +272,6 @@ def sweep(location: Location) -> None:
             return
         if not home.holder(place):
             _begin(location)
-            run(location, lambda: connecting.restore(place))
         elif not _is_connected(location):
             _connect(location)
     finally:
@@ -277,7 +279,7 @@ def sweep(location: Location) -> None:
 
 
 def _begin(location: Location) -> None:
-    """Make it, below the user namespace of those containers that there are; the directory is locked exclusively."""
+    """Make it, and all devices of those containers that there are; the directory is locked exclusively."""
     from orlop.engine import network_holder
 
     _end_program(location)
@@ -291,6 +293,9 @@ def _begin(location: Location) -> None:
     with open(path, "w", encoding="ascii") as file:
         file.write(f"{pid} {start_time}\n")
     _connect(location)
+    place = location.networks
+    if any(endpoint.containers(place, each) for each in endpoint.networks(place)):
+        run(location, lambda: connecting.restore(place))
 
 
 def _user_namespace(location: Location) -> int:

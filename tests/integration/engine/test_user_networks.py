@@ -161,11 +161,12 @@ def test_a_process_of_the_networks_that_is_killed_is_replaced_with_the_next_comm
     serve(users, "web", "--network", "front", "-p", "8080:80")
     engine.ok("network", "connect", "second", "web")
     os.kill(int((home(users) / killed).read_text().split()[0]), signal.SIGKILL)
-    engine.ok("ps")
-    assert users.ask(users.peer, HOST, 8080) == PEER
-    for network in ("front", "second"):
+    if killed == "program":
+        engine.ok("ps")
+    for network in ("front", "second"):  # the start of another container is such a command, too
         asked = ("--network", network, "host", "python3", "-IS", "-c", ASK, "tcp", "web", "80")
         assert engine.ok("run", "--rm", *asked).startswith(("10.", "fd"))
+    assert users.ask(users.peer, HOST, 8080) == PEER
     assert engine.ok("exec", "web", "ip", "route", "show", "default").count("default") == 1
     engine.ok("network", "create", "third")
     engine.ok("network", "connect", "third", "web")  # whose namespaces are below the same user namespace as before
