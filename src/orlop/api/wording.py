@@ -33,7 +33,7 @@ _WORDS = (
     (r"(unknown or invalid runtime name: [^:]*).*", r"\1"),
     (r"unknown log driver '(.*)': .*", r'error looking up logging plugin \1: plugin "\1" not found'),
     (r"(unknown log opt '.*' for) the (\S+ log driver).*", r"\1 \2"),
-    (r"'(.*)' (is not a valid change command): .*", r"\1 \2"),
+    (r"invalid --change '.*': unknown instruction ([^:]*).*", r"\1 is not a valid change command"),
     (r'the working directory "(.*)" is invalid: it (.*)', r"the working directory '\1' is invalid, it \2"),
     (r"could not find the directory (.*)", r"Could not find the file \1"),
     (r".*embedded null (?:byte|character).*", "a name or a path cannot have a NUL in it"),
@@ -44,6 +44,16 @@ _WORDS = (
     (r"conflicting options: nano CPUs and CPU p(.*)", r"Conflicting options: Nano CPUs and CPU P\1"),
     (r"conflicting options: nano CPUs and CPU q(.*)", r"Conflicting options: Nano CPUs and CPU Q\1"),
     (r"invalid value for cpuset CPUs: '(.*)' is no .*", r"Invalid value \1 for cpuset cpus"),
+    # Builds.
+    (
+        r'process "(.*)" did not complete successfully: exit code: (\d+)',
+        r"The command '\1' returned a non-zero code: \2",
+    ),
+    (
+        r".*:(\d+): unknown instruction ([^:]*).*",
+        r"dockerfile parse error on line \1: unknown instruction: \2",
+    ),
+    (r"cannot read the Dockerfile (.*): no such file or directory", r"Cannot locate specified Dockerfile: \1"),
     # Networks.
     (r"invalid network mode: container:", "invalid network mode: invalid container format container:<name|id>"),
     (
@@ -82,6 +92,7 @@ _STATUS = (
     (r'error looking up (?:volume|network|IPAM) plugin .*: plugin ".*" not found', 404),
     (r"cannot join \w+ of a non running container.*", 409),
     (r"chdir to cwd .*", 400),
+    (r"Cannot locate specified Dockerfile: .*", 400),
     (r"a name or a path cannot have a NUL in it", 400),
 )
 _words = tuple((re.compile(said, re.DOTALL), docker) for said, docker in _WORDS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from orlop.build.graph import Node
+    from orlop.build.graph import Graph, Node
 
 
 class Progress:
@@ -12,11 +12,17 @@ class Progress:
 
     __slots__ = ()
 
+    def planned(self, graph: Graph) -> None:
+        """This is what the Dockerfile asks for."""
+
     def begin(self, nodes: list[Node]) -> None:
         """These are the steps that there are."""
 
     def started(self, node: Node) -> None:
         """A step is being worked on."""
+
+    def working(self, node: Node) -> None:
+        """A step that was started is not known from before, and is being done."""
 
     def output(self, node: Node, data: bytes) -> None:
         """A step's program wrote something."""

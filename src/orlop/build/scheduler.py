@@ -194,6 +194,7 @@ class Scheduler:
         if recalled is None:
             self._wanted.discard(node.number)
         self._started(node)
+        self._progress.working(node)
         self._fork(node, below, chains, key, uses_cache=uses_cache, recalled=recalled)
         return True
 

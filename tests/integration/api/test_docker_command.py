@@ -268,7 +268,7 @@ def test_an_image_is_built_from_a_context_with_the_cache_used(served: Served, tm
     assert first.code == 0, first
     assert "built for me\n" in first.out
     assert "Successfully tagged built:1" in first.out
-    assert served.docker(*words).out.count("Using cache") == 2
+    assert served.docker(*words).out.count("Using cache") == 4
     assert served.ok(*RUN, "built:1") == "built for me\n"
     assert served.ok("build", "-q", *words[1:]).startswith("sha256:")
     (tmp_path / "Dockerfile").write_text("FROM plain\nRUN exit 4\n")

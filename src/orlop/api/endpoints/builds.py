@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 from orlop import filters, json_text
 from orlop.api import children, json_reading, pipes
+from orlop.api.build_messages import Messages
 from orlop.api.exchange import Stream, json, line, nothing
 from orlop.api.failures import text
 from orlop.api.fields import Fields
 from orlop.api.filtering import words
 from orlop.api.registry_auth import forget_own, options_of_build
+from orlop.api.wording import of_docker
 from orlop.build import remote
 from orlop.build.progress import Progress
+from orlop.engine import image_store
 from orlop.engine.building import store
 from orlop.engine.building.request import BuildRequest
-from orlop.errors import InvalidArgument, Unsupported
+from orlop.errors import InvalidArgument, InvalidReference, NotFound, Unsupported
 from orlop.images import platform
 
 TYPE_CHECKING = False
@@ -25,43 +29,11 @@ if TYPE_CHECKING:
 
     from orlop.api.exchange import Reply, Request
     from orlop.api.routes import Endpoint
-    from orlop.build.graph import Node
     from orlop.engine.location import Location
 
 #: The version of the builder that a client asks for with ``version=2``, which is served by no endpoint of ours.
 _BUILDKIT = "2"
 _SHORT = 12
-
-
-class _Messages(Progress):
-    """A build as the messages of Docker's older builder, which clients show as they are."""
-
-    __slots__ = ("_send", "_total")
-
-    def __init__(self, send: Callable[[dict[str, Any]], None]) -> None:
-        self._send = send
-        self._total = 0
-
-    def begin(self, nodes: list[Node]) -> None:
-        """These are the steps that there are."""
-        self._total = len(nodes)
-
-    def started(self, node: Node) -> None:
-        """A step is being worked on."""
-        self._send({"stream": f"Step {node.number + 1}/{self._total} : {node.step.text}\n"})
-
-    def output(self, _node: Node, data: bytes) -> None:
-        """A step's program wrote something."""
-        self._send({"stream": data.decode("utf-8", "replace")})
-
-    def finished(self, _node: Node, _seconds: float, *, cached: bool) -> None:
-        """A step is done; ``cached`` if there was nothing to do."""
-        if cached:
-            self._send({"stream": " ---> Using cache\n"})
-
-    def say(self, text: str) -> None:
-        """A line that belongs to no step."""
-        self._send({"stream": f"{text}\n"})
 
 
 class Builds:
@@ -80,7 +52,8 @@ class Builds:
 
     async def build(self, request: Request) -> Stream:
         """Build an image of the context in the body, or of a remote one."""
-        wanted = _read(request)
+        sources = _sources(request)
+        wanted = _read(request, anew=bool(sources) and not self._has_any(sources))
         quiet = request.flag("q")
 
         def work(writer: int, reader: int) -> None:
@@ -103,6 +76,15 @@ class Builds:
                 await chunks.aclose()
 
         return Stream(messages())
+
+    def _has_any(self, names: list[str]) -> bool:
+        """Whether one of the images is here that alone the build may take steps from."""
+        images = image_store.open_store(self._location)
+        for name in names:
+            with suppress(NotFound, InvalidReference):
+                images.find(name)
+                return True
+        return False
 
     async def cancel(self, request: Request) -> Reply:
         """End a build, of which there is none that has an ID: one ends when its client goes."""
@@ -134,20 +116,30 @@ def _build(
 
     forget_own()
     os.dup2(reader, 0)
+    messages = Messages(send)
     try:
-        built = build.build(location, wanted, Progress() if quiet else _Messages(send))
+        built = build.build(location, wanted, Progress() if quiet else messages)
     except BuildFailed as error:
-        send({"errorDetail": {"code": error.exit_code, "message": str(error)}, "error": str(error)})
+        words = of_docker(str(error))
+        send({"errorDetail": {"code": error.exit_code, "message": words}, "error": words})
         return
     if built.image is None:
         return
     if quiet:
         send({"stream": f"{built.image.id}\n"})
         return
+    messages.end()
     send({"aux": {"ID": built.image.id}})
     send({"stream": f"Successfully built {built.image.id.partition(':')[2][:_SHORT]}\n"})
     for name in built.names:
         send({"stream": f"Successfully tagged {reference.parse(name).familiar}\n"})
+
+
+def _sources(request: Request) -> list[str]:
+    """The images that a client names for the steps that they have in common with the build."""
+    if not request.text("cachefrom"):
+        return []
+    return Fields({"cachefrom": json_reading.read(request.text("cachefrom"))}).texts("cachefrom")
 
 
 def _check(request: Request) -> None:
@@ -156,12 +148,12 @@ def _check(request: Request) -> None:
         raise InvalidArgument(f'unsupported isolation: "{request.text("isolation")}"')
     if request.text("version") not in ("", "1", _BUILDKIT):
         raise InvalidArgument(f'invalid version "{request.text("version")}"')
-    for name in ("cachefrom", "ulimits", "outputs"):
+    for name in ("ulimits", "outputs"):
         if request.text(name) and not isinstance(json_reading.read(request.text(name)), (list, type(None))):
             raise InvalidArgument(f"invalid {name}: it must be a JSON list")
 
 
-def _read(request: Request) -> BuildRequest:
+def _read(request: Request, *, anew: bool) -> BuildRequest:
     _check(request)
     if request.text("version") == _BUILDKIT:
         raise Unsupported("BuildKit's protocol is not served: set DOCKER_BUILDKIT=0 in the client's environment")
@@ -195,7 +187,7 @@ def _read(request: Request) -> BuildRequest:
         arguments=arguments,
         platform=platform.parse(wanted) if wanted else platform.host(),
         labels=_pairs(request, "labels"),
-        no_cache=request.flag("nocache"),
+        no_cache=anew or request.flag("nocache"),
         pull=request.flag("pull"),
         network=request.text("networkmode") or "default",
         wishes=wishes,

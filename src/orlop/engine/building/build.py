@@ -124,6 +124,7 @@ def _build(
     began = time.time_ns()
     dockerfile = opened.dockerfile
     graph = _plan(location, request, opened, lease, progress)
+    progress.planned(graph)
     _check_entitlements(location, request, graph, dockerfile)
     findings = checks.check(dockerfile, opened.contexts[""].ignored.leaves_out, graph)
     if lint.of(dockerfile).is_error and findings:
