@@ -265,9 +265,12 @@ class CallList:
             pid = loaded.spawn(arguments, len(arguments), file, numbers, len(kept), 0, 0)
         finally:
             os.close(file)
+        pidfd = int.from_bytes(pidfd_storage, "little")
         if pid < 0:
-            raise OSError(-pid, f"clone3: {os.strerror(-pid)}")
-        return pid, int.from_bytes(pidfd_storage, "little")
+            if pidfd:
+                os.close(pidfd)
+            raise OSError(-pid, f"clone3 or execveat: {os.strerror(-pid)}")
+        return pid, pidfd
 
 
 class _Loaded:
@@ -301,10 +304,15 @@ def _read(path: str) -> bytes:
 _loaded: list[_Loaded] = []
 
 
-def prepare() -> None:
-    """Have in memory what lists need, for processes that are forked from this one."""
-    if MACHINE in MACHINES:
+def prepare() -> bool:
+    """Have in memory what lists need, for processes that are forked from this one; False if none can be made here."""
+    if MACHINE not in MACHINES:
+        return False
+    try:
         _load()
+    except (OSError, Unsupported):  # on a file system, say, of which nothing may be executed
+        return False
+    return True
 
 
 def _load() -> _Loaded:

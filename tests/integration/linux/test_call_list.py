@@ -137,6 +137,17 @@ def test_nobody_can_write_to_the_program(listed: Listed) -> None:
         os.close(pidfd)
 
 
+def test_where_no_memory_file_can_be_executed_there_is_no_process(
+    listed: Listed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "none").write_text("no program")
+    monkeypatch.setattr(call_list, "sealed_file", lambda *_: os.open(tmp_path / "none", os.O_RDONLY | os.O_CLOEXEC))
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(PermissionError, match="execveat"):
+        listed.calls.spawn(0)
+    assert os.listdir("/proc/self/fd") == before
+
+
 def test_the_interpreters_signal_mask_stays(listed: Listed) -> None:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     end(listed.calls)

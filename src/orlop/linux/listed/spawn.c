@@ -10,9 +10,9 @@
 typedef unsigned long u64;
 
 #if defined(__x86_64__)
-enum { RT_SIGPROCMASK = 14, FCNTL = 72, EXIT_GROUP = 231, EXECVEAT = 322, CLONE3 = 435 };
+enum { RT_SIGPROCMASK = 14, WAIT4 = 61, FCNTL = 72, EXIT_GROUP = 231, EXECVEAT = 322, CLONE3 = 435 };
 #elif defined(__aarch64__)
-enum { RT_SIGPROCMASK = 135, FCNTL = 25, EXIT_GROUP = 94, EXECVEAT = 281, CLONE3 = 435 };
+enum { RT_SIGPROCMASK = 135, WAIT4 = 260, FCNTL = 25, EXIT_GROUP = 94, EXECVEAT = 281, CLONE3 = 435 };
 #else
 #error "no system calls for this machine"
 #endif
@@ -42,22 +42,25 @@ static inline __attribute__((always_inline)) long call(long number, u64 a, u64 b
 #endif
 }
 
-/* Returns the pid, or a negative errno. The new process executes the file that `program` is open on, with the `count`
- * descriptors in `kept` open beside those that are kept at any exec. Signals stay blocked in it: a handler of ours must not run
- * in a process that shares our memory. */
+/* Returns the pid, or a negative errno, and then there is no new process. The new one executes the file that `program` is
+ * open on, with the `count` descriptors in `kept` open beside those that are kept at any exec. Signals stay blocked in
+ * it: a handler of ours must not run in a process that shares our memory. */
 __attribute__((used)) long _start(const void *arguments, u64 size, int program, const int *kept, u64 count)
 {
 	u64 all = ~0UL, before = 0;
 	const char *const words[] = {"orlop-init", 0};
+	volatile long failure = 0; /* the new process writes to our stack */
 	call(RT_SIGPROCMASK, SIG_SETMASK, (u64)&all, (u64)&before, sizeof all, 0);
 	long pid = call(CLONE3, (u64)arguments, size, 0, 0, 0);
 	if (pid == 0) {
 		for (u64 at = 0; at < count; at++)
 			call(FCNTL, kept[at], F_SETFD, 0, 0, 0);
-		call(EXECVEAT, program, (u64) "", (u64)words, (u64)&words[1], AT_EMPTY_PATH);
+		failure = call(EXECVEAT, program, (u64) "", (u64)words, (u64)&words[1], AT_EMPTY_PATH);
 		for (;;)
 			call(EXIT_GROUP, 255, 0, 0, 0, 0);
 	}
+	if (failure)
+		call(WAIT4, pid, 0, 0, 0, 0);
 	call(RT_SIGPROCMASK, SIG_SETMASK, (u64)&before, 0, sizeof all, 0);
-	return pid;
+	return failure ? failure : pid;
 }
