@@ -32,7 +32,7 @@ FIELDS = {
     r"\.HostConfig\.(PidsLimit|RestartPolicy\.Name|Kernel.*|OomKillDisable)": "newer versions say 'no' for none, and have no kernel memory",
     r"\.Config\.(StopSignal|StopTimeout|Image|Hostname)": "what was not said is shown as it will be",
     r"\.(Rootfs|ImageManifestDescriptor|Descriptor|Snapshots)(\..*)?": "there is more to say, some of it since API 1.48",
-    r"\.(Container|ContainerConfig|DockerVersion|BuilderSize|Parent|ParentId)(\..*)?": "removed in API 1.45, or of the older builder",
+    r"\.(Container|ContainerConfig|DockerVersion|BuilderSize)(\..*)?": "removed in API 1.45, or of the older builder",
     r".*\.(Aliases|DNSNames|GwPriority|EnableIPv4|DriverOpts)": "as in the description of API 1.51",
     r".*\.(NetworkID|EndpointID|MacAddress|Gateway|IPAddress|IPPrefixLen|Options\.com\.docker.*)": "networks are each engine's own",
     r"\.Containers\..*": "a network of nothing has nobody",

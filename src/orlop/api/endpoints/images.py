@@ -9,6 +9,7 @@ from orlop.api.exchange import json, nothing
 from orlop.api.fields import Fields
 from orlop.api.filtering import words
 from orlop.api.image_names import named
+from orlop.api.parents import Parents
 from orlop.api.shapes import filled
 from orlop.engine import (
     image_filters,
@@ -63,11 +64,13 @@ class Images:
         wanted = filters.read(words(said), image_filters.known(store))
         matches = image_filters.name_matcher(patterns) if patterns else None
         told = []
-        for image in store.images():
+        images = list(store.images())
+        parents = Parents(images)
+        for image in images:
             if not wanted(image):
                 continue
             try:
-                each = summaries.image(image)
+                each = {**summaries.image(image), "ParentId": parents.of(image)}
             except NotFound:
                 continue  # removed just now
             if matches is not None:
@@ -79,7 +82,9 @@ class Images:
     async def inspect(self, request: Request) -> Reply:
         """Everything that is known of one."""
         store = self._store()
-        return json(filled(image_inspection.describe(store, self._find(store, request.arguments["name"]))))
+        image = self._find(store, request.arguments["name"])
+        parent = Parents(store.images()).of(image)
+        return json(filled({**image_inspection.describe(store, image), "Parent": parent}))
 
     async def history(self, request: Request) -> Reply:
         """The steps that made one, the last first."""
