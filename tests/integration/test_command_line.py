@@ -396,3 +396,20 @@ def test_options_of_crun_before_the_command_are_taken(runtime: Runtime, tmp_path
     assert runtime.call("--cgroup-manager=cgroupfs", "--no-pivot", f"--log=file:{log}", "state", "nobody").status == 1
     assert "does not exist" in log.read_text()
     assert "must be one of cgroupfs, systemd" in runtime.call("--cgroup-manager", "x", "list").errors
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"pid": 1}'])
+def test_a_damaged_state_is_named_and_hides_no_other(text: str, runtime: Runtime, bundle: BundleMaker) -> None:
+    name = runtime.create(bundle("true"))
+    (runtime.root / "damaged").mkdir()
+    (runtime.root / "damaged/state.json").write_text(text)
+    (runtime.root / "file").write_text("somebody else's")
+    try:
+        result = runtime("list", "--quiet")
+        assert result.output.split() == [name]
+        assert "damaged/state.json is damaged" in result.errors
+        assert "damaged/state.json is damaged" in runtime.call("state", "damaged").errors
+    finally:
+        (runtime.root / "damaged/state.json").unlink()
+        (runtime.root / "damaged").rmdir()
+        (runtime.root / "file").unlink()

@@ -28,6 +28,7 @@ from orlop.runtime.step import step
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
+    from collections.abc import Callable
     from types import TracebackType
     from typing import Any
 
@@ -38,6 +39,8 @@ STATE_FILE = "state.json"
 CONFIG_FILE = "config.json"
 CGROUP_FILE = "cgroup.json"
 START_SOCKET = "start.sock"
+#: Without these a record is none.
+_REQUIRED = frozenset(["pid", "start_time", "cgroup"])
 
 _ID_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+-.")
 _LONGEST_ID = 1024
@@ -134,6 +137,8 @@ class Container:
             record = None
         except ValueError as error:
             raise OrlopError(f"container state {directory}/{STATE_FILE} is damaged: {error}") from None
+        if record is not None and not (isinstance(record, dict) and record.keys() >= _REQUIRED):
+            raise OrlopError(f"container state {directory}/{STATE_FILE} is damaged: it is no container's")
         return cls(root, container_id, record)
 
     @classmethod
@@ -353,8 +358,11 @@ def _user_name(uid: int) -> str:
         return str(uid)
 
 
-def containers(root: str) -> list[Container]:
-    """All containers below a state root, sorted by id; one that disappears meanwhile is left out."""
+def containers(root: str, damaged: Callable[[str], None]) -> list[Container]:
+    """All containers below a state root, sorted by id; one that disappears meanwhile is left out.
+
+    ``damaged`` is told of each whose state cannot be read, which is left out too.
+    """
     try:
         names = sorted(os.listdir(root))
     except FileNotFoundError:
@@ -365,4 +373,8 @@ def containers(root: str) -> list[Container]:
             found.append(Container.load(root, name))
         except (NotFound, InvalidArgument):
             continue
+        except OrlopError as error:
+            damaged(str(error))
+        except NotADirectoryError:
+            continue  # somebody else's file
     return found

@@ -6,6 +6,7 @@ from orlop.runtime.container import containers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 _COLUMNS = ("ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER")
@@ -13,9 +14,9 @@ _NARROWEST = 12
 _GAP = 3
 
 
-def states(root: str) -> list[dict[str, Any]]:
-    """The OCI state of each container, sorted by id."""
-    return [container.state_with_owner() for container in containers(root)]
+def states(root: str, damaged: Callable[[str], None]) -> list[dict[str, Any]]:
+    """The OCI state of each container, sorted by id; ``damaged`` is told of those whose state cannot be read."""
+    return [container.state_with_owner() for container in containers(root, damaged)]
 
 
 def table(rows: list[dict[str, Any]]) -> str:

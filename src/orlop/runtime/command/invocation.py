@@ -55,7 +55,7 @@ class Invocation:
         except re.error as error:
             raise InvalidArgument(f"{pattern!r} is no regular expression: {error}") from None
         code = 0
-        for each in containers(self.root):
+        for each in containers(self.root, self.log.warning):
             if matches(each.id):
                 try:
                     do(each)

@@ -27,7 +27,7 @@ def execute(said: Parsed, invocation: Invocation) -> int:
     """Print a table, JSON, or ids."""
     from orlop.runtime import list as listing
 
-    states = listing.states(invocation.root)
+    states = listing.states(invocation.root, invocation.log.warning)
     if said["quiet"]:
         invocation.write("".join(f"{state['id']}\n" for state in states))
     elif said["format"] == "json":
