@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import _signal
 import os
+import select
 
 from orlop.engine import id_maps, launch, monitor
 from orlop.errors import OrlopError, Unsupported
-from orlop.linux import credentials, link, namespace, prctl, procfs
+from orlop.linux import credentials, link, namespace, pidfd, prctl, procfs
 from orlop.network.ports import disguise
 
 _LONGEST_MESSAGE = 4000
+#: Milliseconds that a killed process may take to end.
+_PATIENCE = 5000
 _NEW = namespace.CLONE_NEWUSER | namespace.CLONE_NEWNET
 
 
@@ -95,3 +98,23 @@ def _live(below: int, answer: int, go: int) -> None:
         os.write(answer, str(error).encode(errors="replace")[:_LONGEST_MESSAGE])
     finally:
         os._exit(1)
+
+
+def end(pid: int) -> None:
+    """Kill it, or a program beside it, and wait until that has ended; nothing happens if there is none."""
+    if not pid:
+        return
+    try:
+        process = pidfd.open_process(pid)
+    except ProcessLookupError:
+        return
+    try:
+        pidfd.send_signal(process, _signal.SIGKILL)
+        poll = select.poll()
+        poll.register(process, select.POLLIN)
+        poll.poll(_PATIENCE)
+        os.waitpid(pid, os.WNOHANG)
+    except (ProcessLookupError, ChildProcessError):
+        return  # it ended by itself, or is somebody else's to wait for
+    finally:
+        os.close(process)

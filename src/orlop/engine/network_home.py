@@ -7,17 +7,14 @@ repairs makes another one below the same user namespace, and puts the containers
 
 from __future__ import annotations
 
-import _signal
 import fcntl
 import os
 
-from orlop.engine import monitor_lock, network_mode, user_network
+from orlop.engine import monitor_lock, network_errand, network_holder, network_mode, user_network
 from orlop.errors import OrlopError
-from orlop.linux import pidfd
 from orlop.network import activation, connecting, endpoint, home
 from orlop.network.endpoint import Endpoint
 from orlop.network.names import sockets
-from orlop.runtime import channel as channels
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,8 +30,6 @@ _USERS = "users"
 _PROGRAM = "program"
 _INTERFACE = "outside"
 _NS_GET_PARENT = 0xB702  # ioctl_ns(2)
-#: Milliseconds that a killed process may take to end.
-_PATIENCE = 5000
 
 
 class Hold:
@@ -53,7 +48,8 @@ class Hold:
         self._lock = _lock(location, fcntl.LOCK_SH)
         try:
             if not home.holder(place):
-                fcntl.flock(self._lock, fcntl.LOCK_EX)  # which may be let go of before it is had: look again
+                os.close(self._lock)
+                self._lock = _lock(location, fcntl.LOCK_EX)
                 if not home.holder(place):
                     _begin(location)
             _note(location, container_id)  # so that nobody ends it while the lock is changed
@@ -109,34 +105,7 @@ def call(location: Location, action: Callable[[], tuple[Any, Sequence[int]]]) ->
         holder = home.holder(location.networks)
     if not holder:
         raise OrlopError("the process that holds the networks has ended: 'orlop ps' has another one made")
-    ours, theirs = channels.pair()
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            ours.close()
-            home.enter(holder)
-            value, descriptors = action()
-            theirs.send("done", descriptors=descriptors, value=value)
-            status = 0
-        except BaseException as error:  # noqa: BLE001 - a forked child must not return into the caller's code
-            theirs.send("error", **channels.describe(error))
-        finally:
-            os._exit(status)
-    theirs.close()
-    try:
-        answer = ours.receive()
-    finally:
-        ours.close()
-        os.waitpid(child, 0)
-    if answer is None:
-        raise OrlopError("a process of orlop's own ended without a word, where the networks are")
-    told, received = answer
-    if told["kind"] == "error":
-        if "reason" in told and told["class"] != "StepFailed":
-            raise OSError(told["errno"], told["reason"], told["path"] or None)
-        raise channels.revive(told)
-    return told["value"], received
+    return network_errand.call(holder, action)
 
 
 def is_there(location: Location) -> bool:
@@ -236,7 +205,7 @@ def end(location: Location) -> None:
             activation.forget(place, activation.unused(place))
         if endpoint.networks(place):
             return
-        _kill(home.holder(place))
+        network_holder.end(home.holder(place))
         _end_program(location)
         directory = home.directory(place)
         for name in os.listdir(directory):
@@ -280,8 +249,6 @@ def sweep(location: Location) -> None:
 
 def _begin(location: Location) -> None:
     """Make it, and all devices of those containers that there are; the directory is locked exclusively."""
-    from orlop.engine import network_holder
-
     _end_program(location)
     below = _user_namespace(location)
     try:
@@ -341,29 +308,7 @@ def _is_connected(location: Location) -> bool:
 
 
 def _end_program(location: Location) -> None:
-    _kill(user_network.running(_program(location)))
-
-
-def _kill(pid: int) -> None:
-    """Kill a process of ours, and wait until it has ended."""
-    if not pid:
-        return
-    try:
-        process = pidfd.open_process(pid)
-    except ProcessLookupError:
-        return
-    try:
-        pidfd.send_signal(process, _signal.SIGKILL)
-        import select
-
-        poll = select.poll()
-        poll.register(process, select.POLLIN)
-        poll.poll(_PATIENCE)
-        os.waitpid(pid, os.WNOHANG)
-    except (ProcessLookupError, ChildProcessError):
-        return  # it ended by itself, or is somebody else's to wait for
-    finally:
-        os.close(process)
+    network_holder.end(user_network.running(_program(location)))
 
 
 def _note(location: Location, container_id: str) -> None:
