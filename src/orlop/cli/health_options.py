@@ -49,9 +49,8 @@ def read(said: Parsed) -> dict[str, Any] | None:
     Raises:
         InvalidArgument: it contradicts itself.
     """
-    found: dict[str, Any] = {key: said[option.key] for key, option in _VALUES if said[option.key]}
-    if said[_COMMAND]:
-        found["Test"] = ["CMD-SHELL", said[_COMMAND]]
+    found: dict[str, Any] = {"Test": ["CMD-SHELL", said[_COMMAND]]} if said[_COMMAND] else {}
+    found.update({key: said[option.key] for key, option in _VALUES if said[option.key]})
     if said[_NONE]:
         if found:
             raise InvalidArgument("--no-healthcheck conflicts with --health-* options")
