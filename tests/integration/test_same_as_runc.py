@@ -272,3 +272,18 @@ def test_a_container_sees_the_same_of_itself(change: Any, runtime: Runtime, runc
     made.write()
     ours, theirs = (program("run", "--bundle", str(made.path), "same").output for program in (runtime, runc))
     assert ours.splitlines() == theirs.splitlines()
+
+
+def test_what_is_executed_has_the_same_of_the_first_process(
+    runtime: Runtime, runc: Runtime, bundle: BundleMaker
+) -> None:
+    made = bundle("sleep", "1000")
+    as_somebody(made.config)
+    made.write()
+    look = "id; umask; pwd; grep -E '^(Cap|NoNew|Groups)' /proc/self/status; ulimit -n; env | sort"
+    seen = []
+    for program in (runtime, runc):
+        name = program.start(made)
+        seen.append([program("exec", *words, name, "sh", "-c", look).output for words in ((), ("--user", "5:6"))])
+        program("delete", "--force", name)
+    assert seen[0] == seen[1]

@@ -95,8 +95,9 @@ def overridden(process: dict[str, Any], said: Parsed) -> dict[str, Any]:
         new["cwd"] = said["cwd"]
     if said["env"]:
         new["env"] = [*(process.get("env") or ()), *said["env"]]
-    if said["user"] is not None or said["additional-gids"]:
-        new["user"] = _user(process.get("user") or {}, said["user"], said["additional-gids"])
+    # The umask is the first process's own, with runc and crun alike.
+    user = {key: value for key, value in (process.get("user") or {}).items() if key != "umask"}
+    new["user"] = _user(user, said["user"], said["additional-gids"])
     if said["cap"]:
         new["capabilities"] = _with_capabilities(process.get("capabilities") or {}, said["cap"])
     if said.given("no-new-privs"):
