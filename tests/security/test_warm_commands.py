@@ -54,7 +54,7 @@ def request(words: list[str], variables: list[str]) -> bytes:
     return counts + b"".join(os.fsencode(each) + b"\0" for each in (*words, *variables))
 
 
-def ask(warm: WarmEngine, data: bytes, process: str = "/proc/self", count: int = 5) -> bytes:
+def ask(warm: WarmEngine, data: bytes, process: str = "/proc/self", count: int = 5, door: str = SOCKET) -> bytes:
     """What a caller is told that sends such a request; nothing if it is not served."""
     descriptors = [os.open(path, os.O_PATH) for path in ("/dev/null", "/dev/null", "/dev/null", process, "/")]
     for number in range(3):
@@ -62,7 +62,7 @@ def ask(warm: WarmEngine, data: bytes, process: str = "/proc/self", count: int =
         descriptors[number] = os.open("/dev/null", os.O_RDWR)
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
-            connection.connect(str(warm.run_root / SOCKET))
+            connection.connect(str(warm.run_root / door))
             rights = array.array("i", descriptors[:count])
             try:
                 connection.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)] if count else [])
