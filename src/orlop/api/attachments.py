@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from orlop.engine import control, frames
 from orlop.engine.detach_keys import Away, DetachKeys
 from orlop.errors import Conflict, NotFound
+from orlop.storage import directory_lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 _LARGEST = frames.LARGEST + 1
 #: Seconds after which a container that somebody waits for is looked at again.
 _LOOK = 5.0
+#: Seconds between two attempts to have a container's lock.
+_PAUSE = 0.05
 #: Seconds in which a program may read what a client has sent that is gone.
 _LAST_WORDS = 3.0
 
@@ -222,6 +225,18 @@ async def until_readable(descriptor: int, patience: float | None = None) -> None
         return
     finally:
         loop.remove_reader(descriptor)
+
+
+async def locked(target: container.Container) -> int | None:
+    """A container's lock, waited for without holding up anybody; None if it is gone.
+
+    A client that sends an archive for it has the lock meanwhile, for as long as it likes.
+    """
+    while (lock := directory_lock.lock(target.directory, wait=False)) is None:
+        if not os.path.isdir(target.directory):  # noqa: ASYNC240 - takes no time where the engine's files are
+            return None
+        await asyncio.sleep(_PAUSE)
+    return lock
 
 
 async def stepping(steps: Generator[int, None, Result]) -> Result:

@@ -37,13 +37,26 @@ def start(
 
 
 def starting(
-    target: container.Container, *, console_size: tuple[int, int] | None = None, stays: bool = True
+    target: container.Container,
+    *,
+    console_size: tuple[int, int] | None = None,
+    stays: bool = True,
+    lock: int | None = None,
 ) -> Generator[int, None, Session | None]:
-    """The steps of `start`, as `orlop.engine.start.starting` has them."""
+    """The steps of `start`, as `orlop.engine.start.starting` has them.
+
+    ``lock`` is the container's, if the caller has waited for it, which is taken over: otherwise the first step waits for
+    who copies files, renames or removes it.
+    """
     from orlop.engine import start
 
-    repair.look_after(target)
-    lock = container.lock(target.directory)  # waits for who copies files, renames or removes it
+    try:
+        repair.look_after(target)
+        lock = container.lock(target.directory) if lock is None else lock
+    except BaseException:
+        if lock is not None:
+            os.close(lock)
+        raise
     if lock is None:
         raise NotFound(f"no such container: {target.id[:12]}")
     try:

@@ -137,7 +137,8 @@ class Containers:
                 "starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24"
             )
         with self._attachments.starting(target.id):
-            session = await attachments.stepping(restart.starting(target))
+            lock = await attachments.locked(target)
+            session = await attachments.stepping(restart.starting(target, lock=lock))
             if session is None:
                 return nothing(304)
             try:
@@ -186,7 +187,8 @@ class Containers:
         name = request.text("name")
         if not name:
             raise InvalidArgument("Neither old nor new names may be empty")
-        rename.rename(self._find(request), _given(name))
+        target, wanted = self._find(request), _given(name)
+        await children.call(lambda _: rename.rename(target, wanted))  # which may have to wait for who copies files
         return nothing()
 
     async def update(self, request: Request) -> Reply:
