@@ -12,18 +12,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from orlop.engine.container_list import Listed
+    from orlop.engine.container_list import ImageNames, Listed
     from orlop.images.store import Image
 
 
-def container(each: Listed) -> dict[str, Any]:
+def container(each: Listed, names: ImageNames) -> dict[str, Any]:
     """Docker's ``ContainerSummary``."""
     record = each.record
     settings = network_settings.describe(each.target, each.state)
     return {
         "Id": each.target.id,
         "Names": [f"/{each.target.name}"],
-        "Image": record["Config"]["Image"],
+        "Image": names.of(record),
         "ImageID": record["Image"],
         "Command": each.command(),
         "Created": ago.seconds(each.created),

@@ -321,6 +321,8 @@ def test_images(both: Both) -> None:
         both("GET", f"/images/{name}/json")
     create(both, "user", Image="ok:1")
     both("POST", "/containers/user/start")
+    both("POST", "/commit?container=user&repo=ok&tag=1")
+    both("GET", "/containers/json")  # the container's image is called by its ID now
     for name in ("ok:1", "127.0.0.1:5000/a/b:t", "ok:3", "plain?noprune=x", "plain", "nosuch:1"):
         both("DELETE", f"/images/{name}")
     both("POST", "/images/prune?" + filters(dangling=["x"]))

@@ -94,9 +94,10 @@ class Containers:
             self._location, wanted, everything=request.flag("all"), last=max(0, request.number("limit") or 0)
         )
         told = []
+        names = container_list.ImageNames(self._location)
         for each in found:
             try:
-                told.append(summaries.container(each))
+                told.append(summaries.container(each, names))
             except NotFound:
                 continue  # removed just now
         if request.flag("size"):

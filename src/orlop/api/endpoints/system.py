@@ -192,9 +192,10 @@ def _usage(location: Location, kinds: list[str]) -> dict[str, Any]:
         ]
     if "container" in kinds:
         sizes = {target.id: size for target, size in found.containers}
+        names = container_list.ImageNames(location)
         everybody = container_list.listed(location, filters.read((), {}), everything=True)
         told["Containers"] = [
-            {**summaries.container(each), "SizeRw": sizes.get(each.target.id, 0)} for each in everybody
+            {**summaries.container(each, names), "SizeRw": sizes.get(each.target.id, 0)} for each in everybody
         ]
     if "volume" in kinds:
         uses = {name: (size, users) for name, size, users in found.volumes}
