@@ -64,15 +64,22 @@ def after(location: Location, images: ImageStore, gone: Image, *, finished: bool
 def _wait_for_removals(location: Location) -> None:
     """Wait for those who are just clearing containers away that nobody sees any more, as monitors do with ``--rm``.
 
-    Their snapshots stand on the images' until then, which would be kept for them, and by nobody be taken away later.
+    Their snapshots stand on the images' until then, which would be kept for them, and by nobody be taken away later. What
+    somebody left who was killed at that is cleared away here.
     """
+    for entry in _vanished(location):
+        monitor_lock.wait(location, entry.removeprefix(container.GONE))
+    if _vanished(location):
+        from orlop.engine import repair
+
+        repair.everything(location)
+
+
+def _vanished(location: Location) -> list[str]:
     try:
-        entries = os.listdir(location.containers)
+        return [entry for entry in os.listdir(location.containers) if entry.startswith(container.GONE)]
     except FileNotFoundError:
-        return  # there has never been one
-    for entry in entries:
-        if entry.startswith(container.GONE):
-            monitor_lock.wait(location, entry.removeprefix(container.GONE))
+        return []  # there has never been a container
 
 
 def blobs(location: Location, images: ImageStore, digests: Collection[str]) -> Swept:

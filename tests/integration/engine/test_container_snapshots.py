@@ -83,12 +83,7 @@ def test_a_stopped_container_is_saved_by_a_rename_and_differs_from_its_image_as_
 
 
 def test_an_image_that_is_removed_while_its_last_container_is_cleared_away_leaves_nothing(place: Engine) -> None:
-    if place.prefix:
-        pytest.skip("once is enough")
-    place.ok("run", "--name", "box", "plain", "sh", "-c", "echo first > /data/file")
-    place.ok("commit", "box", "made:latest")
-    identity = place.ok("create", "--name", "last", "made", "true").strip()
-    location = Location(str(place.root), str(place.run_root), rootless=False)
+    location, identity = _made(place)
     monitor = monitor_lock.take(location, identity)  # as a monitor that clears away after --rm, and is slow
     assert monitor is not None
     removal.vanish(location, identity, "last", {})
@@ -97,6 +92,25 @@ def test_an_image_that_is_removed_while_its_last_container_is_cleared_away_leave
     removal.destroy(location, identity)
     monitor_lock.drop(location, identity, monitor)
     assert removing.wait(PATIENCE) == 0
+
+
+def test_an_image_is_removed_whole_though_somebody_was_killed_who_cleared_its_last_container_away(
+    place: Engine,
+) -> None:
+    location, identity = _made(place)
+    removal.vanish(location, identity, "last", {})
+    place.ok("rmi", "made")
+    assert place.containers() == [place.inspect("box")["Id"]]
+
+
+def _made(place: Engine) -> tuple[Location, str]:
+    """Make an image with a layer of its own, and a container of it; the engine's place, and the container's id."""
+    if place.prefix:
+        pytest.skip("once is enough")
+    place.ok("run", "--name", "box", "plain", "sh", "-c", "echo first > /data/file")
+    place.ok("commit", "box", "made:latest")
+    identity = place.ok("create", "--name", "last", "made", "true").strip()
+    return Location(str(place.root), str(place.run_root), rootless=False), identity
 
 
 def _is_waited_for(descriptor: int) -> bool:
