@@ -73,7 +73,11 @@ class _Within:
     def __enter__(self) -> None:
         if not self._directory:
             return
-        self._before = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+        try:
+            self._before = os.open(".", flags)
+        except PermissionError:  # a user's runtime that was started in a directory of somebody else's
+            self._before = os.open("/", flags)
         try:
             os.chdir(self._directory)
         except OSError:

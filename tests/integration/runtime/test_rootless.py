@@ -264,6 +264,17 @@ def test_hooks_run_as_the_user(user: User) -> None:
     assert (made.path / "told").read_text() == f"{UID}\n"
 
 
+def test_hooks_run_for_a_user_who_may_not_look_where_the_runtime_is(user: User, tmp_path: Path) -> None:
+    made = user.bundle("true")
+    told = made.path / "told"
+    script = {"path": "/bin/sh", "args": ["sh", "-c", f"pwd > {told}"]}
+    made.config["hooks"] = {"createRuntime": [script]}
+    made.write()
+    tmp_path.chmod(0o700)
+    user("run", "--bundle", str(made.path), unique_name(), cwd=tmp_path)
+    assert told.read_text() == f"{made.path}\n"
+
+
 # cgroups
 
 
