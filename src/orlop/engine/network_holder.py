@@ -11,14 +11,18 @@ from orlop.errors import OrlopError, Unsupported
 from orlop.linux import credentials, link, namespace, pidfd, prctl, procfs
 from orlop.network.ports import disguise
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _LONGEST_MESSAGE = 4000
 #: Milliseconds that a killed process may take to end.
 _PATIENCE = 5000
 _NEW = namespace.CLONE_NEWUSER | namespace.CLONE_NEWNET
 
 
-def start(below: int = -1) -> tuple[int, int]:
-    """Start it; returns its pid and its start time.
+def start(note: Callable[[int, int], None], below: int = -1) -> None:
+    """Start it. ``note`` writes its pid and its start time down; if that does not come about, it ends.
 
     ``below`` is a descriptor of the user namespace that its network namespace is to belong to, -1 for a new one.
 
@@ -51,6 +55,8 @@ def start(below: int = -1) -> tuple[int, int]:
                 f"{answer.decode(errors='replace') or 'no namespaces can be made'}; see user.max_user_namespaces and "
                 "kernel.unprivileged_userns_clone of sysctl"
             )
+        note(child, status.start_time)
+        os.write(go_writer, b"+")
     except BaseException:
         try:
             os.kill(child, _signal.SIGKILL)
@@ -61,7 +67,6 @@ def start(below: int = -1) -> tuple[int, int]:
     finally:
         os.close(reader)
         os.close(go_writer)
-    return child, status.start_time
 
 
 def _live(below: int, answer: int, go: int) -> None:
@@ -81,7 +86,6 @@ def _live(below: int, answer: int, go: int) -> None:
             os.write(answer, b"+")
         if not os.read(go, 1):
             return
-        os.close(go)
         credentials.set_group(0)
         credentials.set_user(0)
         prctl.set_dumpable(True)  # so that the user's other processes may enter
@@ -92,6 +96,8 @@ def _live(below: int, answer: int, go: int) -> None:
             pass  # a kernel that lacks what it takes: then containers see the proxy where they would see its clients
         os.write(answer, b"+")
         os.close(answer)
+        if not os.read(go, 1):
+            return  # who started us was killed before that was written down
         while True:
             _signal.pause()
     except (OSError, OrlopError) as error:

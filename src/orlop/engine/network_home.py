@@ -251,14 +251,17 @@ def _begin(location: Location) -> None:
     """Make it, and all devices of those containers that there are; the directory is locked exclusively."""
     _end_program(location)
     below = _user_namespace(location)
+    path = f"{home.directory(location.networks)}/{home.HOLDER}"
+
+    def note(pid: int, start_time: int) -> None:
+        with open(path, "w", encoding="ascii") as file:
+            file.write(f"{pid} {start_time}\n")
+
     try:
-        pid, start_time = network_holder.start(below)
+        network_holder.start(note, below)
     finally:
         if below >= 0:
             os.close(below)
-    path = f"{home.directory(location.networks)}/{home.HOLDER}"
-    with open(path, "w", encoding="ascii") as file:
-        file.write(f"{pid} {start_time}\n")
     _connect(location)
     place = location.networks
     if any(endpoint.containers(place, each) for each in endpoint.networks(place)):

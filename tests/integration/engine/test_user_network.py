@@ -137,9 +137,9 @@ def test_names_are_resolved_by_the_resolvers_of_the_host_or_by_those_that_a_cont
     stub = users.machine.start(*server, *options, "--listen-address=127.0.0.53")  # as systemd-resolved's
     try:
         users.machine.run(*over)
-        for options in (("--dns", PEER), ()):
+        for said in (("--dns", PEER), ()):
             asked = ("sh", "-c", "getent ahostsv4 outside.example && dig +short +tcp outside.example")
-            run = ("run", "--rm", "--network", "pasta", *options, "host", *asked)
+            run = ["run", "--rm", "--network", "pasta", *said, "host", *asked]
             told = wait_until(lambda run=run: users.engine(*run).out, "an answer")  # type: ignore[misc]
             assert told.split()[0] == told.split()[-1] == "192.0.2.9"
         lines = users.engine.ok(
