@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 
 from orlop.errors import InvalidArgument, InvalidDockerfile, NotFound
@@ -18,12 +19,11 @@ if TYPE_CHECKING:
     from orlop.build.scheduler import BuildFailed
     from orlop.cli.build_progress import Remembering
     from orlop.engine.building.build import Built
-    from orlop.engine.building.checking import Checked
     from orlop.engine.building.request import BuildRequest, Output
     from orlop.engine.location import Location
     from orlop.options import Parsed
 
-_METHODS = ("build", "check", "outline", "targets")
+_PROGRESSES = ("auto", "plain", "tty", "rawjson", "quiet", "none")
 
 #: Limits of each step: the option, what it says, the word for its value, what reads that, and the setting.
 _LIMITS = (
@@ -89,7 +89,7 @@ PARSER = Parser(
             "--progress",
             "Set type of progress output",
             value="string",
-            read=one_of("auto", "plain", "tty", "rawjson", "quiet", "none"),
+            read=one_of(*_PROGRESSES),
             default="auto",
         ),
         Option("--provenance", 'Shorthand for "--attest=type=provenance"', value="string", default=""),
@@ -115,6 +115,7 @@ PARSER = Parser(
         *(Option(name, about, value=value, read=reader) for name, about, value, reader, _ in _LIMITS),
         Option("--push", "Push the image to its registry afterwards"),
         Option("--load", "Put the image into the store, which is done anyway", hidden=True),
+        Option("-D, --debug", "Enable debug logging, of which there is none", hidden=True),
         Option("--builder", "There is one builder", value="string", hidden=True, default=""),
         Option("--disable-content-trust", "Signatures are not verified", default=True, hidden=True),
         Option(
@@ -154,11 +155,10 @@ def run(location: Location, said: Parsed) -> int:
     from orlop.engine.building import build
 
     request = read(said)
-    method, as_json = _method(said)
-    if method == "check":
-        return _check(location, request, as_json=as_json)
-    if method != "build":
-        return _call(location, request, method, as_json=as_json)
+    if said["check"] or said["call"] != "build":
+        from orlop.cli import build_call
+
+        return build_call.run(location, request, "check" if said["check"] else said["call"])
     shown, remembering = _progress(said)
     try:
         with shown:
@@ -216,7 +216,7 @@ def read(said: Parsed) -> BuildRequest:
         target=said["target"],
         arguments=arguments,
         contexts=dict(_pairs(said["build-context"], "--build-context")),
-        platform=platform.parse(said["platform"]) if said["platform"] else platform.host(),
+        platform=platform.parse(said["platform"]) if said["platform"] not in ("", "local") else platform.host(),
         labels=dict(_pairs(said["label"], "--label", empty=True)),
         annotations=annotations["manifest"],
         index_annotations=annotations["index"],
@@ -298,6 +298,8 @@ def _secret(text: str) -> tuple[str, bytes]:
     if not name or fields.keys() - {"id", "src", "source", "env", "type"}:
         raise InvalidArgument(f"invalid --secret '{text}': expected id=name, and src=FILE or env=VARIABLE")
     path = fields.get("src", fields.get("source", ""))
+    if fields.get("type") == "env" and path:
+        fields["env"], path = path, ""
     variable = fields.get("env", "" if path or fields.get("type") == "file" else name)
     if not path and (variable in os.environ or fields.get("type") == "env"):
         return name, os.environb.get(os.fsencode(variable), b"")
@@ -315,6 +317,10 @@ def _agent(text: str) -> tuple[str, str]:
         raise InvalidArgument(f"invalid --ssh '{text}': SSH_AUTH_SOCK is not set, so name the agent's socket")
     if not os.path.exists(socket):
         raise NotFound(f"the ssh agent's socket {socket} does not exist")
+    if not stat.S_ISSOCK(os.stat(socket).st_mode):
+        raise InvalidArgument(
+            f"invalid --ssh '{text}': {socket} is no socket: give a key to ssh-agent by ssh-add, and its socket here"
+        )
     return name, os.path.abspath(socket)
 
 
@@ -357,7 +363,8 @@ def _progress(said: Parsed) -> tuple[AbstractContextManager[object], Remembering
     from orlop.build.progress import Progress
     from orlop.cli import build_progress
 
-    how = "quiet" if said["quiet"] else said["progress"]
+    chosen = said["progress"] if said.given("progress") else os.environ.get("BUILDKIT_PROGRESS", "")
+    how = "quiet" if said["quiet"] else chosen if chosen in _PROGRESSES else "auto"
     if how == "auto":
         how = "tty" if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb" else "plain"
     shown: Progress
@@ -408,89 +415,3 @@ def _tell(location: Location, said: Parsed, request: BuildRequest, built: Built)
     if archives & {"", "-"}:
         return  # standard output is the archive
     sys.stdout.write(f"{built.image.id}\n")
-
-
-def _method(said: Parsed) -> tuple[str, bool]:
-    """What is to be done instead of building, and whether a program reads the answer: ``METHOD[,format=json]``."""
-    method, *fields = said["call"].split(",")
-    if said["check"]:
-        method = "check"
-    if method not in _METHODS:
-        from orlop.build.dockerfile.problem import suggestion
-
-        raise InvalidArgument(
-            f"invalid --call '{said['call']}'{suggestion(method, _METHODS)}: expected {', '.join(_METHODS)}"
-        )
-    for field in fields:
-        if field not in ("format=json", "format=text", "ignorestatus=true", "ignorestatus"):
-            raise InvalidArgument(f"invalid --call '{said['call']}': unknown '{field}': expected format=json")
-    return method, "format=json" in fields
-
-
-def _call(location: Location, request: BuildRequest, method: str, *, as_json: bool) -> int:
-    """Tell what a Dockerfile offers, and build nothing."""
-    from orlop import json_text
-    from orlop.build import outline
-    from orlop.engine.building import checking
-
-    try:
-        found = checking.call(location, request, method)
-    except InvalidDockerfile as error:
-        sys.stderr.write(f"{error.excerpt}\n")
-        raise
-    if isinstance(found, list):
-        text = json_text.dumps(outline.targets_as_json(found)) + "\n" if as_json else outline.targets_as_table(found)
-    else:
-        text = json_text.dumps(outline.outline_as_json(found)) + "\n" if as_json else outline.outline_as_table(found)
-    sys.stdout.write(text)
-    return 0
-
-
-def _check(location: Location, request: BuildRequest, *, as_json: bool) -> int:
-    """Tell what the checks find, and build nothing."""
-    from orlop.engine.building import checking
-
-    try:
-        found = checking.check(location, request)
-    except InvalidDockerfile as error:
-        sys.stdout.write(f"{error.excerpt}\n")
-        raise
-    if as_json:
-        sys.stdout.write(_checked_as_json(found) + "\n")
-        return 1 if found.findings else 0
-    for each in found.findings:
-        source = found.dockerfile.source
-        sys.stdout.write(f"WARNING: {each.rule}\n{each.message}\n{source.name}:{each.span.first}\n")
-        sys.stdout.write(f"{source.excerpt(each.span)}\n\n")
-    count = len(found.findings)
-    told = f"{count} warning{'s' if count > 1 else ''} found" if count else "no warnings found"
-    sys.stdout.write(f"Check complete, {told}.\n")
-    return 1 if count else 0
-
-
-def _checked_as_json(found: Checked) -> str:
-    """What the checks find, as BuildKit writes it down for programs."""
-    from orlop import json_text
-
-    source = found.dockerfile.source
-    warnings = [
-        {
-            "ruleName": each.rule,
-            "description": each.description,
-            "detail": each.message,
-            "location": {"ranges": [{"start": {"line": each.span.first}, "end": {"line": each.span.last}}]},
-        }
-        for each in found.findings
-    ]
-    data = "\n".join(source.lines) + "\n"
-    made = {
-        "warnings": warnings,
-        "sources": [{"filename": source.name, "language": "Dockerfile", "data": _in_base64(data)}],
-    }
-    return json_text.dumps(made)
-
-
-def _in_base64(text: str) -> str:
-    import binascii
-
-    return binascii.b2a_base64(text.encode("utf-8", "surrogateescape"), newline=False).decode()

@@ -55,6 +55,18 @@ def test_an_output_names_the_image_and_has_it_pushed() -> None:
     assert [(each.kind, each.push) for each in request.outputs] == [("image", True)]
 
 
+def test_a_secret_comes_from_the_environment_by_either_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_KEY", "value")
+    for text in ("id=key,env=API_KEY", "type=env,id=key,src=API_KEY", "type=env,id=API_KEY", "id=API_KEY"):
+        assert list(asked(f"--secret={text}").secrets.values()) == [b"value"]
+
+
+def test_an_archive_of_docker_s_that_goes_nowhere_is_the_image_in_the_store() -> None:
+    request = asked("--output=type=docker", "--platform=local")
+    assert [each.kind for each in request.outputs] == ["image"]
+    assert asked("--output=type=docker,dest=a.tar").outputs[0].kind == "docker"
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -65,6 +77,7 @@ def test_an_output_names_the_image_and_has_it_pushed() -> None:
         (["--sbom=generater=x"], "(did you mean generator?)"),
         (["--annotation=index:a=b"], "has no index to annotate, unless it has attestations"),
         (["--allow=network.hots"], "invalid entitlement 'network.hots' (did you mean network.host?)"),
+        (["--ssh=default=/etc/hostname"], "/etc/hostname is no socket: give a key to ssh-agent"),
         (["--platform=linux/amd64,linux/arm64"], "one platform is built at a time"),
         (["--cache-to=type=regstry,ref=a"], "unknown type 'regstry' (did you mean registry?)"),
         (["--cache-to=type=gha"], "caches of type gha are not supported"),

@@ -59,6 +59,8 @@ def read(fields: Mapping[str, str]) -> Output:
         raise InvalidArgument("expected dest=DIRECTORY")
     if is_directory and kind == "docker":
         raise InvalidArgument("tar=false is for type=oci only")
+    if kind == "docker" and not destination:
+        is_image = True  # BuildKit loads such an archive into Docker's store
     return Output(
         "image" if is_image else kind,
         destination,
