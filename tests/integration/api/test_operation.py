@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -248,7 +249,9 @@ def test_numbers_are_told_as_prometheus_reads_them(served: Served) -> None:
     assert after[("orlop_connections",)] == 1
 
 
-def test_certificates_are_read_again_on_a_hangup(served: Served, tmp_path: Path) -> None:
+def test_certificates_say_who_it_is_and_are_read_again_on_a_hangup(
+    served: Served, plugin: Permitting, tmp_path: Path
+) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -257,6 +260,7 @@ def test_certificates_are_read_again_on_a_hangup(served: Served, tmp_path: Path)
     place = tmp_path / "current"
     place.symlink_to("first")
     certificates = [f"--tlscert={place}/server.crt", f"--tlskey={place}/server.key"]
+    certificates += ["--authorization-plugin", plugin.path, "--audit-log", str(tmp_path / "audit"), "--audit-reads"]
     other = served.engine.popen(
         "serve", "-H", f"tcp://127.0.0.1:{port}", *certificates, f"--tlscacert={place}/ca.crt", stderr=subprocess.PIPE
     )
@@ -276,6 +280,14 @@ def test_certificates_are_read_again_on_a_hangup(served: Served, tmp_path: Path)
 
     try:
         wait_until(lambda: known_to("first"), "an answer")
+        question = plugin.asked[-1][1]
+        assert (question["User"], question["UserAuthNMethod"]) == ("client", "TLS")
+        shown = base64.b64decode(question["RequestPeerCertificates"][0]).decode()
+        assert ssl.PEM_cert_to_DER_cert(shown) == ssl.PEM_cert_to_DER_cert(
+            (tmp_path / "first" / "client.crt").read_text()
+        )
+        line = json.loads((tmp_path / "audit").read_text().splitlines()[-1])
+        assert (line["certificate"], line["address"].rpartition(":")[0]) == ("client", "127.0.0.1")
         assert not known_to("second")
         place.unlink()
         place.symlink_to("second")

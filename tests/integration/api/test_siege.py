@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 def test_clients_that_do_anything_at_all_cost_nothing_that_lasts(served: Served) -> None:
     siege = Siege(served)
-    siege.run(1.5)
-    assert siege.deeds > 30
+    siege.run(1.0)
+    assert siege.deeds > 10
     served.stop()  # which says nothing, though there were clients all along
     served.start()
 
@@ -37,7 +37,7 @@ def test_a_command_whose_client_vanishes_has_read_all_of_its_input(served: Serve
     assert served("POST", f"/containers/{name}/start").status == 204
     headers = {"Content-Type": "application/json", **UPGRADE}
     wanted = {"Cmd": ["sh", "-c", script], "AttachStdin": True, "AttachStdout": True}
-    made = [served("POST", f"/containers/{name}/exec", wanted).json()["Id"] for _ in range(6)]
+    made = [served("POST", f"/containers/{name}/exec", wanted).json()["Id"] for _ in range(4)]
     for number, each in enumerate(made):
         with served.connect() as client:
             client.sendall(request(f"/exec/{each}/start", headers, body=b"{}"))
