@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Any
 
+    from orlop.build.attested import Attested
     from orlop.build.progress import Progress
     from orlop.build.scheduler import BuildFailed
     from orlop.cli.build_progress import Remembering
@@ -222,6 +223,7 @@ def read(said: Parsed) -> BuildRequest:
         index_annotations=annotations["index"],
         entry_annotations=annotations["manifest-descriptor"],
         attested=wanted,
+        described=_described(wanted) if said["metadata-file"] else attested.Attested(),
         no_cache=said["no-cache"],
         no_cache_filter=[name for each in said["no-cache-filter"] for name in each.split(",")],
         pull=said["pull"],
@@ -263,6 +265,14 @@ def _annotations(texts: Iterable[str], *, has_index: bool) -> dict[str, dict[str
                 )
             made[kind][key] = value
     return made
+
+
+def _described(wanted: Attested) -> Attested:
+    """What ``--metadata-file`` tells of how the image came to be: what is attached to it, or else as much as the user wants."""
+    mode = os.environ.get("BUILDX_METADATA_PROVENANCE", "min")
+    if wanted.provenance or mode not in ("min", "max"):
+        return wanted
+    return wanted.replace(provenance=mode, sbom=False)
 
 
 def _arguments(texts: Iterable[str]) -> Iterator[tuple[str, str]]:

@@ -196,6 +196,17 @@ def test_files_have_them_beside_them(builder: Builder, tmp_path: Path) -> None:
         assert "sbom.spdx.json" in made.getnames()
 
 
+def test_programs_are_told_how_an_image_came_to_be_without_its_being_attached(builder: Builder, tmp_path: Path) -> None:
+    context = builder.context("FROM base\nLABEL told=to-programs\n")
+    for mode, expected in (("", {"min"}), ("max", {"max"}), ("disabled", set())):
+        environment = os.environ | ({"BUILDX_METADATA_PROVENANCE": mode} if mode else {})
+        result = builder.build(context, f"--metadata-file={tmp_path}/told.json", "-ttold", env=environment)
+        assert result.code == 0, result
+        about = json.loads((tmp_path / "told.json").read_text()).get("buildx.build.provenance")
+        assert {"max" if "buildConfig" in each else "min" for each in [about] if each} == expected
+        assert builder.image("told")["Descriptor"]["mediaType"].endswith("manifest.v1+json")
+
+
 def test_an_oci_layout_has_them(builder: Builder, tmp_path: Path) -> None:
     context = builder.context("FROM base\nCOPY a /\n", a="1")
     output = f"--output=type=oci,tar=false,dest={tmp_path}/layout,name=laid:1"

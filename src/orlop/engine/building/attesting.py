@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
+    from orlop.build.attested import Attested
     from orlop.build.dockerfile.parser import Dockerfile
     from orlop.build.graph import Graph
     from orlop.build.scheduler import Files
@@ -49,13 +50,13 @@ def say(
     chain: str,
     names: Sequence[str],
     began: int,
+    wanted: Attested,
 ) -> list[Said]:
-    """Everything that the request wants to be said of what was built. ``began`` is nanoseconds since 1970.
+    """Everything that is wanted to be said of what was built. ``began`` is nanoseconds since 1970.
 
     Raises:
         InvalidArgument, OSError: the image's files cannot be looked through.
     """
-    wanted = request.attested
     said = []
     if wanted.sbom:
         inventory = _inventory(images.storage, chain)

@@ -45,7 +45,7 @@ _STDIN = "-"
 
 
 class Built:
-    """What a build came to: the ``image``, the whole ``names`` that it got, what the checks ``findings`` are, and what was ``said`` of it."""
+    """What a build came to: the ``image``, the whole ``names`` that it got, what the checks ``findings`` are, and what is ``said`` of it to programs."""
 
     __slots__ = ("findings", "image", "names", "said", "source")
 
@@ -184,10 +184,12 @@ def _build(
     chain = files[top.number].chain if top is not None else graph.target.base.top
     image = None
     said: list[Said] = []
-    if request.attested.is_wanted:
+    if request.attested.is_wanted or request.described.is_wanted:
         from orlop.engine.building import attesting
 
-        said = attesting.say(store, request, dockerfile, graph, files, chain, names, began)
+        about = (store, request, dockerfile, graph, files, chain, names, began)
+        said = attesting.say(*about, request.attested)
+        described = said if request.attested.provenance else attesting.say(*about, request.described)
     if any(each.kind not in outputs.FILES for each in request.outputs) or not request.outputs:
         attested = None
         if said:
@@ -206,7 +208,7 @@ def _build(
             unwritten = dict.fromkeys([*scheduler.made, *storage.snapshots.provisional(made.chain_ids)])
             image = install.install(store, manifest, names, lease, unpacked=unwritten, attested=attested)
     outputs.write(location, request.outputs, storage, chain, image, names, said)
-    return Built(image, names, findings, dockerfile, said)
+    return Built(image, names, findings, dockerfile, described if request.described.is_wanted else ())
 
 
 def _check_entitlements(location: Location, request: BuildRequest, graph: Graph, dockerfile: Dockerfile) -> None:

@@ -37,7 +37,7 @@ class BuildRequest(Value):
     context's own. ``contexts`` are further ones by name. ``no_cache_filter`` names stages. ``secrets`` and ``agents`` are
     contents and sockets by id. ``wishes`` are settings of the containers that steps run in, by their names. ``epoch`` is
     SOURCE_DATE_EPOCH. ``allowed`` are entitlements. ``annotations`` are the manifest's, ``index_annotations`` those of the index that has its attestations,
-    and ``entry_annotations`` those of the manifest's descriptor there; ``attested`` is what these say. ``cache_from`` and ``cache_to`` are caches elsewhere.
+    and ``entry_annotations`` those of the manifest's descriptor there; ``attested`` is what these say, and ``described`` what is told of the build only. ``cache_from`` and ``cache_to`` are caches elsewhere.
     ``registries`` makes what is to be known of registries, if it is not to be what the engine's user has. ``parallel`` is
     how many steps may be done at the same time, 0 as many as there are processors.
     """
@@ -54,6 +54,7 @@ class BuildRequest(Value):
     index_annotations: Mapping[str, str] = {}
     entry_annotations: Mapping[str, str] = {}
     attested: Attested = Attested()
+    described: Attested = Attested()
     no_cache: bool = False
     no_cache_filter: Sequence[str] = ()
     pull: bool = False
