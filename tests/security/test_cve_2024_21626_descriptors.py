@@ -6,6 +6,7 @@ The caller here has left one open, and not close-on-exec, as a careless engine w
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -161,12 +162,17 @@ def test_hooks_inherit_no_descriptors(runtime: Runtime, bundle: BundleMaker, lea
         assert path.read_text() == "", stage
 
 
-def test_nothing_is_passed_on_to_services_of_the_caller(runtime: Runtime, bundle: BundleMaker) -> None:
-    """NOTIFY_SOCKET and LISTEN_FDS are the caller's own business with its service manager."""
-    environment = {**os.environ, "NOTIFY_SOCKET": "/run/notify", "LISTEN_FDS": "1", "LISTEN_PID": "1", "SECRET": "x"}
-    made = bundle("env")
-    said = hostile.output(runtime, made, env=environment)
-    assert {line.partition("=")[0] for line in said.split()} <= {"PATH", "HOME", "HOSTNAME", "PWD", "SHLVL"}
+def test_services_of_the_caller_are_out_of_reach(runtime: Runtime, bundle: BundleMaker, tmp_path: Path) -> None:
+    """NOTIFY_SOCKET and LISTEN_FDS are the caller's own business with its service manager: a container gets a socket of its own."""
+    manager = tmp_path / "manager"
+    environment = {**os.environ, "NOTIFY_SOCKET": str(manager), "LISTEN_FDS": "1", "LISTEN_PID": "1", "SECRET": "x"}
+    usual = {"PATH", "HOME", "HOSTNAME", "PWD", "SHLVL"}
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(manager))
+        said = hostile.output(runtime, bundle("env"), env=environment)
+    passed = dict(line.split("=", 1) for line in said.splitlines())
+    assert passed.pop("NOTIFY_SOCKET") == "/run/notify/notify.sock"
+    assert passed.keys() <= usual
     name = hostile.start(runtime, bundle("sleep", "100"))
     said = runtime("exec", name, "env", env=environment).output
-    assert {line.partition("=")[0] for line in said.split()} <= {"PATH", "HOME", "HOSTNAME", "PWD", "SHLVL"}
+    assert {line.partition("=")[0] for line in said.split()} <= usual
