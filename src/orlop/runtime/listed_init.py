@@ -94,7 +94,7 @@ def _has_new_dev(setup: Setup) -> bool:
 
 def _has_home(setup: Setup, process_spec: dict[str, Any]) -> bool:
     """Whether HOME is known here already: set, or to be found in the root file system's own list of users."""
-    if any(entry.startswith("HOME=") for entry in process_spec.get("env") or ()):
+    if any(entry.startswith("HOME=") and entry != "HOME=" for entry in process_spec.get("env") or ()):
         return True
     is_root = not (process_spec.get("user") or {}).get("uid")
     return is_root and not any(each.destination in ("/etc", "/etc/passwd") for each in setup.mounts)
