@@ -21,11 +21,17 @@ _CHUNK = 1 << 20
 
 
 class ContextSource:
-    """A context's ``directory``; ``is_local`` if it is the user's own, and ``dockerfile`` where that is all there is."""
+    """A context's ``directory``; ``is_local`` if it is the user's own, and ``dockerfile`` where that is all there is.
 
-    __slots__ = ("directory", "dockerfile", "is_local")
+    ``commit`` is what of a git repository it is.
+    """
 
-    def __init__(self, directory: str, *, is_local: bool = False, dockerfile: bytes | None = None) -> None:
+    __slots__ = ("commit", "directory", "dockerfile", "is_local")
+
+    def __init__(
+        self, directory: str, *, is_local: bool = False, dockerfile: bytes | None = None, commit: str = ""
+    ) -> None:
+        self.commit = commit
         self.directory = directory
         self.is_local = is_local
         self.dockerfile = dockerfile
@@ -51,7 +57,9 @@ class ContextSource:
                 raise InvalidArgument(f"cannot read the Dockerfile {name}: it is no file") from None
 
 
-def find(source: str, storage: Storage, temporary: Temporary, aside: str, stdin: int = 0) -> ContextSource:
+def find(
+    source: str, storage: Storage, temporary: Temporary, aside: str, stdin: int = 0, *, keep_git_dir: bool = False
+) -> ContextSource:
     """The context that a user names; ``aside`` is a directory for what is only needed meanwhile.
 
     Raises:
@@ -64,11 +72,11 @@ def find(source: str, storage: Storage, temporary: Temporary, aside: str, stdin:
     if remote.is_git(source):
         git = remote.GitSource(source)
         directory = temporary.directory()
-        remote.clone(git, f"{directory}/git")
+        commit = remote.clone(git, f"{directory}/git", keep_git_dir=keep_git_dir)
         root = os.open(f"{directory}/git", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             below = paths.open_in_root(root, git.subdirectory or "/", os.O_PATH | os.O_DIRECTORY)
-            return ContextSource(os.readlink(f"/proc/self/fd/{below}"))
+            return ContextSource(os.readlink(f"/proc/self/fd/{below}"), commit=commit)
         except OSError as error:
             raise NotFound(f"{git.subdirectory} is no directory of {git.repository}: {error.strerror}") from None
         finally:

@@ -45,7 +45,7 @@ _SHORTEST = 4
 class Facts(Value):
     """What there is to tell of a build: ``began`` and ``ended`` are nanoseconds since 1970.
 
-    ``context`` is where it was, empty for a directory of the user's; ``named`` are further contexts. ``images`` are the digests
+    ``context`` is where it was, empty for a directory of the user's, and ``commit`` what of a git repository it was; ``named`` are further contexts. ``images`` are the digests
     of those that were used, as registries know them, by their whole names. ``secrets`` are values that must not be in it.
     """
 
@@ -56,6 +56,7 @@ class Facts(Value):
     ended: int
     identifier: str
     context: str = ""
+    commit: str = ""
     target: str = ""
     arguments: Mapping[str, str] = {}
     labels: Mapping[str, str] = {}
@@ -81,7 +82,7 @@ def secret_arguments(arguments: Mapping[str, str]) -> list[str]:
 def _before_first(facts: Facts, wanted: Attested) -> dict[str, Any]:
     """Version 0.2."""
     is_max = wanted.provenance == "max"
-    source: dict[str, Any] = {"uri": facts.context} if facts.context else {}
+    source = _source(facts)
     source["entryPoint"] = facts.dockerfile.source.name
     complete = _materials_are_complete(facts)
     metadata: dict[str, Any] = {
@@ -113,7 +114,7 @@ def _before_first(facts: Facts, wanted: Attested) -> dict[str, Any]:
 def _first(facts: Facts, wanted: Attested) -> dict[str, Any]:
     """Version 1."""
     is_max = wanted.provenance == "max"
-    source: dict[str, Any] = {"uri": facts.context} if facts.context else {}
+    source = _source(facts)
     source["path"] = facts.dockerfile.source.name
     complete = _materials_are_complete(facts)
     internal: dict[str, Any] = {"builderPlatform": str(platform.host())}
@@ -138,6 +139,14 @@ def _first(facts: Facts, wanted: Attested) -> dict[str, Any]:
         },
         "runDetails": {"builder": {"id": wanted.builder}, "metadata": metadata},
     }
+
+
+def _source(facts: Facts) -> dict[str, Any]:
+    """Where the context and the Dockerfile are from."""
+    made: dict[str, Any] = {"uri": facts.context} if facts.context else {}
+    if facts.commit:
+        made["digest"] = {"sha1": facts.commit}
+    return made
 
 
 def _parameters(facts: Facts, *, is_max: bool) -> dict[str, Any]:
@@ -176,6 +185,8 @@ def _materials(facts: Facts) -> Iterator[dict[str, Any]]:
             "uri": definition.package_url(base.name, wanted),
             "digest": _digest_set(definition.digest_of(base, facts.images)),
         }
+    if facts.commit:
+        yield {"uri": facts.context, "digest": {"sha1": facts.commit}}
     for address, checksum in _fetched(facts):
         yield {"uri": address, **({"digest": _digest_set(checksum)} if checksum else {})}
 
@@ -193,7 +204,8 @@ def _digest_set(digest: str) -> dict[str, str]:
 
 
 def _materials_are_complete(facts: Facts) -> bool:
-    return not facts.context and not facts.named and not _reads_contexts(facts) and all(c for _, c in _fetched(facts))
+    context = bool(facts.commit) or not (facts.context or _reads_contexts(facts))
+    return context and not facts.named and all(checksum for _, checksum in _fetched(facts))
 
 
 def _reads_contexts(facts: Facts) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import subprocess
 import tarfile
@@ -187,8 +188,12 @@ def test_git_repositories_are_sources_and_contexts(
         assert daemon.stderr is not None
         assert b"Ready" in daemon.stderr.readline()
         url = f"git://127.0.0.1:{port}/repository.git#main"
-        result = builder.build(f"{url}:sub")
+        result = builder.build(f"{url}:sub", f"--metadata-file={tmp_path}/told.json")
         assert result.code == 0, result
+        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, check=True, text=True).stdout.strip()
+        told = json.loads((tmp_path / "told.json").read_text())["buildx.build.provenance"]
+        assert told["invocation"]["configSource"]["digest"] == {"sha1": commit}
+        assert told["metadata"]["completeness"]["materials"] is True
         assert builder.output(result.out.strip(), "cat", "/f") == "from git"
         image = builder.built(f"FROM base\nADD {url} /src\n")
         assert builder.output(image, "ls", "-A", "/src", "/src/sub") == "/src:\nsub\n\n/src/sub:\nDockerfile\nf\n"

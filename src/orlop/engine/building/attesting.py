@@ -50,9 +50,10 @@ def say(
     chain: str,
     names: Sequence[str],
     began: int,
+    commit: str,
     wanted: Attested,
 ) -> list[Said]:
-    """Everything that is wanted to be said of what was built. ``began`` is nanoseconds since 1970.
+    """Everything that is wanted to be said of what was built. ``began`` is nanoseconds since 1970, ``commit`` that of a context out of git.
 
     Raises:
         InvalidArgument, OSError: the image's files cannot be looked through.
@@ -73,6 +74,7 @@ def say(
             time.time_ns(),
             os.urandom(12).hex(),
             context="" if os.path.isdir(request.context) or request.context == "-" else request.context,
+            commit=commit,
             target=request.target,
             arguments=request.arguments,
             labels=request.labels,

@@ -65,11 +65,14 @@ class Built:
 
 
 class Opened:
-    """A Dockerfile that was read, and the directories that it may copy from."""
+    """A Dockerfile that was read, and the directories that it may copy from. ``commit`` is that of a context out of git."""
 
-    __slots__ = ("contexts", "dockerfile", "named")
+    __slots__ = ("commit", "contexts", "dockerfile", "named")
 
-    def __init__(self, dockerfile: Dockerfile, contexts: dict[str, Context], named: dict[str, str]) -> None:
+    def __init__(
+        self, dockerfile: Dockerfile, contexts: dict[str, Context], named: dict[str, str], commit: str = ""
+    ) -> None:
+        self.commit = commit
         self.dockerfile = dockerfile
         self.contexts = contexts
         #: What further contexts are, by name, as `orlop.build.graph.Wishes` has it.
@@ -187,7 +190,7 @@ def _build(
     if request.attested.is_wanted or request.described.is_wanted:
         from orlop.engine.building import attesting
 
-        about = (store, request, dockerfile, graph, files, chain, names, began)
+        about = (store, request, dockerfile, graph, files, chain, names, began, opened.commit)
         said = attesting.say(*about, request.attested)
         described = said if request.attested.provenance else attesting.say(*about, request.described)
     if any(each.kind not in outputs.FILES for each in request.outputs) or not request.outputs:
@@ -258,7 +261,8 @@ def open_dockerfile(request: BuildRequest, storage: Storage, temporary: Temporar
     """
     if request.context == request.dockerfile == _STDIN:
         raise InvalidReference("the context and the Dockerfile cannot both come from standard input")
-    source = context_sources.find(request.context, storage, temporary, aside)
+    keeps_git = request.arguments.get("BUILDKIT_CONTEXT_KEEP_GIT_DIR", "") in ("1", "true")
+    source = context_sources.find(request.context, storage, temporary, aside, keep_git_dir=keeps_git)
     dockerfile, path = _dockerfile(request, source)
     check = request.arguments.get("BUILDKIT_DOCKERFILE_CHECK")
     if check:
@@ -277,7 +281,7 @@ def open_dockerfile(request: BuildRequest, storage: Storage, temporary: Temporar
         title = f"the context {name}"
         contexts[name] = Context(found.directory, ignored, name=title, known=known if found.is_local else "")
         named[name] = ""
-    return Opened(dockerfile, contexts, named)
+    return Opened(dockerfile, contexts, named, source.commit)
 
 
 def _dockerfile(request: BuildRequest, source: ContextSource) -> tuple[Dockerfile, str]:
