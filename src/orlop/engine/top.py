@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orlop.engine import events, repair
-from orlop.errors import Conflict, InvalidArgument, NotFound, OrlopError
+from orlop.errors import Conflict, InvalidArgument, NotFound
 from orlop.runtime.container import Container as RuntimeContainer
 
 TYPE_CHECKING = False
@@ -31,9 +31,8 @@ def processes(target: Container, options: Sequence[str] = ()) -> Processes:
 
     Raises:
         Conflict: the container does not run.
-        InvalidArgument: the options leave out the column PID.
+        InvalidArgument: ps does not take the options, or they leave out the column PID.
         NotFound: the machine has no ps.
-        OrlopError: ps failed.
     """
     from orlop.runtime import ps
 
@@ -67,7 +66,7 @@ def _ps(options: Sequence[str], pids: set[str]) -> str:
             return done.stdout.decode("utf-8", "replace")
     said = (done.stderr or done.stdout).decode("utf-8", "replace").strip() if done is not None else ""
     reason = said.partition("\n")[0]  # how ps is to be used follows
-    raise OrlopError(f"ps {' '.join(options)} failed: {reason}")
+    raise InvalidArgument(f"ps {' '.join(options)} failed: {reason}")
 
 
 def _parse(text: str, pids: set[str]) -> Processes:
