@@ -66,6 +66,26 @@ def test_limits_are_in_the_control_group(shared: Engine, file: str, options: tup
     assert cgroup(shared, file, *options) == value
 
 
+@pytest.mark.skipif(not Path("/sys/fs/cgroup/cgroup.procs").exists(), reason="version 2 is not the only one here")
+@pytest.mark.parametrize(
+    ("file", "options", "value"),
+    [
+        ("cpu.max", ("--cpu-period", "50000", "--cpu-quota", "25000"), "25000 50000"),
+        ("cpu.max", ("--cpus", "1.5"), "150000 100000"),
+        ("cpu.weight", ("--cpu-shares", "512"), "59"),
+        ("cpuset.cpus", ("--cpuset-cpus", "0"), "0"),
+        ("cpuset.mems", ("--cpuset-mems", "0"), "0"),
+        ("memory.low", ("--memory-reservation", "20m"), str(20 << 20)),
+        ("memory.max", ("-m", "50m"), str(50 << 20)),
+        ("memory.swap.max", ("-m", "50m", "--memory-swap", "60m"), str(10 << 20)),
+        ("memory.swap.max", ("-m", "50m"), str(50 << 20)),
+        ("pids.max", ("--pids-limit", "77"), "77"),
+    ],
+)
+def test_limits_are_in_the_only_control_group(shared: Engine, file: str, options: tuple[str, ...], value: str) -> None:
+    assert out(shared, *options, "cat", f"/sys/fs/cgroup/{file}").strip() == value
+
+
 def test_the_out_of_memory_killer_can_be_disabled(shared: Engine) -> None:
     text = cgroup(shared, "memory/memory.oom_control", "-m", "50m", "--oom-kill-disable")
     assert "oom_kill_disable 1" in text
