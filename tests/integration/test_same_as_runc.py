@@ -271,7 +271,17 @@ def test_a_container_sees_the_same_of_itself(change: Any, runtime: Runtime, runc
     change(made.config)
     made.write()
     ours, theirs = (program("run", "--bundle", str(made.path), "same").output for program in (runtime, runc))
-    assert ours.splitlines() == theirs.splitlines()
+    assert with_heard_signals(ours) == with_heard_signals(theirs)
+
+
+def with_heard_signals(seen: str) -> list[str]:
+    """The lines, but for the signals 32 and 33, which Go's programs leave as they were when those before ignored them:
+    the C library keeps them for itself."""
+    kept_for_itself = 0b11 << 31
+    return [
+        f"SigIgn:\t{int(line.split()[1], 16) & ~kept_for_itself:016x}" if line.startswith("SigIgn:") else line
+        for line in seen.splitlines()
+    ]
 
 
 def test_what_is_executed_has_the_same_of_the_first_process(

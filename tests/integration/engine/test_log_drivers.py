@@ -239,4 +239,4 @@ def test_a_monitor_takes_no_more_memory_the_more_is_logged(shared: Engine, drive
         peaks.append(int(status.partition("VmHWM:")[2].split()[0]))
     client.communicate()
     assert client.returncode == 0
-    assert peaks[1] - peaks[0] < 512  # kB
+    assert peaks[1] - peaks[0] < 1024  # kB: what is kept of 30 MiB would be far more

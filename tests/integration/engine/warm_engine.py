@@ -64,11 +64,19 @@ class WarmEngine(Engine):
 
     def busy(self) -> list[int]:
         """Processes that carry out a command at this moment; the one that waits has a group of the launcher's."""
-        return [pid for pid in self.processes("orlop-command") if os.getpgid(pid) == pid]
+        return [pid for pid in self.processes("orlop-command") if leads_its_group(pid)]
 
     def close(self) -> None:
         self.interpreter("real")
         super().close()
+
+
+def leads_its_group(pid: int) -> bool:
+    """Whether the process is the first of its group; one that has ended meanwhile is not."""
+    try:
+        return os.getpgid(pid) == pid
+    except ProcessLookupError:
+        return False
 
 
 @pytest.fixture(scope="module")
