@@ -256,7 +256,7 @@ def test_a_container_is_started_without_reading_any_code(own: WarmEngine, tmp_pa
     words = ("run", "--rm", "--network", "none", "--memory", "64m", "--rootfs", "ROOTFS", "true")
     for _ in range(2):
         assert own(*words).code == 0
-    wait_until(lambda: not own.busy(), "the end of all who were busy")
+    wait_until(lambda: not own.busy() and not own.processes("orlop-monitor"), "the end of all who were busy")
     trace = tmp_path / "trace"
     processes = own.processes()
     everybody = [word for pid in processes for word in ("-p", str(pid))]
