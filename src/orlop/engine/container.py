@@ -48,6 +48,8 @@ LOG_FILE = "json.log"
 NEW = ".new-"
 GONE = ".gone-"
 PART = ".part-"
+#: How the ids begin of the containers that steps of builds run in, which have no directory among ours.
+STEP = "build-"
 
 #: Characters of a container's id, which are hexadecimal digits.
 ID_LENGTH = 64

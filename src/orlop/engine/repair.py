@@ -8,6 +8,7 @@ Anything may have been killed at any instruction. What then is left over:
 - a container with ``--rm`` that has no monitor: removed, once the command that was starting it is gone too;
 - a directory that was being prepared or removed; a name or a snapshot without a container; the runtime's state,
   cgroups and locks of containers that are gone, or whose start was broken off;
+- a step of a build that was killed;
 - what somebody was writing for a container, before it was given its name;
 - leases of processes that are gone, and what they were making or taking away among blobs and snapshots;
 - images that somebody was having written to the disk.
@@ -54,6 +55,7 @@ def everything(location: Location) -> dict[str, dict[str, Any]]:
     try:
         entries = os.listdir(location.containers)
     except FileNotFoundError:
+        _sweep_steps(location)
         _sweep_store(location)  # there may be images
         return ended
     rebasing = frozenset(_entries(f"{location.root}/rebasing"))
@@ -87,6 +89,7 @@ def everything(location: Location) -> dict[str, dict[str, Any]]:
     _sweep_locks(location)
     exec_record.sweep_all(location)
     _sweep_runtime(location)
+    _sweep_steps(location)
     if os.path.isdir(f"{location.run_root}/networks") or os.path.isdir(f"{location.run_root}/user-networks"):
         from orlop.engine import networking
 
@@ -325,6 +328,8 @@ def _sweep_runtime(location: Location) -> None:
     except FileNotFoundError:
         return
     for container_id in ids:
+        if container_id.startswith(container.STEP):
+            continue  # a build's
         if os.path.exists(monitor_lock.path_of(location, container_id)):
             continue
         if os.path.isdir(f"{location.containers}/{container_id}"):
@@ -336,6 +341,19 @@ def _sweep_runtime(location: Location) -> None:
             removal.release_runtime(location, container_id)
         except OrlopError:
             continue  # its processes do not end yet; another time
+
+
+def _sweep_steps(location: Location) -> None:
+    """End and clear away what is left of steps of builds that were killed."""
+    steps = any(each.startswith(container.STEP) for each in _entries(location.runtime))
+    if not steps and not _entries(f"{location.run_root}/building"):
+        return
+    from orlop.engine.building import worker
+
+    try:
+        worker.clear_abandoned(location)
+    except OrlopError:
+        return  # its processes do not end yet; another time
 
 
 def _sweep_snapshots(location: Location) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -99,8 +100,11 @@ def test_a_build_that_is_killed_leaves_nothing_but_cache(builder: Builder) -> No
     assert [name for name in builder.snapshots() if name.startswith("lease-")] == []
 
 
-def test_what_a_step_and_its_build_left_when_both_were_killed_goes_with_the_next_build(builder: Builder) -> None:
-    context = builder.context("FROM base\nRUN echo hanging; exec sleep 1001\n")
+@pytest.mark.parametrize("half_cleared", [False, True])
+def test_what_a_step_and_its_build_left_when_both_were_killed_goes_with_the_next_command(
+    builder: Builder, half_cleared: bool
+) -> None:
+    context = builder.context("FROM base\nRUN --network=none echo hanging; exec sleep 1001\n")
     process = builder.popen("build", "--progress", "plain", str(context), stderr=subprocess.PIPE)
     assert process.stderr is not None
     while b"hanging\n" not in (line := process.stderr.readline()) or b"RUN" in line:
@@ -113,7 +117,9 @@ def test_what_a_step_and_its_build_left_when_both_were_killed_goes_with_the_next
     process.wait()
     process.stderr.close()
     assert len(builder.runtime_state()) == 1
-    builder.built("FROM base\n")
+    if half_cleared:
+        shutil.rmtree(builder.run_root / "building" / os.listdir(builder.run_root / "building")[0])
+    builder.ok("ps")
     assert builder.runtime_state() == []
     assert os.listdir(builder.run_root / "building") == []
 

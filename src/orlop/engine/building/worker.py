@@ -1,7 +1,7 @@
 """Running the steps of a build: each program in a real container with the default isolation, by the runtime, in-process.
 
 Such a container has no record, name, log or monitor, since whoever builds waits for it. Its directory lies below
-``building`` in the run directory, locked by the process that runs it; what a killed build has left there the next one clears
+``building`` in the run directory, locked by the process that runs it; what a killed build has left there the next command clears
 away (`clear_abandoned`).
 """
 
@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 
-from orlop.errors import InvalidArgument, NotFound
+from orlop.engine import container, removal
+from orlop.errors import InvalidArgument
 from orlop.storage import directory_lock, trees
 
 TYPE_CHECKING = False
@@ -60,7 +61,7 @@ class EngineWorker:
         """See the protocol."""
         from orlop.engine.building.step_container import StepContainer
 
-        identifier = f"build-{os.urandom(16).hex()}"
+        identifier = f"{container.STEP}{os.urandom(16).hex()}"
         aside = f"{self._directory}/{identifier}"
         os.makedirs(self._directory, 0o700, exist_ok=True)
         lock = directory_lock.begin(self._directory, aside)
@@ -78,34 +79,36 @@ def directory_of(location: Location) -> str:
 
 
 def clear_abandoned(location: Location) -> None:
-    """End and clear away the containers of builds that were killed.
+    """End and clear away the containers of builds that were killed, or whose steps could not do so themselves.
 
     Raises:
         OrlopError: a container's processes do not end.
         OSError: something cannot be removed.
     """
     directory = directory_of(location)
-    try:
-        names = os.listdir(directory)
-    except FileNotFoundError:
-        return
-    if not names:
-        return
-    from orlop.runtime import delete
-    from orlop.runtime.container import Container
-
-    for name in names:
-        lock = directory_lock.lock_abandoned(directory, f"{directory}/{name}")
+    # A step's directory is there before its container and goes after it: these are looked for first.
+    running = [name for name in _entries(location.runtime) if name.startswith(container.STEP)]
+    left = _entries(directory)
+    for name in dict.fromkeys([*left, *running]):
+        path = f"{directory}/{name}"
+        if not os.path.lexists(path):
+            removal.release_runtime(location, name)
+            continue
+        lock = directory_lock.lock_abandoned(directory, path)
         if lock is None:
             continue  # it is at work, or has just ended
         try:
-            try:
-                delete.delete(Container.load(location.runtime, name), force=True)
-            except NotFound:
-                pass  # it was killed before there was a container
-            trees.remove(f"{directory}/{name}")
+            removal.release_runtime(location, name)
+            removal.remove_tree(path)
         finally:
             os.close(lock)
+
+
+def _entries(directory: str) -> list[str]:
+    try:
+        return os.listdir(directory)
+    except FileNotFoundError:
+        return []
 
 
 def _numbers(user: str) -> tuple[int, int]:
