@@ -121,3 +121,33 @@ def test_names_of_secrets_and_caches_are_no_paths(name: str, builder: Builder, t
     builder.build(builder.context(text), "--secret", f"id={name},src={tmp_path}/s")
     assert sorted(os.listdir(builder.root)) == before
     assert not os.path.exists("/etc/cron.d/x")
+
+
+def test_patterns_of_a_context_that_somebody_else_has_made_are_not_read_from_the_host(
+    builder: Builder, tmp_path: Path
+) -> None:
+    """Which of its files are left out would tell what is in the host's; and nobody waits for a pipe."""
+    (tmp_path / "secret").write_text("swordfish\n")
+    for kind in (tarfile.SYMTYPE, tarfile.FIFOTYPE):
+        data = io.BytesIO()
+        with tarfile.open(fileobj=data, mode="w") as archive:
+            for name in ("Dockerfile", "swordfish", ".dockerignore", "Dockerfile.dockerignore"):
+                info = tarfile.TarInfo(name)
+                if name.endswith("ignore"):
+                    info.type, info.linkname = kind, str(tmp_path / "secret")
+                content = b"FROM base\nCOPY swordfish /told\n" if name == "Dockerfile" else b""
+                info.size = len(content)
+                archive.addfile(info, io.BytesIO(content))
+        result = builder.build("-", given=data.getvalue())
+        assert result.code == 0, result
+
+
+@pytest.mark.parametrize(
+    "text", ["FROM {}", "FROM base\nCOPY --from={} / /", "FROM base\nRUN --mount=from={},target=/m true"]
+)
+def test_a_dockerfile_does_not_say_where_on_the_host_images_lie(builder: Builder, text: str) -> None:
+    """Whoever builds does, by --build-context."""
+    layout = f"oci-layout://{builder.root}/images"
+    refused = builder.build(builder.context(text.format(layout) + "\n"))
+    assert refused.code != 0
+    assert f"{layout} is no name of an image" in refused.err

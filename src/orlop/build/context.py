@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 
 from orlop.build import ignore, recopying, selection, tree_digest
 from orlop.errors import InvalidArgument, NotFound
+from orlop.linux import path as paths
 from orlop.storage import digest as digests
 
 TYPE_CHECKING = False
@@ -81,18 +84,36 @@ def digest_of(chosen: Sequence[selection.Chosen], made: tree_digest.TreeDigest) 
     return made.result()
 
 
-def patterns_for(directory: str, dockerfile: str) -> list[str]:
+def patterns_for(directory: str, dockerfile: str, *, is_local: bool = True) -> list[str]:
     """The patterns that count for a Dockerfile: those of its own ``NAME.dockerignore``, or of the context's.
 
-    ``.dockerignore`` and the Dockerfile may be named in them, since neither has to be copied to be read.
+    ``.dockerignore`` and the Dockerfile may be named in them, since neither has to be copied to be read. Links in the user's
+    own directory are meant as they are; in any other one, which is not ``is_local``, they lead nowhere outside.
 
     Raises:
         OSError: the file is there and cannot be read.
     """
     for path in ((f"{dockerfile}{ignore.FILE}",) if dockerfile else ()) + (f"{directory}/{ignore.FILE}",):
         try:
-            with open(path, "rb") as file:
+            with open(path if is_local else _open_in(directory, path), "rb") as file:
                 return ignore.read(file.read(ignore.LARGEST + 1), path)
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             continue
     return []
+
+
+def _open_in(directory: str, path: str) -> int:
+    """Open a regular file below a directory of which others have made the links.
+
+    Raises:
+        FileNotFoundError: there is none; a pipe, to which nobody may ever write, is none.
+    """
+    root = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        descriptor = paths.open_in_root(root, path.removeprefix(directory), os.O_RDONLY | os.O_NONBLOCK)
+    finally:
+        os.close(root)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise FileNotFoundError(errno.ENOENT, "it is no file", path)

@@ -283,6 +283,10 @@ class Planner:
         context = self._context(name)
         if context is not None:
             name = self._wishes.contexts[context].removeprefix("docker-image://")
+        elif name.startswith(IMAGES):
+            # Where on this machine images lie is for the user to say, not for the author of a Dockerfile.
+            message = f"{name} is no name of an image: add --build-context NAME={name} and write NAME"
+            raise self._problem(span, message)
         if name == SCRATCH:
             made = config.ImageConfig(wanted)
             return Base(SCRATCH, made, None)

@@ -269,7 +269,7 @@ def open_dockerfile(request: BuildRequest, storage: Storage, temporary: Temporar
         said = dockerfile.directives
         dockerfile = dockerfile.replace(directives=said.replace(check=check, where={"check": 1, **said.where}))
     known = f"{storage.directory}/build/contexts"
-    patterns = patterns_for(source.directory, path)
+    patterns = patterns_for(source.directory, path, is_local=source.is_local)
     contexts = {"": Context(source.directory, patterns, known=known if source.is_local else "")}
     named: dict[str, str] = {}
     for name, value in request.contexts.items():
@@ -277,7 +277,7 @@ def open_dockerfile(request: BuildRequest, storage: Storage, temporary: Temporar
             named[name] = value
             continue
         found = context_sources.find(value, storage, temporary, aside)
-        ignored = patterns_for(found.directory, "")
+        ignored = patterns_for(found.directory, "", is_local=found.is_local)
         title = f"the context {name}"
         contexts[name] = Context(found.directory, ignored, name=title, known=known if found.is_local else "")
         named[name] = ""
