@@ -92,6 +92,22 @@ def test_cve_2019_16884_no_other_file_system_is_mounted_on_proc(
     assert hostile.attempt(runtime, made).status == 1
 
 
+@pytest.mark.parametrize("destination", ["/proc", "/proc/sys"])
+@pytest.mark.parametrize("options", [("bind",), ()], ids=["bound", "new"])
+def test_cve_2019_16884_what_calls_itself_a_procfs_is_not_mounted_into_proc(
+    runtime: Runtime, bundle: BundleMaker, tmp_path: Path, destination: str, options: tuple[str, ...]
+) -> None:
+    """A bind mount may have any type, and only the first procfs is the one that is masked."""
+    made = bundle("ls", "/proc/sys/kernel/hostname")
+    hostile.mount(made, destination, str(tmp_path), "proc", *options)
+    result = hostile.attempt(runtime, made)
+    if destination == "/proc" and not options:
+        assert result.status == 0, result
+    else:
+        assert result.status == 1
+        assert "can be mounted" in result.errors
+
+
 def test_files_that_container_tools_replace_can_be_mounted(
     runtime: Runtime, bundle: BundleMaker, tmp_path: Path
 ) -> None:

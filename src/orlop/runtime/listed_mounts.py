@@ -61,7 +61,7 @@ def are_ordinary(mounts: list[Mount], group: Group | None) -> bool:
         if options.bind:
             if each.tree < 0 or mount.statfs_type(each.tree) in (mount.PROC_SUPER_MAGIC, mount.SYSFS_MAGIC):
                 return False
-        elif each.kind not in _NEW_KINDS:
+        elif each.kind not in _NEW_KINDS or (each.kind == "proc" and each is not mounts[0]):
             return False
         elif each.kind == "tmpfs" and not any(word.startswith("mode=") for word in options.data):
             return False  # it has the mode of the directory below
@@ -121,7 +121,7 @@ class Lister:
             target = self.open_in_root(each.destination, os.O_PATH)
         else:
             target = self.open_in_root(each.destination, _DIRECTORY)
-        if each.kind != "proc":
+        if each.kind != "proc" or each.options.bind:
             calls.do(number.FSTATFS, target, self._statfs)
             is_procfs = calls.check(calls.word(self._statfs), (1 << 64) - 1, mount.PROC_SUPER_MAGIC)
             calls.fail(_EPERM)
