@@ -198,6 +198,13 @@ def test_directories_that_are_not_named_are_made_and_told(form: str, tmp_path: P
     assert (tmp_path / "out/c/d/e").exists()
 
 
+@both_forms
+def test_directories_in_opaque_ones_have_nothing_below_that_they_are_to_be_like(form: str, tmp_path: Path) -> None:
+    archive = member(b"b/d/file") + header(b"b/.wh..wh..opq") + member(b"c/d/file") + END
+    applied = unpack(archive, tmp_path / "out", form)
+    assert applied.implicit_directories == [b"", b"b", b"c", b"c/d"]
+
+
 def test_names_that_are_no_text_are_told_as_they_are(tmp_path: Path) -> None:
     archive = member(b"\xff\xfe/file") + header(b"\xe4/.wh..wh..opq") + END
     assert unpack(archive, tmp_path / "out").implicit_directories == [b"", b"\xff\xfe", b"\xe4"]

@@ -199,7 +199,7 @@ def extract(
         "usage": [used.bytes, used.inodes] if used is not None else None,
         "size": size,
         "entries": unpacker.entries,
-        "implicit": [os.fsdecode(name) for name in unpacker.tree.implicit],
+        "implicit": [os.fsdecode(name) for name in unpacker.tree.implicit if not unpacker.tree.is_in_opaque(name)],
         "opaque": [os.fsdecode(name) for name in unpacker.tree.opaque] if overlay else [],
         "warnings": unpacker.warnings,
     }
@@ -210,12 +210,8 @@ def _remove_useless_whiteouts(tree: Tree, directory: int) -> None:
     if not tree.opaque:
         return
     for name in tree.whited_out:
-        end = len(name)
-        while end >= 0:
-            if name[:end] in tree.opaque:
-                merge.remove_whiteouts(directory, name)
-                break
-            end = name.rfind(b"/", 0, end)
+        if name in tree.opaque or tree.is_in_opaque(name):
+            merge.remove_whiteouts(directory, name)
 
 
 def _extract_merged(reader: tar_reader.TarReader, directory: int, limits: Limits) -> unpack.Unpacker:

@@ -161,6 +161,15 @@ class Tree:
         """
         self._mark(self.opaque, name)
 
+    def is_in_opaque(self, name: bytes) -> bool:
+        """Whether a directory above hides what the layers below have at a path."""
+        end = name.rfind(b"/") if self.opaque else -1
+        while end >= 0:
+            if name[:end] in self.opaque:
+                return True
+            end = name.rfind(b"/", 0, end)
+        return False
+
     def _mark(self, marks: dict[bytes, None], name: bytes) -> None:
         if len(marks) >= MOST_MARKS:
             raise InvalidArchive(f"the layer has more than {MOST_MARKS} directories with whiteouts or opaque marks")
