@@ -91,7 +91,7 @@ async def call(work: Work) -> Any:
 def _run(work: Work, answers: _socket.socket, keep: Sequence[int]) -> NoReturn:
     status = 1
     try:
-        _leave_server(answers.fileno(), keep)
+        leave_server(answers.fileno(), *keep)
 
         def tell(*told: object) -> None:
             answers.sendall(json_text.dumps({"tell": told}).encode() + b"\n")
@@ -106,10 +106,10 @@ def _run(work: Work, answers: _socket.socket, keep: Sequence[int]) -> NoReturn:
         os._exit(status)
 
 
-def _leave_server(answers: int, keep: Sequence[int]) -> None:
-    """Let go of everything of the server's: its clients, its loop, how it treats signals."""
+def leave_server(*keep: int) -> None:
+    """In a child, let go of everything of the server's but some descriptors: clients, its loop, how it treats signals."""
     signal.set_wakeup_fd(-1)
     for number in (_signal.SIGTERM, _signal.SIGINT, _signal.SIGHUP, _signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     os.setsid()
-    descriptors.close_all_but((0, 1, 2, answers, *keep))
+    descriptors.close_all_but((0, 1, 2, *keep))

@@ -222,3 +222,50 @@ def test_many_clients_start_containers_at_once(served: Served) -> None:
         each.join()
     assert failures == []
     assert served.engine.names() == []
+
+
+def workers(served: Served) -> list[int]:
+    """The processes that do short works for the server."""
+    with open(f"/proc/{served.pid}/task/{served.pid}/children", encoding="ascii") as file:
+        return [int(each) for each in file.read().split()]
+
+
+def test_who_does_short_works_stays_for_more_and_is_replaced_when_it_was_killed(served: Served) -> None:
+    first, second, third = (served.made() for _ in range(3))
+    assert served("DELETE", f"/containers/{first}").status == 204
+    waiting = workers(served)
+    assert waiting
+    assert served("DELETE", f"/containers/{second}").status == 204
+    assert workers(served) == waiting
+    for each in waiting:
+        os.kill(each, signal.SIGKILL)
+    assert served("DELETE", f"/containers/{third}").status == 204
+    assert set(workers(served)).isdisjoint(waiting)
+    assert served("DELETE", f"/containers/{third}").status == 404
+
+
+def test_who_waits_for_a_client_that_goes_is_ended_and_one_that_was_killed_is_an_error(served: Served) -> None:
+    name = served.made(Cmd=["sh", "-c", "trap '' TERM; while :; do sleep 0.05; done"])
+    assert served("POST", f"/containers/{name}/start").status == 204
+    stop = request(f"/containers/{name}/stop?t=600", {"Connection": "close"})
+
+    def waits(pid: int) -> bool:
+        """Whether somebody waits for the end of a process."""
+        try:
+            return "anon_inode:[pidfd]" in [os.readlink(each.path) for each in os.scandir(f"/proc/{pid}/fd")]
+        except FileNotFoundError:
+            return False  # it has just closed something
+
+    def waiting() -> list[int]:
+        return [pid for pid in workers(served) if waits(pid)]
+
+    with served.connect() as client:
+        client.sendall(stop)
+        wait_until(waiting, "somebody who waits")
+    wait_until(lambda: not waiting(), "the end of who waited")
+    with served.connect() as client:
+        client.sendall(stop)
+        wait_until(waiting, "somebody who waits")
+        os.kill(waiting()[0], signal.SIGKILL)
+        assert b"was killed" in everything(client)
+    assert served("DELETE", f"/containers/{name}?force=1").status == 204

@@ -7,6 +7,7 @@ from orlop.api import attachments, children, creation, host_objects, shapes, sum
 from orlop.api.exchange import Stream, json, nothing
 from orlop.api.fields import Fields
 from orlop.api.filtering import words
+from orlop.api.workers import Workers
 from orlop.engine import (
     container,
     container_list,
@@ -59,12 +60,13 @@ _FOREIGN = ("isolation",)
 class Containers:
     """The endpoints for what containers are, and what becomes of them."""
 
-    __slots__ = ("_attachments", "_location", "_watching")
+    __slots__ = ("_attachments", "_location", "_watching", "_workers")
 
     def __init__(self, location: Location, waiting: Attachments, watching: Watching) -> None:
         self._location = location
         self._attachments = waiting
         self._watching = watching
+        self._workers = Workers({name: _by_id(location, work) for name, work in _WORKS.items()})
 
     def routes(self) -> Iterator[tuple[str, str, Endpoint]]:
         """Where these endpoints are."""
@@ -158,7 +160,7 @@ class Containers:
         if not await self._runs(target):
             return nothing(304)
         signal, patience = request.text("signal") or None, request.number("t")
-        await children.call(lambda _: signalling.stop(target, patience, signal))
+        await self._workers.call("stop", target.id, patience, signal)
         return nothing()
 
     async def restart(self, request: Request) -> Reply:
@@ -172,16 +174,18 @@ class Containers:
         """Send one a signal."""
         target = self._find(request)
         signal = request.text("signal") or "SIGKILL"
-        await children.call(lambda _: signalling.kill(target, signal))
+        await self._workers.call("kill", target.id, signal)
         return nothing()
 
     async def pause(self, request: Request) -> Reply:
         """Have all of one's processes stand still."""
-        return await self._do(request, pausing.pause)
+        await self._workers.call("pause", self._find(request).id)
+        return nothing()
 
     async def unpause(self, request: Request) -> Reply:
         """Have them go on."""
-        return await self._do(request, pausing.unpause)
+        await self._workers.call("unpause", self._find(request).id)
+        return nothing()
 
     async def rename(self, request: Request) -> Reply:
         """Give one another name."""
@@ -265,12 +269,8 @@ class Containers:
             return nothing()
         target = self._find(request)
         force, volumes = request.flag("force"), request.flag("v")
-
-        def work(_: children.Tell) -> None:
-            removal.remove(target, force=force, with_volumes=volumes)
-
         try:
-            await children.call(work)
+            await self._workers.call("remove", target.id, force, volumes)
         except Conflict as error:
             if target.state()["Status"] in container.LIVES and not force:
                 raise Conflict(
@@ -293,14 +293,32 @@ class Containers:
     def _find(self, request: Request) -> Container:
         return find(self._location, request.arguments["id"])
 
-    async def _do(self, request: Request, action: Callable[[Container], None]) -> Reply:
-        target = self._find(request)
-        await children.call(lambda _: action(target))
-        return nothing()
-
     async def _runs(self, target: Container) -> bool:
         repair.look_after(target)
         return target.state()["Status"] in container.LIVES
+
+
+def _remove(target: Container, force: bool, volumes: bool) -> None:
+    removal.remove(target, force=force, with_volumes=volumes)
+
+
+#: What is done so often that a fork for each would count.
+_WORKS: dict[str, Callable[..., None]] = {
+    "kill": signalling.kill,
+    "pause": pausing.pause,
+    "remove": _remove,
+    "stop": signalling.stop,
+    "unpause": pausing.unpause,
+}
+
+
+def _by_id(location: Location, work: Callable[..., None]) -> Callable[..., None]:
+    """What is done to a container, for who knows only its id."""
+
+    def do(container_id: str, *arguments: object) -> None:
+        work(container.Container(location, container_id), *arguments)
+
+    return do
 
 
 def find(location: Location, name: str) -> Container:
