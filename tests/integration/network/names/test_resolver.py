@@ -298,8 +298,8 @@ def test_a_container_whose_namespace_is_held_by_the_resolver_alone_is_let_go(
     namespace = os.stat(f"/proc/{asker.process.pid}/ns/net").st_ino
     assert namespace in _namespaces_held(resolver)
     asker.let_go()
+    wait_until(lambda: namespace not in _namespaces_held(resolver), "the namespace to be let go")
     assert other.texts("asker") == ["10.1.0.2"]
-    assert namespace not in _namespaces_held(resolver)
 
 
 def _namespaces_held(pid: int) -> set[int]:
