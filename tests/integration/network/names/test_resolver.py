@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import select
@@ -303,8 +304,12 @@ def test_a_container_whose_namespace_is_held_by_the_resolver_alone_is_let_go(
 
 
 def _namespaces_held(pid: int) -> set[int]:
-    places = [f"/proc/{pid}/fd/{each}" for each in os.listdir(f"/proc/{pid}/fd")]
-    return {os.stat(each).st_ino for each in places if os.readlink(each).startswith("net:")}
+    found = set()
+    for each in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            if os.readlink(f"/proc/{pid}/fd/{each}").startswith("net:"):
+                found.add(os.stat(f"/proc/{pid}/fd/{each}").st_ino)
+    return found
 
 
 def _ends(process: int) -> bool:
