@@ -3,21 +3,23 @@
 Before anything is done they see the request, and before the client has the answer that, too: what is one piece as it is,
 of what goes on its head only. One that says no, or nothing that is yes, ends it.
 
-What a plugin sees is what is done. The path is shown as it was understood, so that no way of writing it can hide it, and a
-body that is read for what it says is shown, or refused if it is too large for that.
+What a plugin sees is what is done. Path and query are shown as they were understood, so that no way of writing them can hide
+anything, and a body that is read for what it says is shown, or refused if it is too large for that, or if other readers of JSON
+could understand it differently.
 """
 
 from __future__ import annotations
 
 import base64
 import ssl
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
+from orlop import json_text
 from orlop.api import exchange
 from orlop.api.exchange import Stream, Takeover
 from orlop.api.failures import reply
 from orlop.api.plugin import Plugin, PluginFailed
-from orlop.errors import OrlopError
+from orlop.errors import InvalidArgument, OrlopError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ _LARGEST = 1 << 20
 _SECRET = ("authorization", "x-registry-auth", "x-registry-config")
 _WITH_SECRETS = "/auth"
 _PATH = "/:@!$&'()*+,;=~-._"
+_QUERY = "/:@!$'()*,~-._"
 
 
 class Denied(OrlopError):
@@ -96,11 +99,14 @@ async def _permit(plugin: Plugin, phase: str, question: Mapping[str, Any]) -> No
 
 def _question(request: Request) -> dict[str, Any]:
     version = "" if not request.names_version else f"/v{request.version[0]}.{request.version[1]}"
-    query = request.target.partition("?")[2]
+    query = urlencode(request.query, doseq=True, safe=_QUERY)
+    headers = {_canonical(name): value for name, value in request.headers.items() if name not in _SECRET}
+    if request.is_json:
+        headers["Content-Type"] = exchange.JSON
     question: dict[str, Any] = {
         "RequestMethod": request.method,
         "RequestUri": f"{version}{quote(request.path, safe=_PATH)}{'?' if query else ''}{query}",
-        "RequestHeaders": {_canonical(name): value for name, value in request.headers.items() if name not in _SECRET},
+        "RequestHeaders": headers,
     }
     peer = request.peer
     if peer.certificate:
@@ -118,12 +124,41 @@ async def _shown(request: Request) -> str:
     data = await request.whole_body()
     if len(data) > _LARGEST:
         raise exchange.TooLarge("the request's body is larger than what authorization plugins are shown, 1 MiB")
+    _check_names(data)
 
     async def again() -> AsyncIterator[bytes]:
         yield data
 
     request.body = again()
     return base64.b64encode(data).decode()
+
+
+def _check_names(data: bytes) -> None:
+    """Refuse JSON in which an object has a name twice, be it in other letters: which one counts, each reader decides.
+
+    Raises:
+        InvalidArgument: there is one.
+    """
+    try:
+        value = json_text.loads(data)
+    except (ValueError, RecursionError):
+        return  # whoever reads it as JSON refuses it
+    try:
+        json_text.loads(data, unique_keys=True)
+    except ValueError as error:
+        raise InvalidArgument(f"invalid JSON: {error}") from None
+    left = [value]
+    while left:
+        each = left.pop()
+        if isinstance(each, dict):
+            seen: dict[str, str] = {}
+            for name in each:
+                other = seen.setdefault(name.casefold(), name)
+                if other != name:
+                    raise InvalidArgument(f"invalid JSON: {other[:80]} and {name[:80]} are one name to some readers")
+            left += each.values()
+        elif isinstance(each, list):
+            left += each
 
 
 async def _forsake(answer: Answer) -> None:

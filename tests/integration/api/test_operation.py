@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import signal
 import socket
 import ssl
@@ -158,6 +159,38 @@ def test_a_body_that_is_too_large_to_be_shown_is_not_taken(served: Served, plugi
     assert "RequestBody" not in plugin.asked[0][1]
     assert served("POST", "/auth", {"username": "me", "password": SECRET, "serveraddress": "127.0.0.1:1"}).status >= 400
     assert SECRET not in json.dumps(plugin.asked)
+
+
+@pytest.mark.parametrize("query", ["x#&force=1", "x;&force=1", "%zz&force=1", "f%6frce=1", "force=1;", "force=1%00"])
+def test_no_way_of_writing_a_query_hides_what_it_asks_for(served: Served, plugin: Permitting, query: str) -> None:
+    """Libraries differ in what they make of fragments, semicolons and broken escapes, so that none is left to them."""
+    served("DELETE", f"/containers/nosuch?{query}")
+    shown = plugin.asked[0][1]["RequestUri"]
+    assert shown.startswith("/containers/nosuch?")
+    assert re.search("[?&]force=1", shown)
+    assert "#" not in shown
+    assert ";" not in shown
+    assert "%zz" not in shown
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"Image": "plain", "HostConfig": {"Privileged": true, "privileged": false}}',
+        b'{"Image": "plain", "HostConfig": {"Privileged": true}, "hostconfig": {}}',
+        b'{"Image": "plain", "HostConfig": {"Mounts": [{"ReadOnly": true}], "Mounts": [{"Type": "bind"}]}}',
+        '{"Image": "plain", "HostConfig": {}, "Ho\u017ftConfig": {}}'.encode(),
+    ],
+)
+def test_a_body_that_a_plugin_could_understand_differently_is_not_taken(
+    served: Served, plugin: Permitting, body: bytes
+) -> None:
+    """To programs in Go the later one counts, whatever its letters."""
+    answer = served("POST", "/containers/create", body, {"Content-Type": "application/json; charset=utf-8"})
+    assert answer.status == 400, answer
+    assert plugin.asked == []
+    assert served("POST", "/containers/create", b"no", {"Content-Type": "APPLICATION/json; a=b"}).status == 400
+    assert plugin.asked[0][1]["RequestHeaders"]["Content-Type"] == "application/json"
 
 
 def test_who_attaches_needs_permission_too(served: Served, plugin: Permitting) -> None:
