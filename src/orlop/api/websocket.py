@@ -44,7 +44,8 @@ def accepted(request: Request) -> dict[str, str]:
     """
     headers = request.headers
     key = headers.get("sec-websocket-key", "")
-    if not request.upgrades or headers.get("upgrade", "").lower() != "websocket" or not key:
+    is_get = request.method == "GET"  # HEAD only looks, whatever is asked for
+    if not is_get or not request.upgrades or headers.get("upgrade", "").lower() != "websocket" or not key:
         raise UpgradeNeeded("this endpoint speaks WebSocket: the request must have the headers of its handshake")
     if headers.get("sec-websocket-version") != _VERSION:
         raise UpgradeNeeded(f"the version of WebSocket must be {_VERSION} (Sec-WebSocket-Version)")

@@ -125,6 +125,14 @@ def test_a_client_that_closes_is_answered_at_once_and_the_container_goes_on(serv
     assert served("GET", f"/containers/{name}/json").json()["State"]["Running"]
 
 
+def test_a_request_that_only_looks_opens_no_websocket(served: Served) -> None:
+    """Who permits all of HEAD permits no typing by it."""
+    name = running(served, "sleep 1000")
+    with served.connect() as client:
+        client.sendall(HANDSHAKE.replace(b"GET", b"HEAD") % name.encode())
+        assert head_of(client)[0].startswith("HTTP/1.1 426")
+
+
 @pytest.mark.parametrize(
     ("header", "value"), [("Sec-WebSocket-Version", "8"), ("Upgrade", "tcp"), ("Sec-WebSocket-Key", "")]
 )
