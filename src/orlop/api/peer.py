@@ -38,9 +38,14 @@ class Peer:
             self.name = _common_name(encrypted.getpeercert() or {})
             self.certificate = encrypted.getpeercert(binary_form=True) or b""
 
+    @property
+    def is_local(self) -> bool:
+        """Whether it is a process on this machine, at a Unix socket."""
+        return self.pid >= 0
+
     def describe(self) -> dict[str, Any]:
         """Who it is, in a few words."""
-        if self.pid >= 0:
+        if self.is_local:
             return {"uid": self.uid, "gid": self.gid, "pid": self.pid}
         return {"address": self.address, "certificate": self.name}
 

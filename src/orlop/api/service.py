@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from orlop.api import failures
+from orlop.api import browsers, failures
 from orlop.api.exchange import Stream, status_of
 
 TYPE_CHECKING = False
@@ -55,6 +55,7 @@ class Service:
     async def _answer(self, request: Request) -> Answer:
         try:
             endpoint = self._routes.find(request)
+            browsers.check(request)
             if self._authorization is None:
                 return await endpoint(request)
             return await self._authorization.guard(request, endpoint)

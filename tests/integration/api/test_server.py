@@ -152,11 +152,23 @@ def test_over_tcp_only_clients_with_a_certificate_are_served(served: Served, tmp
     assert "whoever reaches it would be root" in done.err
 
 
-def test_plain_tcp_has_to_be_asked_for_by_its_name(served: Served) -> None:
+def test_plain_tcp_has_to_be_asked_for_by_its_name_and_is_not_for_web_pages_of_others(served: Served) -> None:
     other = served.engine.popen("serve", "-H", "tcp://127.0.0.1:2375", "--insecure-tcp")
     ask = ["nsenter", f"--net=/proc/{machine_of(served)}/ns/net", "curl", "-sS", "http://127.0.0.1:2375/_ping"]
     try:
         wait_until(lambda: subprocess.run(ask, capture_output=True, check=False).stdout == b"OK", "an answer")
+        for origin, host, is_served in (
+            ("http://127.0.0.1:2375", "127.0.0.1:2375", True),
+            ("http://[::1]:2375", "[::1]:2375", True),
+            ("https://evil.example", "127.0.0.1:2375", False),
+            ("http://127.0.0.1:80", "127.0.0.1:2375", False),
+            ("null", "127.0.0.1:2375", False),
+            ("http://evil.example:2375", "evil.example:2375", False),  # a name that was made to mean this machine
+        ):
+            page = ["-H", f"Origin: {origin}", "-H", f"Host: {host}"]
+            answer = subprocess.run([*ask, *page], capture_output=True, check=True).stdout
+            assert (answer == b"OK") is is_served, (origin, answer)
+            assert is_served or b"may not use this server" in answer
     finally:
         other.send_signal(signal.SIGTERM)
         assert other.wait(timeout=20) == 0
