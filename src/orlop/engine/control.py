@@ -8,6 +8,7 @@ from __future__ import annotations
 import _socket
 import os
 import select
+import time
 
 from orlop import json_text
 from orlop.engine import control_socket, events, frames, monitor_lock, repair
@@ -125,9 +126,10 @@ def waiting(
     """
     if condition not in CONDITIONS:
         raise InvalidArgument(f'the condition "{condition}" is none of {", ".join(CONDITIONS)}')
+    begin = time.time_ns()
     repair.look_after(target)
     before = target.state()
-    code = int(before["ExitCode"])
+    code = None
     try:
         changes = watch(target.directory)  # before the first look, so that nothing happens between
     except FileNotFoundError:
@@ -143,19 +145,31 @@ def waiting(
             repair.look_after(target)
             now = target.state()
             if not os.path.isdir(target.directory):
-                if condition != REMOVED:
+                if code is None:
+                    code = _told_exit(target, begin)
+                if code is None and condition != REMOVED:
                     raise NotFound(f"container {target.id[:12]} was removed")
-                return code
-            code = int(now["ExitCode"])
+                return int(before["ExitCode"]) if code is None else code
             has_ended = now["Status"] not in ("running", "restarting")
-            if has_ended and (
-                condition == NOT_RUNNING or (condition == NEXT_EXIT and now["FinishedAt"] != before["FinishedAt"])
-            ):
-                return code
+            code = int(now["ExitCode"]) if has_ended and now["FinishedAt"] != before["FinishedAt"] else None
+            if has_ended and (condition == NOT_RUNNING or (condition == NEXT_EXIT and code is not None)):
+                return int(now["ExitCode"])
             yield changes.descriptor, _LOOK
             changes.wait(0)  # what was told is looked at anyway
     finally:
         changes.close()
+
+
+def _told_exit(target: Container, since: int) -> int | None:
+    """The exit code of a container that has ended since a time and was removed before anybody looked; None if it has not."""
+    try:
+        told = events.read(target.location, since)
+    except OSError:
+        return None  # an engine whose events cannot be read has none to tell
+    for each in reversed(told):
+        if each["Action"] == "die" and each["Actor"]["ID"] == target.id:
+            return int(each["Actor"]["Attributes"]["exitCode"])
+    return None
 
 
 def _hear_end(target: Container, *, also_monitor: bool) -> Generator[tuple[int, float | None], None, int | None]:

@@ -252,6 +252,19 @@ def test_the_next_end_may_be_of_a_life_that_has_not_begun(engine: Engine) -> Non
     assert codes == [3]
 
 
+@pytest.mark.parametrize("condition", [control.NEXT_EXIT, control.REMOVED])
+def test_a_whole_life_that_passes_between_two_looks_is_known_of(engine: Engine, condition: str) -> None:
+    engine.ok("create", "--rm", "--name", "web", "--rootfs", "ROOTFS", "sh", "-c", "exit 3")
+    target = container.find(Location(str(engine.root), str(engine.run_root), rootless=False), "web")
+    steps = control.waiting(target, condition)
+    next(steps)
+    assert engine("start", "-a", "web").code == 3
+    wait_until(lambda: engine.names() == [], "the end of the container")
+    with pytest.raises(StopIteration) as done:
+        next(steps)
+    assert done.value.value == 3
+
+
 def test_a_terminal_is_left_by_keys_and_come_back_to(engine: Engine, screen: Screen) -> None:
     screen.start(engine.command("run", "-it", "--name", "web", "--rootfs", "ROOTFS", "sh"))
     screen.expect("# ")
