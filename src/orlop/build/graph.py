@@ -76,10 +76,10 @@ class Node:
     """One step of one stage: what it begins with is the node ``parent``, or else the image ``base``.
 
     ``reads`` are the nodes whose files it reads, and the images, for each origin; None is an image without a step upon it.
-    ``number`` is the step's own in the graph, ``place`` that in its stage, for people.
+    ``number`` is the step's own among all of the build, ``place`` that in its stage, for people; ``title`` is the stage's name for them.
     """
 
-    __slots__ = ("base", "number", "parent", "place", "reads", "stage", "step")
+    __slots__ = ("base", "number", "parent", "place", "reads", "stage", "step", "title")
 
     def __init__(
         self,
@@ -90,9 +90,11 @@ class Node:
         base: Base,
         parent: Node | None,
         reads: dict[Origin, tuple[Node | None, Base]],
+        title: str = "",
     ) -> None:
         self.number = number
         self.stage = stage
+        self.title = title or stage
         self.place = place
         self.step = step
         self.base = base
@@ -155,11 +157,23 @@ class Graph:
 
 
 class Planner:
-    """Makes a graph of a Dockerfile."""
+    """Makes a graph of a Dockerfile. ``others`` is how many nodes the build has for other platforms already, if there are any."""
 
-    __slots__ = ("_built", "_dockerfile", "_global", "_images", "_nodes", "_platforms", "_wishes", "_words", "found")
+    __slots__ = (
+        "_built",
+        "_dockerfile",
+        "_global",
+        "_images",
+        "_nodes",
+        "_others",
+        "_platforms",
+        "_wishes",
+        "_words",
+        "found",
+    )
 
-    def __init__(self, dockerfile: Dockerfile, wishes: Wishes, images: Images) -> None:
+    def __init__(self, dockerfile: Dockerfile, wishes: Wishes, images: Images, others: int | None = None) -> None:
+        self._others = others
         self._dockerfile = dockerfile
         self._wishes = wishes
         self._images = images
@@ -329,14 +343,16 @@ class Planner:
                 reads[origin] = (None, self._image(origin.image, built.platform, step.span))
         built.done += 1
         count = max(built.count, built.done)
+        stage = built.stage.title
         node = Node(
-            len(self._nodes),
-            built.stage.title,
+            len(self._nodes) + (self._others or 0),
+            stage,
             f"{built.done}/{count}",
             step,
             built.base,
             built.top,
             reads,
+            stage if self._others is None else f"{self._wishes.platform} {stage}",
         )
         self._nodes.append(node)
         return node

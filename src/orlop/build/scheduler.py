@@ -20,7 +20,7 @@ from orlop.errors import OrlopError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from orlop.build.cache_sources import Recalled
@@ -77,7 +77,7 @@ class Scheduler:
     """Does the steps of a graph. ``uses_cache`` says of a step whether it may be one that was done before.
 
     What a cache elsewhere knows is not fetched before somebody needs its files: a step that has to be done, or whoever wants
-    those of ``target``. If it cannot be had by then, or only its digest is known, the step is done after all.
+    those of ``targets``. If it cannot be had by then, or only its digest is known, the step is done after all.
     """
 
     __slots__ = (
@@ -87,7 +87,7 @@ class Scheduler:
         "_parallel",
         "_progress",
         "_shop",
-        "_target",
+        "_targets",
         "_tasks",
         "_thought",
         "_uses_cache",
@@ -106,10 +106,10 @@ class Scheduler:
         *,
         parallel: int,
         uses_cache: Callable[[Node], bool],
-        target: Node | None = None,
+        targets: Sequence[Node | None] = (),
     ) -> None:
         self._shop = shop
-        self._target = target
+        self._targets = targets
         self._waiting: list[Node] = []
         #: What of elsewhere somebody needs the files of, and what cannot be had from there, by numbers.
         self._wanted: set[int] = set()
@@ -138,7 +138,7 @@ class Scheduler:
         self._waiting = list(self._nodes)
         self._progress.begin(list(self._nodes))
         try:
-            while self._waiting or self._tasks or self._fetch_back(self._target):
+            while self._waiting or self._tasks or any(self._fetch_back(each) for each in self._targets):
                 for node in list(self._waiting):
                     if all(each.number in self._files for each in node.needs) and self._begin(node):
                         self._waiting.remove(node)

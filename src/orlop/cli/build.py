@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 _PROGRESSES = ("auto", "plain", "tty", "rawjson", "quiet", "none")
 
+#: What annotations are for.
+_ANNOTATED = ("manifest", "index", "manifest-descriptor")
+
 #: Limits of each step: the option, what it says, the word for its value, what reads that, and the setting.
 _LIMITS = (
     ("--cgroup-parent", "Parent cgroup of the steps", "string", str, "cgroup_parent"),
@@ -85,7 +88,7 @@ PARSER = Parser(
         Option("--no-cache", "Do not use cache when building the image"),
         Option("--no-cache-filter", "Do not cache specified stages", value="strings", many=True),
         Option("-o, --output", 'Output destination (format: "type=local,dest=path")', value="strings", many=True),
-        Option("--platform", "Set target platform for build", value="string", default=""),
+        Option("--platform", "Set target platforms for build, separated by commas", value="string", default=""),
         Option(
             "--progress",
             "Set type of progress output",
@@ -205,11 +208,14 @@ def read(said: Parsed) -> BuildRequest:
     epoch = arguments.get("SOURCE_DATE_EPOCH", os.environ.get("SOURCE_DATE_EPOCH", ""))
     if epoch and not (epoch.isascii() and epoch.isdigit() and len(epoch) < 12):
         raise InvalidArgument(f"invalid SOURCE_DATE_EPOCH '{epoch}': expected seconds since 1970")
-    if "," in said["platform"]:
-        raise InvalidArgument(f"--platform {said['platform']} names several: one platform is built at a time")
+    platforms = list(
+        dict.fromkeys(
+            platform.host() if each in ("", "local") else platform.parse(each) for each in said["platform"].split(",")
+        )
+    )
     outputs = [_output(each) for each in said["output"]]
     wanted = attested.read(said["attest"], said["provenance"], said["sbom"])
-    annotations = _annotations(said["annotation"], has_index=wanted.is_wanted)
+    annotations = _annotations(said["annotation"], has_index=wanted.is_wanted or len(platforms) > 1)
     return BuildRequest(
         context=said.arguments[0],
         dockerfile=said["file"],
@@ -217,9 +223,11 @@ def read(said: Parsed) -> BuildRequest:
         target=said["target"],
         arguments=arguments,
         contexts=dict(_pairs(said["build-context"], "--build-context")),
-        platform=platform.parse(said["platform"]) if said["platform"] not in ("", "local") else platform.host(),
+        platform=platforms[0],
+        platforms=platforms if len(platforms) > 1 else (),
         labels=dict(_pairs(said["label"], "--label", empty=True)),
         annotations=annotations["manifest"],
+        platform_annotations={name.strip("[]"): each for name, each in annotations.items() if name[0] == "["},
         index_annotations=annotations["index"],
         entry_annotations=annotations["manifest-descriptor"],
         attested=wanted,
@@ -245,25 +253,31 @@ def read(said: Parsed) -> BuildRequest:
 
 
 def _annotations(texts: Iterable[str], *, has_index: bool) -> dict[str, dict[str, str]]:
-    """``[KIND[,KIND]:]NAME=value``, where a kind may have a platform in brackets; what there is for each kind."""
-    made: dict[str, dict[str, str]] = {"manifest": {}, "index": {}, "manifest-descriptor": {}}
+    """``[KIND[,KIND]:]NAME=value``, where a kind may have a platform in brackets; what there is for each kind, and each such platform's manifest."""
+    from orlop.images import platform
+
+    made: dict[str, dict[str, str]] = {kind: {} for kind in _ANNOTATED}
     for text in texts:
         name, equals, value = text.partition("=")
         kinds, colon, key = name.partition(":")
-        chosen = [each.partition("[")[0].strip() for each in kinds.split(",")] if colon else ["manifest"]
-        if not colon or not set(chosen) <= {*made, "index-descriptor"}:
-            chosen, key = ["manifest"], name
+        pieces = [each.partition("[") for each in kinds.split(",")] if colon else []
+        chosen = [(kind.strip(), only.rstrip("] ")) for kind, _, only in pieces]
+        if not colon or not {kind for kind, _ in chosen} <= {*_ANNOTATED, "index-descriptor"}:
+            chosen, key = [("manifest", "")], name
         if not key or not equals:
             raise InvalidArgument(
                 f"invalid --annotation '{text}': expected name=value, perhaps with manifest: or index: before it"
             )
-        for kind in chosen:
+        for kind, only in chosen:
             if kind == "index-descriptor" or (kind != "manifest" and not has_index):
                 raise InvalidArgument(
                     f"invalid --annotation '{text}': an image of one platform has no index to annotate"
                     + ("" if has_index else ", unless it has attestations: add --provenance=true")
                 )
-            made[kind][key] = value
+            if kind == "manifest" and only:
+                made.setdefault(f"[{platform.parse(only)}]", {})[key] = value
+            else:
+                made[kind][key] = value
     return made
 
 
@@ -396,7 +410,7 @@ def _tell_failure(request: BuildRequest, error: BuildFailed, remembering: Rememb
     """Show the step that failed, with all that it wrote, and where it stands."""
     step = error.node.step
     log = remembering.log(error.node)
-    sys.stderr.write(f"------\n > [{error.node.stage} {error.node.place}] {step.text}:\n")
+    sys.stderr.write(f"------\n > [{error.node.title} {error.node.place}] {step.text}:\n")
     sys.stderr.writelines(f"{line}\n" for line in log)
     sys.stderr.write(f"------\n{error.excerpt or request.dockerfile}\n")
 

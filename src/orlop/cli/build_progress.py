@@ -20,7 +20,7 @@ _WIDEST = 200
 def title(node: Node) -> str:
     """What a step is called."""
     text = node.step.text if len(node.step.text) <= _WIDEST else f"{node.step.text[: _WIDEST - 1]}…"
-    return f"[{node.stage} {node.place}] {text}"
+    return f"[{node.title} {node.place}] {text}"
 
 
 class Plain(Progress):
@@ -110,7 +110,7 @@ class RawJson(Progress):
         self._write({"event": "message", "time": clock.now(), "text": text})
 
     def _tell(self, event: str, node: Node, **more: object) -> None:
-        about = {"step": node.number + 1, "stage": node.stage, "name": node.step.text, "line": node.step.span.first}
+        about = {"step": node.number + 1, "stage": node.title, "name": node.step.text, "line": node.step.span.first}
         self._write({"event": event, "time": clock.now(), **about, **more})
 
     def _write(self, value: dict[str, object]) -> None:

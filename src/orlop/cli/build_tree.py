@@ -118,8 +118,8 @@ class Tree(Progress):
         lines += [f" {text}"[:width] for text in self._told[-2:]]
         stage = ""
         for step in self._ordered():
-            if step.node.stage != stage:
-                stage = step.node.stage
+            if step.node.title != stage:
+                stage = step.node.title
                 lines.append(f" {_BLUE}{stage}"[: width + len(_BLUE)])
             lines += self._of(step, now, width)
         return lines
@@ -128,8 +128,8 @@ class Tree(Progress):
         """The steps by their stages, in the order in which these begin."""
         first: dict[str, int] = {}
         for step in self._steps:
-            first.setdefault(step.node.stage, step.node.number)
-        return sorted(self._steps, key=lambda step: (first[step.node.stage], step.node.number))
+            first.setdefault(step.node.title, step.node.number)
+        return sorted(self._steps, key=lambda step: (first[step.node.title], step.node.number))
 
     def _of(self, step: _Step, now: float, width: int) -> list[str]:
         colour, mark, right = {

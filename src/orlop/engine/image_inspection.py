@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orlop import clock
-from orlop.images import reference
+from orlop.images import attestations, reference
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,22 +46,24 @@ def describe(images: ImageStore, image: Image) -> dict[str, Any]:
 
 
 def _manifests(manifest: Manifest, attested: Index, size: int) -> list[dict[str, Any]]:
-    """What the index with an image's attestations has: the image itself, and what is said of it."""
+    """What the index that an image is in has: the image itself, those for other platforms, and what is said of them."""
     made = []
+    others = {each.digest for each in attestations.images(attested)} - {manifest.digest}
     for each in attested.manifests:
-        is_image = each.digest == manifest.digest
+        is_used = each.digest == manifest.digest
+        is_image = is_used or each.digest in others
         shown: dict[str, Any] = {
             "ID": each.digest,
             "Descriptor": each.as_json(),
             "Available": True,
-            "Size": {"Content": each.size, "Total": each.size + (size if is_image else 0)},
+            "Size": {"Content": each.size, "Total": each.size + (size if is_used else 0)},
             "Kind": "image" if is_image else "attestation",
         }
         if is_image:
             platform = each.platform.as_json() if each.platform is not None else {}
-            shown["ImageData"] = {"Platform": platform, "Containers": [], "Size": {"Unpacked": size}}
+            shown["ImageData"] = {"Platform": platform, "Containers": [], "Size": {"Unpacked": size if is_used else 0}}
         else:
-            shown["AttestationData"] = {"For": manifest.digest}
+            shown["AttestationData"] = {"For": attestations.subject_of(each) or manifest.digest}
         made.append(shown)
     return made
 

@@ -4,7 +4,8 @@ BuildKit's form, which registries and scanners know (its attestation-storage.md)
 that something is said of a manifest for ``unknown/unknown`` whose annotations name it. The layers of that one are statements of
 in-toto, each of which names the image's manifest as its subject.
 
-An image that has some is stored with such an index, which names nothing that is not here: other platforms are left out.
+An image that has some is stored with such an index, which names nothing that is not here: platforms that were not pulled are
+left out. What was built for several platforms at once has all of them in its index, with or without attestations.
 """
 
 from __future__ import annotations
@@ -39,13 +40,38 @@ _MOST_STATEMENTS = 64
 _LARGEST_STATEMENT = 256 << 20
 
 
+class Part:
+    """One image of an index: its ``manifest``, what it is for, and the ``statements`` about it, each with its kind."""
+
+    __slots__ = ("manifest", "platform", "statements")
+
+    def __init__(self, manifest: Manifest, platform: Platform, statements: Sequence[tuple[str, bytes]] = ()) -> None:
+        self.manifest = manifest
+        self.platform = platform
+        self.statements = statements
+
+
+def images(index: Index) -> list[Descriptor]:
+    """The manifests in an index that are images."""
+    return [
+        each
+        for each in index.manifests
+        if each.media_type in media_types.MANIFESTS and not (each.platform is not None and each.platform.is_unknown)
+    ]
+
+
 def of(index: Index, digest: str) -> list[Descriptor]:
     """The manifests in an index that say something of the manifest with a digest."""
     return [
         each
         for each in index.manifests
-        if each.annotations.get(_REFERENCE_TYPE) == _ATTESTATION and each.annotations.get(_REFERENCE_DIGEST) == digest
+        if each.annotations.get(_REFERENCE_TYPE) == _ATTESTATION and subject_of(each) == digest
     ]
+
+
+def subject_of(said: Descriptor) -> str:
+    """The digest of the manifest that an entry of an index says something of, or empty."""
+    return said.annotations.get(_REFERENCE_DIGEST, "")
 
 
 def subject(name: str, digest: str) -> dict[str, Any]:
@@ -61,25 +87,42 @@ def statement(subjects: Sequence[dict[str, Any]], kind: str, predicate: Mapping[
 
 
 def attach(
-    made: Manifest,
-    platform: Platform,
-    statements: Sequence[tuple[str, bytes]],
+    parts: Sequence[Part],
     blobs: Blobs,
     lease: Lease,
     *,
     annotations: Mapping[str, str] | None = None,
     on_descriptor: Mapping[str, str] | None = None,
 ) -> Index:
-    """Write an index of an image's manifest and of statements about it, each with its kind, and what it needs.
+    """Write an index of images and of what is said of each, and what it needs.
 
-    ``annotations`` are the index's, ``on_descriptor`` those of its entry for the image.
+    ``annotations`` are the index's, ``on_descriptor`` those of its entries for images.
 
     Raises:
         OSError: it cannot be stored.
     """
+    entries = [
+        Descriptor(
+            part.manifest.media_type,
+            part.manifest.digest,
+            len(part.manifest.data),
+            annotations=dict(on_descriptor or {}),
+            platform=part.platform,
+        )
+        for part in parts
+    ]
+    entries += [_said(part, blobs, lease) for part in parts if part.statements]
+    index = manifests.make_index(entries, annotations=dict(annotations or {}))
+    lease.hold(index.digest)
+    blobs.write(index.data)
+    return index
+
+
+def _said(part: Part, blobs: Blobs, lease: Lease) -> Descriptor:
+    """Write what is said of an image; the entry for it."""
     layers = [
         Descriptor(STATEMENT, digests.of(data), len(data), annotations={PREDICATE_TYPE: kind})
-        for kind, data in statements
+        for kind, data in part.statements
     ]
     config = json_text.dumps(
         {
@@ -90,14 +133,10 @@ def attach(
         }
     ).encode()
     said = manifests.make_manifest(describe(config), layers)
-    entry = Descriptor(
-        made.media_type, made.digest, len(made.data), annotations=dict(on_descriptor or {}), platform=platform
-    )
-    index = manifests.make_index([entry, _reference(said, made.digest)], annotations=dict(annotations or {}))
-    lease.hold(said.digest, said.config.digest, index.digest, *(each.digest for each in layers))
-    for data in (*(data for _, data in statements), config, said.data, index.data):
+    lease.hold(said.digest, said.config.digest, *(each.digest for each in layers))
+    for data in (*(data for _, data in part.statements), config, said.data):
         blobs.write(data)
-    return index
+    return _reference(said, part.manifest.digest)
 
 
 def _reference(said: Manifest, digest: str) -> Descriptor:
@@ -177,6 +216,9 @@ def moved(index: Index, old: Manifest, new: Manifest, blobs: Blobs, lease: Lease
                     platform=descriptor.platform,
                 )
             )
+            continue
+        if subject_of(descriptor) != old.digest:
+            entries.append(descriptor)
             continue
         said = Manifest.parse(blobs.read(descriptor.digest), descriptor.media_type)
         entries.append(_reference(_said_of(said, old, new, blobs, lease), new.digest))

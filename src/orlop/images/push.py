@@ -9,6 +9,7 @@ from __future__ import annotations
 from orlop.errors import InvalidReference, NotFound
 from orlop.images import attestations, compression, reachable, reference, unpack
 from orlop.images import progress as words
+from orlop.images.manifest import Manifest
 from orlop.images.progress import Quiet
 
 TYPE_CHECKING = False
@@ -16,13 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from io import FileIO
 
-    from orlop.images.manifest import Descriptor, Index, Manifest
+    from orlop.images.manifest import Descriptor, Index
     from orlop.images.progress import Progress
     from orlop.images.reference import Reference
     from orlop.images.registry.client import Registry
     from orlop.images.registry.hosts import RegistryOptions
     from orlop.images.store import Image, ImageStore
     from orlop.storage.blobs import Blobs
+    from orlop.storage.leases import Lease
 
 #: Layers that are uploaded at the same time, as with Docker.
 UPLOADS = 5
@@ -54,15 +56,15 @@ def push(
         progress.say(f"The push refers to repository [{name.name}]")
         given, attested = image.read_manifest(), image.read_index()
         lease.hold(*reachable.blobs_of(blobs, [given.digest, *([attested.digest] if attested else ())]))
-        chosen = compression.compressed(given, blobs, lease, progress)
         upload = _Upload(registry, blobs, name, _sources(image, name), progress)
-        _layers(upload, chosen, progress)
-        upload.blob(chosen.config, "")
+        chosen = _image(upload, given, lease)
         top: Manifest | Index = chosen
         if attested is not None:
-            if chosen.digest != given.digest:
-                attested = attestations.moved(attested, given, chosen, blobs, lease)
-            registry.put_manifest(name.path, chosen.digest, chosen.data, chosen.media_type)
+            for each in [given, *_others(attested, given, blobs)]:
+                pushed = chosen if each is given else _image(upload, each, lease)
+                if pushed.digest != each.digest:
+                    attested = attestations.moved(attested, each, pushed, blobs, lease)
+                registry.put_manifest(name.path, pushed.digest, pushed.data, pushed.media_type)
             for said in attestations.documents(attested, blobs):
                 for part in (said.config, *said.layers):
                     upload.blob(part, "")
@@ -77,16 +79,16 @@ def push(
 class _Upload:
     """Bringing blobs to one repository."""
 
-    __slots__ = ("_blobs", "_name", "_progress", "_registry", "_sources")
+    __slots__ = ("_name", "_registry", "_sources", "blobs", "progress")
 
     def __init__(
         self, registry: Registry, blobs: Blobs, name: Reference, sources: Sequence[str], progress: Progress
     ) -> None:
         self._registry = registry
-        self._blobs = blobs
+        self.blobs = blobs
         self._name = name
         self._sources = sources
-        self._progress = progress
+        self.progress = progress
 
     def stop(self) -> None:
         """End all transfers that are under way."""
@@ -98,7 +100,7 @@ class _Upload:
 
         def tell(action: str, current: int | None = None) -> None:
             if line:
-                self._progress.update(line, action, current, None if current is None else descriptor.size)
+                self.progress.update(line, action, current, None if current is None else descriptor.size)
 
         if self._registry.has_blob(path, digest):
             tell(words.LAYER_EXISTS)
@@ -109,7 +111,7 @@ class _Upload:
                 return
 
         def open_at(offset: int) -> FileIO:
-            file = open(self._blobs.open(digest), "rb", buffering=0)
+            file = open(self.blobs.open(digest), "rb", buffering=0)
             file.seek(offset)
             return file
 
@@ -132,6 +134,23 @@ def every_tag(
     for each in sorted(names):
         push(images, reference.parse(each), progress, options)
     return sorted(names)
+
+
+def _others(index: Index, given: Manifest, blobs: Blobs) -> list[Manifest]:
+    """The images in an index beside the one that is used here: those for other platforms."""
+    return [
+        Manifest.parse(blobs.read(each.digest), each.media_type)
+        for each in attestations.images(index)
+        if each.digest != given.digest
+    ]
+
+
+def _image(upload: _Upload, given: Manifest, lease: Lease) -> Manifest:
+    """Bring everything of an image but its manifest, compressed; the manifest that says so."""
+    chosen = compression.compressed(given, upload.blobs, lease, upload.progress)
+    _layers(upload, chosen, upload.progress)
+    upload.blob(chosen.config, "")
+    return chosen
 
 
 def _layers(upload: _Upload, chosen: Manifest, progress: Progress) -> None:

@@ -214,3 +214,28 @@ def test_an_oci_layout_has_them(builder: Builder, tmp_path: Path) -> None:
     words = ["skopeo", "inspect", "--raw", f"oci:{tmp_path}/layout"]
     index = json.loads(subprocess.run(words, capture_output=True, check=True).stdout)
     assert len(index["manifests"]) == 2
+
+
+def test_what_is_built_for_several_platforms_is_one_name_in_a_registry(
+    builder: Builder, other: Builder, plain_server: Server
+) -> None:
+    name = f"{plain_server.authority}/several:1"
+    context = builder.context(
+        "FROM scratch AS files\nARG TARGETARCH\nCOPY $TARGETARCH /what\nFROM files\nCOPY both /\n",
+        amd64="one", arm64="two", both="-",
+    )  # fmt: skip
+    directory = builder.directory / "several"
+    several = ["--platform=linux/amd64,linux/arm64", "--annotation=manifest[linux/arm64]:only=here"]
+    result = builder.build(context, *several, "--sbom=true", f"-t{name}", "--push", f"--output={directory}", "--output=type=image")
+    assert (result.code, "[linux/arm64 files 1/1]" in result.err) == (0, True), result
+    assert (directory / "linux_arm64/what").read_text() == "two"
+    assert (directory / "linux_amd64/sbom.spdx.json").exists()
+    entries = raw(name)["manifests"]
+    assert [each["platform"]["architecture"] for each in entries] == ["amd64", "arm64", "unknown", "unknown"]
+    assert raw(f"{name.rpartition(':')[0]}@{entries[1]['digest']}")["annotations"] == {"only": "here"}
+    # What was built upon is had for the other platform too, from what is here.
+    again = builder.built(f"FROM {name}\n", "--platform=linux/arm64")
+    assert builder.image(again)["Architecture"] == "arm64"
+    other.ok("pull", "-q", "--platform", "linux/arm64", name)
+    assert other.image(name)["Architecture"] == "arm64"
+    assert "no problems" in builder.ok("system", "check")

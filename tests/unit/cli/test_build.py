@@ -44,7 +44,8 @@ def test_annotations_are_for_what_they_say() -> None:
         "--sbom=1", "--annotation=a=1", "--annotation=index,manifest[linux/amd64]:b=2", "--annotation=x:y=3",
         "--annotation=manifest-descriptor:c=4",
     )  # fmt: skip
-    assert request.annotations == {"a": "1", "b": "2", "x:y": "3"}
+    assert request.annotations == {"a": "1", "x:y": "3"}
+    assert request.platform_annotations == {"linux/amd64": {"b": "2"}}
     assert request.index_annotations == {"b": "2"}
     assert request.entry_annotations == {"c": "4"}
 
@@ -62,6 +63,8 @@ def test_a_secret_comes_from_the_environment_by_either_word(monkeypatch: pytest.
 
 
 def test_an_archive_of_docker_s_that_goes_nowhere_is_the_image_in_the_store() -> None:
+    request = asked("--platform=linux/amd64,linux/arm64,linux/amd64", "--annotation=index:a=b")
+    assert [str(each) for each in request.platforms] == ["linux/amd64", "linux/arm64"]
     request = asked("--output=type=docker", "--platform=local")
     assert [each.kind for each in request.outputs] == ["image"]
     assert asked("--output=type=docker,dest=a.tar").outputs[0].kind == "docker"
@@ -78,7 +81,6 @@ def test_an_archive_of_docker_s_that_goes_nowhere_is_the_image_in_the_store() ->
         (["--annotation=index:a=b"], "has no index to annotate, unless it has attestations"),
         (["--allow=network.hots"], "invalid entitlement 'network.hots' (did you mean network.host?)"),
         (["--ssh=default=/etc/hostname"], "/etc/hostname is no socket: give a key to ssh-agent"),
-        (["--platform=linux/amd64,linux/arm64"], "one platform is built at a time"),
         (["--cache-to=type=regstry,ref=a"], "unknown type 'regstry' (did you mean registry?)"),
         (["--cache-to=type=gha"], "caches of type gha are not supported"),
         (["--cache-from=type=local"], "expected a directory"),

@@ -149,7 +149,9 @@ def test_an_attestation_that_is_something_else_is_refused(storage: Storage, leas
 
 def test_statements_follow_an_image_whose_layers_are_compressed_anew(storage: Storage, lease: Lease) -> None:
     _, data = said()
-    index = attestations.attach(IMAGE, LINUX, [("kind", data)], storage.blobs, lease, annotations={"a": "b"})
+    index = attestations.attach(
+        [attestations.Part(IMAGE, LINUX, [("kind", data)])], storage.blobs, lease, annotations={"a": "b"}
+    )
     moved = attestations.moved(index, IMAGE, OTHER, storage.blobs, lease)
     assert moved.annotations == {"a": "b"}
     assert moved.manifests[0].digest == OTHER.digest
@@ -165,6 +167,6 @@ def test_statements_follow_an_image_whose_layers_are_compressed_anew(storage: St
 
 @pytest.mark.parametrize("content", [b"not json", b"[]", b'{"subject":3}', b'{"subject":[{"digest":[]}]}'])
 def test_a_statement_of_another_form_stays_as_it_is(storage: Storage, lease: Lease, content: bytes) -> None:
-    index = attestations.attach(IMAGE, LINUX, [("kind", content)], storage.blobs, lease)
+    index = attestations.attach([attestations.Part(IMAGE, LINUX, [("kind", content)])], storage.blobs, lease)
     (manifest,) = attestations.documents(attestations.moved(index, IMAGE, OTHER, storage.blobs, lease), storage.blobs)
     assert storage.blobs.read(manifest.layers[0].digest) == content

@@ -18,7 +18,7 @@ from orlop.engine.building import caching, outputs, step_network, worker
 from orlop.engine.building.aside import Aside
 from orlop.engine.building.images import EngineImages
 from orlop.errors import InvalidArgument, InvalidReference, NotFound
-from orlop.images import attestations, install, reference
+from orlop.images import attestations, install, platform, reference
 from orlop.storage.layers import diff
 from orlop.storage.layers.compress import NONE
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from orlop.engine.building.attesting import Said
     from orlop.engine.building.request import BuildRequest
     from orlop.engine.location import Location
+    from orlop.images.config import ImageConfig
     from orlop.images.manifest import Index, Manifest
     from orlop.images.store import Image, ImageStore
     from orlop.storage.leases import Lease
@@ -45,7 +46,7 @@ _STDIN = "-"
 
 
 class Built:
-    """What a build came to: the ``image``, the whole ``names`` that it got, what the checks ``findings`` are, and what is ``said`` of it to programs."""
+    """What a build came to: the ``image``, the whole ``names`` that it got, what the checks ``findings`` are, and what is ``said`` of it to programs, for each platform."""
 
     __slots__ = ("findings", "image", "names", "said", "source")
 
@@ -55,10 +56,10 @@ class Built:
         names: list[str],
         findings: list[Finding],
         source: Dockerfile,
-        said: Sequence[Said] = (),
+        said: Mapping[str, Sequence[Said]] | None = None,
     ) -> None:
         self.image = image
-        self.said = said
+        self.said = said or {}
         self.names = names
         self.findings = findings
         self.source = source
@@ -126,10 +127,12 @@ def _build(
     storage = store.storage
     began = time.time_ns()
     dockerfile = opened.dockerfile
-    graph = _plan(location, request, opened, lease, progress)
-    progress.planned(graph)
-    _check_entitlements(location, request, graph, dockerfile)
-    findings = checks.check(dockerfile, opened.contexts[""].ignored.leaves_out, graph)
+    outputs.check(request.outputs, len(request.platforms or "1"))
+    graphs = _plan(location, request, opened, lease, progress)
+    for graph in graphs:
+        progress.planned(graph)
+        _check_entitlements(location, request, graph, dockerfile)
+    findings = checks.check(dockerfile, opened.contexts[""].ignored.leaves_out, graphs[0])
     if lint.of(dockerfile).is_error and findings:
         first = findings[0]
         raise dockerfile.source.problem(first.span, f"{first.rule}: {first.message}")
@@ -151,11 +154,11 @@ def _build(
     needs_files = not request.outputs or any(each.kind != outputs.NOTHING for each in request.outputs)
     scheduler = Scheduler(
         shop,
-        graph.nodes,
+        [node for graph in graphs for node in graph.nodes],
         progress,
         parallel=request.parallel or os.cpu_count() or 1,
         uses_cache=uses_cache,
-        target=graph.target.top if needs_files else None,
+        targets=[graph.target.top for graph in graphs] if needs_files else (),
     )
     try:
         files = scheduler.run()
@@ -165,53 +168,96 @@ def _build(
     finally:
         if scheduler.has_worked:
             step_network.linger(location)
-    top = graph.target.top
+    known = caching.known(shop, files, scheduler.recalled) if request.cache_to else []
     if request.cache_to:
-        known = caching.known(shop, files, scheduler.recalled)
-        caching.export(request, shop, known, files[top.number].layers if top is not None else (), progress)
+        tops = [graph.target.top for graph in graphs]
+        layers = [layer for top in tops if top is not None for layer in files[top.number].layers]
+        caching.export(request, shop, known, layers, progress)
     if not needs_files:
         return Built(None, names, findings, dockerfile)
-    squashed = _squash(storage, lease, graph, files, request) if request.squash else None
-    made, manifest = result.of(
-        graph.target,
-        files,
-        clamp=request.epoch,
-        squashed=squashed,
-        annotations=request.annotations,
-        inline=(lambda diff_ids: caching.inline(request, known, diff_ids))
-        if request.cache_to and not squashed
-        else None,
-    )
-    lease.hold(manifest.config.digest)
-    storage.blobs.write(made.to_bytes())
-    chain = files[top.number].chain if top is not None else graph.target.base.top
-    image = None
-    said: list[Said] = []
-    if request.attested.is_wanted or request.described.is_wanted:
-        from orlop.engine.building import attesting
+    products = []
+    for graph in graphs:
+        squashed = _squash(storage, lease, graph, files, request) if request.squash else None
+        made, manifest = result.of(
+            graph.target,
+            files,
+            clamp=request.epoch,
+            squashed=squashed,
+            annotations={
+                **request.annotations,
+                **request.platform_annotations.get(str(graph.target.platform), {}),
+            },
+            inline=(lambda diff_ids: caching.inline(request, known, diff_ids))
+            if request.cache_to and not squashed
+            else None,
+        )
+        lease.hold(manifest.digest, manifest.config.digest)
+        storage.blobs.write(made.to_bytes())
+        top = graph.target.top
+        product = Product(made, manifest, files[top.number].chain if top is not None else graph.target.base.top)
+        products.append(product)
+        if request.attested.is_wanted or request.described.is_wanted:
+            from orlop.engine.building import attesting
 
-        about = (store, request, dockerfile, graph, files, chain, names, began, opened.commit)
-        said = attesting.say(*about, request.attested)
-        described = said if request.attested.provenance else attesting.say(*about, request.described)
+            about = (store, request, dockerfile, graph, files, product.chain, names, began, opened.commit)
+            product.said = attesting.say(*about, request.attested)
+            is_same = bool(request.attested.provenance)
+            product.described = product.said if is_same else attesting.say(*about, request.described)
+    image = None
     if any(each.kind not in outputs.FILES for each in request.outputs) or not request.outputs:
-        attested = None
-        if said:
-            attested = attestations.attach(
-                manifest,
-                made.platform,
-                attesting.statements(said, names, manifest, made.platform),
-                storage.blobs,
-                lease,
-                annotations=request.index_annotations,
-                on_descriptor=request.entry_annotations,
-            )
-        image = _published(store, manifest, names, lease, attested)
-        if image is None:
-            # What an earlier build made that then failed has not been seen to yet.
-            unwritten = dict.fromkeys([*scheduler.made, *storage.snapshots.provisional(made.chain_ids)])
-            image = install.install(store, manifest, names, lease, unpacked=unwritten, attested=attested)
-    outputs.write(location, request.outputs, storage, chain, image, names, said)
-    return Built(image, names, findings, dockerfile, described if request.described.is_wanted else ())
+        image = _image(store, request, products, names, lease, scheduler.made)
+    everything = [outputs.Files(each.config.platform, each.chain, each.said) for each in products]
+    outputs.write(location, request.outputs, storage, everything, image, names)
+    described = {str(each.config.platform): each.described for each in products if request.described.is_wanted}
+    return Built(image, names, findings, dockerfile, described)
+
+
+class Product:
+    """What was built for one platform, and what is ``said`` of it, and ``described`` to programs only."""
+
+    __slots__ = ("chain", "config", "described", "manifest", "said")
+
+    def __init__(self, config: ImageConfig, manifest: Manifest, chain: str) -> None:
+        self.config = config
+        self.manifest = manifest
+        self.chain = chain
+        self.said: Sequence[Said] = ()
+        self.described: Sequence[Said] = ()
+
+
+def _image(
+    store: ImageStore,
+    request: BuildRequest,
+    products: Sequence[Product],
+    names: list[str],
+    lease: Lease,
+    snapshots: Sequence[str],
+) -> Image:
+    """Put what was built into the store: the one for this machine is what is used here, an index has them all."""
+    blobs = store.storage.blobs
+    attested = None
+    if len(products) > 1 or products[0].said:
+        parts = []
+        for each in products:
+            statements: Sequence[tuple[str, bytes]] = ()
+            if each.said:
+                from orlop.engine.building import attesting
+
+                statements = attesting.statements(each.said, names, each.manifest, each.config.platform)
+            lease.hold(*(layer.digest for layer in each.manifest.layers))
+            blobs.write(each.manifest.data)
+            parts.append(attestations.Part(each.manifest, each.config.platform, statements))
+        attested = attestations.attach(
+            parts, blobs, lease, annotations=request.index_annotations, on_descriptor=request.entry_annotations
+        )
+    here = platform.host()
+    used = next((each for each in products if platform.matches(each.config.platform, here)), products[0])
+    image = _published(store, used.manifest, names, lease, attested)
+    if image is None:
+        # What an earlier build made that then failed has not been seen to yet.
+        unwritten = dict.fromkeys([*snapshots, *store.storage.snapshots.provisional(used.config.chain_ids)])
+        image = install.install(store, used.manifest, names, lease, unpacked=unwritten, attested=attested)
+    return image
 
 
 def _check_entitlements(location: Location, request: BuildRequest, graph: Graph, dockerfile: Dockerfile) -> None:
@@ -245,10 +291,15 @@ def _published(
     return image if is_same and set(names) <= set(image.names) else None
 
 
-def _plan(location: Location, request: BuildRequest, opened: Opened, lease: Lease, progress: Progress) -> Graph:
-    wishes = Wishes(request.target, request.arguments, request.platform, opened.named, request.network, request.labels)
+def _plan(location: Location, request: BuildRequest, opened: Opened, lease: Lease, progress: Progress) -> list[Graph]:
+    """A graph for each platform, whose nodes are numbered on and on."""
     images = EngineImages(location, lease, progress, pull=request.pull, registries=request.registries)
-    return Planner(opened.dockerfile, wishes, images).plan()
+    graphs: list[Graph] = []
+    for wanted in request.platforms or [request.platform]:
+        wishes = Wishes(request.target, request.arguments, wanted, opened.named, request.network, request.labels)
+        others = sum(len(each.nodes) for each in graphs) if request.platforms else None
+        graphs.append(Planner(opened.dockerfile, wishes, images, others).plan())
+    return graphs
 
 
 def open_dockerfile(request: BuildRequest, storage: Storage, temporary: Temporary, aside: str) -> Opened:

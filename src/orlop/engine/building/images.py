@@ -5,7 +5,9 @@ from __future__ import annotations
 from orlop.build.graph import Base
 from orlop.engine import image_settings, image_store, lost_snapshots, own_namespace
 from orlop.errors import NotFound
-from orlop.images import reference
+from orlop.images import attestations, platform, reference
+from orlop.images.config import ImageConfig
+from orlop.images.manifest import Manifest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from orlop.engine.location import Location
     from orlop.images.platform import Platform
     from orlop.images.registry.hosts import RegistryOptions
+    from orlop.images.store import Image
     from orlop.storage.leases import Lease
 
 
@@ -69,13 +72,32 @@ class EngineImages:
 
     def _here(self, name: str, wanted: Platform) -> Base:
         image = self._store.resolve(name)
+        if not image_settings.is_for(image.config, str(wanted)):
+            return self._beside(image, name, wanted)
         self._lease.hold(image.manifest, image.id)
         if image.top:
             self._lease.hold_snapshot(image.top)
         config, manifest = image.config, image.read_manifest()
-        if not image_settings.is_for(config, str(wanted)):
-            raise NotFound(f"the image {name} that is here is for {config.platform}, not for {wanted}")
         self._lease.hold(*(layer.digest for layer in manifest.layers))
         if image.top and not self._store.storage.snapshots.has(image.top):
             lost_snapshots.restore(self._store.storage, image.manifest, image.id)
         return Base(name, config, manifest)
+
+    def _beside(self, image: Image, name: str, wanted: Platform) -> Base:
+        """What an image's index has for another platform: it was built here for several.
+
+        Raises:
+            NotFound: it has nothing for that one.
+        """
+        index = image.read_index()
+        if index is None:
+            raise NotFound(f"the image {name} that is here is for {image.config.platform}, not for {wanted}")
+        chosen = platform.choose(attestations.images(index), wanted, f"the image {name} that is here")
+        blobs = self._store.storage.blobs
+        manifest = Manifest.parse(blobs.read(chosen.digest), chosen.media_type)
+        self._lease.hold(manifest.digest, manifest.config.digest, *(layer.digest for layer in manifest.layers))
+        base = Base(name, ImageConfig.parse(blobs.read(manifest.config.digest)), manifest)
+        self._lease.hold_snapshot(*base.config.chain_ids)
+        if base.top and not self._store.storage.snapshots.has(base.top):
+            lost_snapshots.restore(self._store.storage, manifest.digest, manifest.config.digest)
+        return base

@@ -29,9 +29,11 @@ def write(location: Location, path: str, built: Built) -> None:
 
 def _about(location: Location, built: Built) -> dict[str, Any]:
     made: dict[str, Any] = {}
-    for each in built.said:
-        if each.kind in provenance.PREDICATES.values():
-            made["buildx.build.provenance"] = each.predicate
+    for platform, said in built.said.items():
+        for each in said:
+            if each.kind in provenance.PREDICATES.values():
+                key = "buildx.build.provenance"
+                made[key if len(built.said) == 1 else f"{key}/{platform}"] = each.predicate
     image = built.image
     if image is None:
         return made

@@ -26,7 +26,6 @@ _AS_IT_IS = {
     "name-canonical": (("false", ""), "images are named by their tags"),
     "push-by-digest": (("false",), "images are pushed by their tags"),
     "dangling-name-prefix": (("",), "an image without a name has none"),
-    "platform-split": (("false",), "one platform is built at a time"),
 }
 
 
@@ -44,6 +43,7 @@ def read(fields: Mapping[str, str]) -> Output:
         "type",
         *(("name", "push") if is_image else ("dest",)),
         *(("name", "tar") if kind in ("oci", "docker") else ()),
+        *(("platform-split",) if kind in ("local", "tar") else ()),
     }
     for key in fields:
         if key not in known and key not in _AS_IT_IS:
@@ -67,6 +67,7 @@ def read(fields: Mapping[str, str]) -> Output:
         is_directory,
         tuple(filter(None, fields.get("name", "").split(","))),
         kind == REGISTRY or _flag(fields, "push", default=False),
+        _flag(fields, "platform-split", default=False) if fields.get("platform-split") else None,
     )
 
 

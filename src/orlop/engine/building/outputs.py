@@ -8,13 +8,14 @@ import sys
 
 from orlop.build import copying, selection, tree
 from orlop.build.ignore import Ignored
+from orlop.build.value import Value
 from orlop.errors import InvalidArgument
 from orlop.images import attestations
 from orlop.storage import digest as digests
 from orlop.storage import mounts as storage_mounts
 from orlop.storage.layers import diff
 from orlop.storage.layers.changes import Source, walk
-from orlop.storage.layers.tar_writer import FILE, Descriptor, Entry, TarWriter
+from orlop.storage.layers.tar_writer import FILE, HARD_LINK, Descriptor, Entry, TarWriter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from orlop.engine.building.attesting import Said
     from orlop.engine.building.request import Output
     from orlop.engine.location import Location
+    from orlop.images.platform import Platform
     from orlop.images.store import Image
     from orlop.storage.store import Storage
 
@@ -34,26 +36,49 @@ KINDS = ("image", *FILES, "oci", "docker", NOTHING)
 _CHUNK = 1 << 20
 
 
+class Files(Value):
+    """The files that were built for a ``platform``: the ``chain`` ID of their snapshot, and what is ``said`` of them."""
+
+    platform: Platform
+    chain: str
+    said: Sequence[Said] = ()
+
+
+def check(outputs: Sequence[Output], count: int) -> None:
+    """See that what is built for so many platforms has its place in all outputs.
+
+    Raises:
+        InvalidArgument: it has not.
+    """
+    for each in outputs:
+        if count > 1 and each.kind in FILES and each.split is False:
+            raise InvalidArgument(
+                f"--output type={each.kind} with platform-split=false is for one platform: the files of {count} would be mixed"
+            )
+
+
 def write(
     location: Location,
     outputs: Sequence[Output],
     storage: Storage,
-    chain: str,
+    everything: Sequence[Files],
     image: Image | None,
     names: Sequence[str],
-    said: Sequence[Said] = (),
 ) -> None:
-    """Write everything that is wanted. What is ``said`` goes beside files as a file of its own for each.
+    """Write everything that is wanted. What is said goes beside files as a file of its own for each.
 
     Raises:
         InvalidArgument: an image without a name is to be in an archive of Docker's.
         OrlopError, OSError: it cannot be written.
     """
     for each in outputs:
+        is_split = each.split if each.split is not None else len(everything) > 1
+        places = [(str(files.platform).replace("/", "_") if is_split else "", files) for files in everything]
         if each.kind == "local":
-            _to_directory(storage, chain, each.destination, said)
+            for place, files in places:
+                _to_directory(storage, files.chain, os.path.join(each.destination, place), files.said)
         elif each.kind == "tar":
-            _to_archive(storage, chain, each.destination, said)
+            _to_archive(storage, places, each.destination)
         elif each.kind != "image" and image is not None:
             _image_to_archive(location, image, names, each)
 
@@ -122,16 +147,44 @@ def _opened(path: str) -> int:
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
 
 
-def _to_archive(storage: Storage, chain: str, path: str, said: Sequence[Said]) -> None:
+class _Archive(TarWriter):
+    """An archive whose entries are put below a directory."""
+
+    __slots__ = ("below",)
+
+    def __init__(self, sink: Descriptor) -> None:
+        super().__init__(sink)
+        self.below = b""
+
+    def add(self, entry: Entry, data: bytes = b"") -> None:
+        """See the class above."""
+        super().add(self._placed(entry), data)
+
+    def add_from(self, entry: Entry, source: int, *, may_change: bool = False) -> None:
+        """See the class above."""
+        super().add_from(self._placed(entry), source, may_change=may_change)
+
+    def _placed(self, entry: Entry) -> Entry:
+        if self.below:
+            entry.path = os.path.join(self.below, entry.path) if entry.path else self.below
+            if entry.kind == HARD_LINK:
+                entry.link = os.path.join(self.below, entry.link)
+        return entry
+
+
+def _to_archive(storage: Storage, places: Sequence[tuple[str, Files]], path: str) -> None:
     descriptor = _opened(path)
     try:
-        if chain:
-            with storage_mounts.attached(storage.snapshots.mounts(chain)) as shown:
-                archive = TarWriter(Descriptor(descriptor))
-                diff.write(walk(Source(shown)), archive, is_layer=False)
-                for name, data in _statements(shown, said):
-                    archive.add(Entry(name.encode(), FILE, mode=0o644, size=len(data)), data)
-                archive.finish()
+        archive = _Archive(Descriptor(descriptor))
+        for place, files in places:
+            archive.below = place.encode()
+            if files.chain:
+                with storage_mounts.attached(storage.snapshots.mounts(files.chain)) as shown:
+                    diff.write(walk(Source(shown)), archive, is_layer=False)
+                    for name, data in _statements(shown, files.said):
+                        archive.add(Entry(name.encode(), FILE, mode=0o644, size=len(data)), data)
+        if any(files.chain for _, files in places):
+            archive.finish()
     finally:
         os.close(descriptor)
 
