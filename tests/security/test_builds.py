@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 import os
 import tarfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -151,3 +153,49 @@ def test_a_dockerfile_does_not_say_where_on_the_host_images_lie(builder: Builder
     refused = builder.build(builder.context(text.format(layout) + "\n"))
     assert refused.code != 0
     assert f"{layout} is no name of an image" in refused.err
+
+
+def test_a_cache_from_elsewhere_decides_nothing_of_builds_that_do_not_use_it(builder: Builder, tmp_path: Path) -> None:
+    """It has what was asked for also under the key of another build's step, which then would be known here."""
+    places = {}
+    for word in ("good", "evil"):
+        places[word] = tmp_path / word
+        builder.built(f"FROM base\nRUN echo {word} >/f\n", f"--cache-to=type=local,dest={places[word]}")
+    _, (wanted,) = _records(places["good"])
+    path, (record,) = _records(places["evil"])
+    forged = json.loads(path.read_bytes())
+    forged["records"].append(record | {"digest": wanted["digest"]})
+    _replace(places["evil"], path, json.dumps(forged).encode())
+    builder.ok("builder", "prune", "-a", "-f")
+    used = builder.build(
+        builder.context("FROM base\nRUN echo evil >/f\n"), f"--cache-from=type=local,src={tmp_path}/evil"
+    )
+    assert used.code == 0
+    assert "CACHED" in used.err
+    assert builder.output(builder.built("FROM base\nRUN echo good >/f\n"), "cat", "/f") == "good\n"
+
+
+def _records(place: Path) -> tuple[Path, list[dict[str, Any]]]:
+    """The blob of a cache that has its records, and these."""
+    for path in (place / "blobs/sha256").iterdir():
+        if path.read_bytes().startswith(b'{"layers"'):
+            return path, json.loads(path.read_bytes())["records"]
+    raise AssertionError(os.listdir(place))
+
+
+def _replace(place: Path, path: Path, content: bytes) -> None:
+    """Have another blob in a layout in the place of one, and in all that names it."""
+    before, after = path.name, hashlib.sha256(content).hexdigest()
+    path.with_name(after).write_bytes(content)
+    for other in [*path.parent.iterdir(), place / "index.json"]:
+        text = other.read_bytes()
+        if before.encode() in text:
+            document = json.loads(text.replace(before.encode(), after.encode()))
+            for each in (document.get("config"), *document.get("manifests", ()), *document.get("layers", ())):
+                if each and each["digest"] == f"sha256:{after}":
+                    each["size"] = len(content)
+            if other.name == "index.json":
+                other.write_text(json.dumps(document))
+            else:
+                _replace(place, other, json.dumps(document).encode())
+            return

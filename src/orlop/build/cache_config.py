@@ -96,7 +96,7 @@ def read(data: bytes, there: Iterable[Descriptor]) -> Config:
             if described is not None and digests.is_digest(diff_id):
                 blobs[diff_id] = described
         return Config(_records(document.get("records") or []), blobs)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise InvalidImage(f"it is damaged: {error}") from None
 
 
@@ -111,7 +111,7 @@ def read_inline(encoded: str, layers: Sequence[Descriptor], diff_ids: Sequence[s
     try:
         value = json_text.loads(binascii.a2b_base64(encoded))
         return Config(_records(value), dict(zip(diff_ids, layers, strict=True)))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise InvalidImage(f"it is damaged: {error}") from None
 
 

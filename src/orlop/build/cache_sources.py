@@ -78,24 +78,16 @@ class Imported:
         OrlopError, OSError: it cannot be had, or is none.
     """
 
-    __slots__ = ("_config", "_holder", "_keys", "place")
+    __slots__ = ("_config", "_holder", "place")
 
     def __init__(self, place: Place, holder: Holder, directory: str, wanted: Platform) -> None:
         self.place = place
         self._holder = holder
         self._config = _config(holder, directory, wanted)
-        self._keys: dict[tuple[Layer | None, str], list[str]] = {}
 
     def find(self, key: str) -> Known | None:
         """What is known of a key."""
         return self._config.records.get(key)
-
-    def keys_of(self, known: Known) -> list[str]:
-        """All keys that lead to the same result."""
-        if not self._keys:
-            for each in self._config.records.values():
-                self._keys.setdefault((each.layer, each.chain), []).append(each.key)
-        return self._keys.get((known.layer, known.chain), [])
 
     def blob(self, layer: Layer) -> Descriptor | None:
         """Where a layer is, if it is there."""

@@ -258,8 +258,8 @@ class Work:
             self._put_in_place(record)
             if known.chain:
                 record = record.replace(chain=chain_of(self._below, known.layer))
-        keys_of_it = recalled.source.keys_of(known) if record.chain == known.chain else []
-        shop.cache.add(dict.fromkeys([key, *keys_of_it]), record)
+        # By no other key, whatever the cache says: those may be of builds whose users do not trust it.
+        shop.cache.add([key], record)
         return record
 
     def _is_still(self, step: steps.Step, quick_key: str) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from orlop.build import cache_places, cache_sources
+from orlop.build import cache_config, cache_places, cache_sources
 from orlop.build.cache import Layer
 from orlop.errors import InvalidArchive, OrlopError
 from orlop.images import platform
@@ -159,14 +159,8 @@ def test_a_directory_that_has_something_else_is_refused(tmp_path: Path, content:
         opened(place)
 
 
-def test_keys_of_one_result_are_known_together(tmp_path: Path) -> None:
-    def more(document: Document) -> None:
-        record = dict(document["records"][0])
-        document["records"].append(record | {"digest": "sha256:" + "b" * 64})
-        ours = record["dev.orlop.record"] | {"chain": "sha256:" + "c" * 64}
-        document["records"].append(record | {"digest": "sha256:" + "d" * 64, "dev.orlop.record": ours})
-
-    source = opened(layout(tmp_path, change=more))
-    known = source.find(KEY)
-    assert known is not None
-    assert sorted(source.keys_of(known)) == [KEY, "b" * 64]
+def test_a_size_that_is_no_number_of_bytes_is_refused() -> None:
+    ours = f'{{"diffID": "sha256:{KEY}", "size": 1e999}}'
+    data = f'{{"records": [{{"digest": "sha256:{KEY}", "dev.orlop.record": {ours}}}]}}'
+    with pytest.raises(OrlopError):
+        cache_config.read(data.encode(), ())
