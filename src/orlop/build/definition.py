@@ -5,8 +5,6 @@ Only provenance has this: it says what was done, and nothing ever reads it to do
 
 from __future__ import annotations
 
-import base64
-
 from orlop.build import steps
 from orlop.build.graph import IMAGES
 from orlop.images import media_types, reference
@@ -24,6 +22,12 @@ if TYPE_CHECKING:
 _MOUNT_TYPES = {"bind": 0, "secret": 1, "ssh": 2, "cache": 3, "tmpfs": 4}
 _SHARING = {"shared": 0, "private": 1, "locked": 2}
 _NETWORKS = {"default": 0, "host": 1, "none": 2}
+
+
+class Text(str):
+    """A text that is to be written in base 64, once what is secret in it is gone."""
+
+    __slots__ = ()
 
 
 def images(graph: Graph) -> list[tuple[Base, Platform]]:
@@ -142,9 +146,8 @@ def _operation(node: Node, below: int, others: Mapping[steps.Origin, int]) -> di
                 copied["owner"] = step.owner
             actions.append({"input": below, "secondaryInput": source, "output": 0, "Action": {"copy": copied}})
         for document in step.documents:
-            data = base64.b64encode(document.content.encode("utf-8", "surrogateescape")).decode()
             path = step.target + document.name if step.target.endswith("/") else step.target
-            file = {"path": path, "mode": 0o644, "data": data}
+            file = {"path": path, "mode": 0o644, "data": Text(document.content)}
             actions.append({"input": below, "secondaryInput": -1, "output": 0, "Action": {"mkfile": file}})
     elif isinstance(step, steps.MakeDirectory):
         directory = {"path": step.path, "mode": 0o755, "makeParents": True, "timestamp": -1}

@@ -37,7 +37,7 @@ _METADATA = "https://mobyproject.org/buildkit@v1#metadata"
 _HERMETIC = "https://mobyproject.org/buildkit@v1#hermetic"
 _FRONTEND = "dockerfile.v0"
 HIDDEN = "xxxxx"
-_USER_OF_ADDRESS = re.compile(r"(?<=://)[^/@\s\"']+@")
+_USER_OF_ADDRESS = re.compile(r"(?<=://)[^/\s\"']+@")
 #: Shorter ones could be part of any word, so that they count only where they are a whole value.
 _SHORTEST = 4
 
@@ -240,16 +240,10 @@ def _about_steps(facts: Facts) -> dict[str, Any]:
     return {
         "source": {
             "locations": locations,
-            "infos": [{"filename": source.name, "language": "Dockerfile", "data": _Text(text)}],
+            "infos": [{"filename": source.name, "language": "Dockerfile", "data": definition.Text(text)}],
         },
         "layers": layers,
     }
-
-
-class _Text(str):
-    """A text that is written in base 64, once what is secret in it is gone."""
-
-    __slots__ = ()
 
 
 def _clean(value: Any, hidden: Sequence[str]) -> Any:
@@ -266,6 +260,6 @@ def _clean(value: Any, hidden: Sequence[str]) -> Any:
             text = text.replace(each, HIDDEN)
         elif text == each or text.endswith(f"={each}"):
             text = text[: len(text) - len(each)] + HIDDEN
-    if isinstance(value, _Text):
+    if isinstance(value, definition.Text):
         return base64.b64encode(text.encode("utf-8", "surrogateescape")).decode()
     return text
