@@ -5,11 +5,12 @@ Nothing of a request's body or headers is in it, and of its query only parameter
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
 
-from orlop import clock, json_text
+from orlop import clock
 from orlop.errors import OrlopError
 
 TYPE_CHECKING = False
@@ -76,7 +77,9 @@ class AuditLog:
         if query:
             said["query"] = query
         said.update(status=status or None, duration=round(seconds, 6))
-        data = json_text.dumps(said).encode("utf-8", "replace") + b"\n"
+        data = (
+            json.dumps(said).encode() + b"\n"
+        )  # ASCII, since a terminal on which it is read obeys some other characters
         try:
             while data:
                 data = data[os.write(self._descriptor, data) :]

@@ -223,6 +223,13 @@ def test_who_did_what_is_written_down_without_secrets(served: Served) -> None:
     assert os.stat(Path(served.path).parent / "audit").st_mode & 0o777 == 0o600
 
 
+def test_nothing_that_a_client_says_is_told_to_a_terminal(served: Served) -> None:
+    served("POST", "/containers/nosuch/start?name=%C2%9B2J%E2%80%AE%1B%5B2J%0A%ED%A0%80%7F")
+    line = (Path(served.path).parent / "audit").read_bytes().splitlines()[-1]
+    assert all(0x20 <= byte < 0x7F for byte in line), line
+    assert audited(served)[-1]["query"]["name"].startswith("\x9b2J\u202e\x1b[2J\n")
+
+
 def test_a_client_that_does_not_wait_is_written_down(served: Served) -> None:
     name = served.made(Cmd=["sleep", "1000"])
     assert served("POST", f"/containers/{name}/start").status == 204
