@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 FILES = ("resolv.conf", "hostname", "hosts")
 #: Files that a container has made larger than this are its own affair.
 _LARGEST = 1 << 20
+#: What is read at once: memory for that much is had without asking the kernel.
+_AT_ONCE = 1 << 14
 #: Where a container on the host's network finds the host.
 _HOST = "127.0.0.1"
 #: Where one finds itself that has no address which we know of.
@@ -216,8 +218,15 @@ def _hosts_of_host() -> bytes:
 def _read(path: str) -> bytes | None:
     """A file's text; None if there is none, or it is too large to be one of these."""
     try:
-        with open(path, "rb", buffering=0) as file:
-            text = file.read(_LARGEST + 1)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
-    return text if text is not None and len(text) <= _LARGEST else None
+    text = b""
+    try:
+        while len(text) <= _LARGEST and (part := os.read(descriptor, _AT_ONCE)):
+            text += part
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    return text if len(text) <= _LARGEST else None

@@ -69,25 +69,28 @@ def connect(
         OSError: the kernel refused.
     """
     endpoints = endpoint.of_container(place, joiner.id)
+    indexes: dict[str, int] = {}
     with Netlink() as netlink, Netlink(joiner.namespace) as there:
         for network, settings in wanted:
             name = _interface(network, settings, endpoints)
-            endpoints.append(_Connection(place, network, settings, joiner, name).make(netlink, there, runs))
-        inside.set_default_routes(there, endpoints)
+            made = _Connection(place, network, settings, joiner, name)
+            indexes[name] = made.make(netlink, there, runs)
+            endpoints.append(made.endpoint)
+        inside.set_default_routes(there, endpoints, indexes)
     return endpoints
 
 
 class _Connection:
     """One container on its way to one network."""
 
-    __slots__ = ("_endpoint", "_joiner", "_network", "_place", "_settings")
+    __slots__ = ("_joiner", "_network", "_place", "_settings", "endpoint")
 
     def __init__(self, place: Place, network: Network, settings: Mapping[str, Any], joiner: Joiner, name: str) -> None:
         self._place = place
         self._network = network
         self._settings = settings
         self._joiner = joiner
-        self._endpoint = Endpoint(
+        self.endpoint = Endpoint(
             network.id,
             joiner.id,
             os.urandom(32).hex(),
@@ -103,27 +106,26 @@ class _Connection:
             start_time=joiner.start_time,
         )
 
-    def make(self, netlink: Netlink, there: Netlink, runs: Callable[[str], bool]) -> Endpoint:
-        """Do it, or leave nothing."""
+    def make(self, netlink: Netlink, there: Netlink, runs: Callable[[str], bool]) -> int:
+        """Do it, or leave nothing; returns the index of its device."""
         held = activation.Held(self._place, self._network, netlink)
         try:
             try:
                 self._take_addresses(runs)
                 self._choose_mac()
                 driver = choice.find(self._network.driver)
-                driver.prepare(self._network, self._endpoint)
-                self._endpoint.write(self._place)
+                driver.prepare(self._network, self.endpoint)
+                self.endpoint.write(self._place)
                 self._attach(driver, netlink, held)
-                inside.configure(there, self._endpoint)
+                return inside.configure(there, self.endpoint)
             except BaseException:
                 self._undo(netlink)
                 raise
         finally:
             held.release()
-        return self._endpoint
 
     def _take_addresses(self, runs: Callable[[str], bool]) -> None:
-        network, made = self._network, self._endpoint
+        network, made = self._network, self.endpoint
         said = self._settings.get("IPAMConfig") or {}
         for family, wanted, word in (
             (subnet.IPV4, said.get("IPv4Address") or "", "ipv4"),
@@ -141,7 +143,7 @@ class _Connection:
             made.link_local.append(f"{text}/{_LINK_LOCAL_PREFIX[subnet.parse(text)[0]]}")
 
     def _choose_mac(self) -> None:
-        made = self._endpoint
+        made = self.endpoint
         said = self._settings.get("MacAddress") or ""
         if said:
             made.mac = interface.parse_mac(said)
@@ -153,15 +155,15 @@ class _Connection:
     def _attach(self, driver: Driver, netlink: Netlink, held: activation.Held) -> None:
         namespace = self._joiner.namespace
         try:
-            driver.attach(netlink, self._network, held.base, self._endpoint, namespace)
+            driver.attach(netlink, self._network, held.base, self.endpoint, namespace)
         except OSError as error:
             if error.errno != _ENODEV:
                 raise
             held.renew()
-            driver.attach(netlink, self._network, held.base, self._endpoint, namespace)
+            driver.attach(netlink, self._network, held.base, self.endpoint, namespace)
 
     def _undo(self, netlink: Netlink) -> None:
-        made = self._endpoint
+        made = self.endpoint
         endpoint.remove(self._place, made.network, made.container)
         for text in made.addresses:
             addresses.release(self._place, made.network, text, made.container)

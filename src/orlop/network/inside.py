@@ -7,7 +7,7 @@ from orlop.linux import network_address, network_device, route
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from orlop.linux.netlink import Netlink
     from orlop.network.endpoint import Endpoint
@@ -49,14 +49,18 @@ def choose_gateways(endpoints: Sequence[Endpoint]) -> dict[str, Endpoint]:
     return found
 
 
-def set_default_routes(inside: Netlink, endpoints: Sequence[Endpoint]) -> None:
+def set_default_routes(
+    inside: Netlink, endpoints: Sequence[Endpoint], indexes: Mapping[str, int] | None = None
+) -> None:
     """Have a container reach the rest of the world as `choose_gateways` says, whatever was so before.
+
+    ``indexes`` are those of its devices that are known already.
 
     Raises:
         OSError: the kernel refused.
     """
     for family, chosen in choose_gateways(endpoints).items():
-        index = network_device.find(inside, chosen.interface)
+        index = (indexes or {}).get(chosen.interface) or network_device.find(inside, chosen.interface)
         if index is None:
             continue
         gateway = str(getattr(chosen, f"gateway_{family}"))
