@@ -11,7 +11,7 @@ import fcntl
 import os
 
 from orlop.network import endpoint, record, store
-from orlop.network.firewall import policy
+from orlop.network.firewall import filtering, policy, shape
 from orlop.network.firewall.firewall import Firewall, FirewallGone
 from orlop.network.firewall.zone import Zone
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 _MACHINES_OWN = "/var/lib/orlop/networks"
 _LOCK = ".firewall"
 _ENCLOSED = "enclosed"
+#: A symbolic link that nobody follows: with which rule set of the kernel's ours were whole, and in which shape.
+_SEEN = ".firewall-seen"
+_OWN_NAMESPACE = "/proc/self/ns/net"
 
 
 def table(place: Place) -> str:
@@ -88,13 +91,50 @@ def release(place: Place, network: Network) -> None:
 def check(place: Place) -> None:
     """Put everything back if somebody has removed it.
 
+    Where no rule of anybody's has changed since they were whole, they still are.
+
     Raises:
         OSError: the kernel refused.
     """
-    with _firewall(place) as firewall:
-        if firewall.is_whole():
+    with firewall_of(place) as firewall:
+        now, found = look(place, firewall)
+        if found == shape.BROKEN:
+            found = firewall.shape()
+            if found != shape.BROKEN:
+                _note(place, now, found)
+        if firewall.stands(found):
             return
     restore(place)
+
+
+def look(place: Place, firewall: Firewall) -> tuple[str, int]:
+    """What is another once any rule has changed here, whoever's it is; and the shape in which ours were since then.
+
+    That is `shape.BROKEN` where nobody has looked.
+
+    Raises:
+        OSError: the kernel refused.
+    """
+    about = filtering.comment(respectful=firewall.respect).replace(" ", "-")
+    now = f"{about}/{os.stat(_OWN_NAMESPACE).st_ino}/{firewall.generation()}/"
+    try:
+        noted = os.readlink(f"{place.run_directory}/{_SEEN}")
+    except OSError:
+        return now, shape.BROKEN
+    last = noted[len(now) :]
+    return now, int(last) if noted.startswith(now) and last.isdecimal() else shape.BROKEN
+
+
+def _note(place: Place, now: str, found: int) -> None:
+    path = f"{place.run_directory}/{_SEEN}"
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    try:
+        os.symlink(f"{now}{found}", path)
+    except OSError:
+        return  # somebody was quicker, or the disk is full: then the next start looks again
 
 
 def restore(place: Place) -> None:
@@ -115,7 +155,7 @@ def publish(place: Place, ports: Sequence[Port]) -> None:
     """
     if not ports:
         return
-    with _firewall(place) as firewall:
+    with firewall_of(place) as firewall:
         try:
             firewall.publish(list(ports))
             return
@@ -132,7 +172,7 @@ def retract(place: Place, ports: Sequence[Port]) -> None:
     """
     if not ports:
         return
-    with _firewall(place) as firewall:
+    with firewall_of(place) as firewall:
         firewall.retract(list(ports))
 
 
@@ -144,11 +184,12 @@ def end_connections(place: Place, ports: Sequence[Port]) -> None:
     """
     if not ports:
         return
-    with _firewall(place) as firewall:
+    with firewall_of(place) as firewall:
         firewall.end_connections(list(ports))
 
 
-def _firewall(place: Place) -> Firewall:
+def firewall_of(place: Place) -> Firewall:
+    """An engine's rules, the caller's to close."""
     return Firewall(table(place), respect=policy.is_respectful(place.run_directory))
 
 
@@ -158,7 +199,7 @@ def lost(place: Place) -> tuple[int, int]:
     Raises:
         OSError: the kernel refused.
     """
-    with _firewall(place) as firewall:
+    with firewall_of(place) as firewall:
         return firewall.lost()
 
 
@@ -171,7 +212,7 @@ class _Rules:
         self._place = place
         self._lock = os.open(f"{place.run_directory}/{_LOCK}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
-        self.firewall = _firewall(place)
+        self.firewall = firewall_of(place)
 
     def __enter__(self) -> _Rules:
         return self

@@ -229,14 +229,26 @@ class Firewall:
 
     def is_whole(self) -> bool:
         """Whether the tables are there, with all rules that every packet comes by."""
+        return self.stands(self.shape())
+
+    def shape(self) -> int:
+        """Which of the shapes the tables have that `shape` tells of."""
         found = shape.look(self._netlink, self.table, respectful=self.respect)
         if found == shape.BROKEN and listing.table(self._netlink, INET, self.table):
             transaction.wait_for_others(self._netlink)
             found = shape.look(self._netlink, self.table, respectful=self.respect)
+        return found
+
+    def stands(self, found: int) -> bool:
+        """Whether with tables of this shape all is there that every packet comes by."""
         if found != shape.RESPECTING:
             return found == shape.PLAIN
         with Netlink(self._namespace) as devices:
             return respect.has_loop(devices, self.table)
+
+    def generation(self) -> int:
+        """The number of the rule set, which is another after each change, whoever's it was."""
+        return listing.generation(self._netlink)
 
     def rebuild(self, zones: list[Zone], ports: list[Port], links: tuple[Link, ...] = ()) -> None:
         """Make everything anew, as the engine's records have it.
