@@ -1,7 +1,7 @@
 """Going through what a start decides before it does anything, so that all starters find it gone through.
 
 The interpreter changes a function's code until it has settled on how to run it, and a starter that was forked before copies each
-page on which that happens. The launcher does it once, for a container as most are. Nothing is opened or made.
+page on which that happens. The launcher does it once, for a container as most are. Nothing is made.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from orlop.engine import bundle
 from orlop.engine.settings import Settings
 from orlop.engine.users import User
 from orlop.linux import call_list
+from orlop.network import rehearsal as network_rehearsal
 from orlop.runtime import listed_init, namespaces
 from orlop.runtime import mounts as mount_list
 from orlop.runtime.spec import machine, validate
@@ -30,6 +31,7 @@ def rehearse(filters: Cache) -> None:
     """Do it."""
     rootless = os.geteuid() != 0
     has_lists = call_list.prepare() and not rootless
+    _connect()
     for _ in range(_TIMES):
         settings = Settings(command=["true"])
         made = bundle.configuration(settings, _ID, "/", "/", User(0, 0, [], "/"), rootless=rootless)
@@ -40,3 +42,11 @@ def rehearse(filters: Cache) -> None:
         if has_lists:
             program = filters.compile(linux["seccomp"])
             listed_init.rehearse(spec, namespaces.plan(linux), mount_list.read(spec["mounts"], "/"), program)
+
+
+def _connect() -> None:
+    for _ in range(_TIMES):
+        try:
+            network_rehearsal.connect()
+        except OSError:
+            return  # an ordinary user's containers are connected elsewhere, and here and there none can be

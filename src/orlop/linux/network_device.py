@@ -20,7 +20,8 @@ IFF_LOOPBACK = 0x8
 
 _RTM_NEWLINK = 16
 _RTM_DELLINK = 17
-_RTM_GETLINK = 18
+#: What asks for a device, for `netlink.Netlink.request` after its `head`.
+ASK = 18
 
 _IFLA_ADDRESS = 1
 _IFLA_IFNAME = 3
@@ -106,7 +107,7 @@ def head(device: int | str, flags: int = 0, change: int = 0) -> bytes:
 def find(netlink: Netlink, name: str) -> int | None:
     """A device's index; None if there is none with that name."""
     try:
-        [body] = netlink.request(f"find network device {name}", _RTM_GETLINK, head(name))
+        [body] = netlink.request(f"find network device {name}", ASK, head(name) + _WITHOUT_STATISTICS)
     except OSError as error:
         if error.errno == _ENODEV:
             return None
@@ -117,7 +118,7 @@ def find(netlink: Netlink, name: str) -> int | None:
 def get(netlink: Netlink, device: int | str) -> Device | None:
     """What is known of a device; None if there is none."""
     try:
-        [body] = netlink.request(f"look at network device {device}", _RTM_GETLINK, head(device) + _WITHOUT_STATISTICS)
+        [body] = netlink.request(f"look at network device {device}", ASK, head(device) + _WITHOUT_STATISTICS)
     except OSError as error:
         if error.errno == _ENODEV:
             return None
@@ -132,7 +133,7 @@ def devices(netlink: Netlink, *, master: int = 0, kind: str = "") -> list[Device
         body += u32(_IFLA_MASTER, master)
     if kind:
         body += nest(_IFLA_LINKINFO, attribute(_IFLA_INFO_KIND, kind.encode()))
-    found = [_device(each) for each in netlink.dump("list network devices", _RTM_GETLINK, body)]
+    found = [_device(each) for each in netlink.dump("list network devices", ASK, body)]
     return [each for each in found if master in {0, each.master} and kind in {"", each.kind}]
 
 
@@ -144,7 +145,7 @@ def names(netlink: Netlink) -> dict[int, str]:
 def statistics(netlink: Netlink, device: int | str) -> Statistics | None:
     """A device's counters; None if there is no such device."""
     try:
-        [body] = netlink.request(f"count for network device {device}", _RTM_GETLINK, head(device))
+        [body] = netlink.request(f"count for network device {device}", ASK, head(device))
     except OSError as error:
         if error.errno == _ENODEV:
             return None

@@ -64,7 +64,8 @@ def open_here() -> tuple[int, int]:
         opened.append(_open(_socket.SOCK_DGRAM))
         opened.append(_open(_socket.SOCK_STREAM))
         opened[1].listen(_BACKLOG)
-        _redirect(*(each.getsockname()[1] for each in opened))
+        with Netlink(protocol=NETLINK_NETFILTER) as netlink:
+            redirect(netlink, *(each.getsockname()[1] for each in opened))
     except BaseException:
         for each in opened:
             each.close()
@@ -84,18 +85,21 @@ def _open(kind: int) -> _socket.socket:
     return made
 
 
-def _redirect(udp: int, tcp: int) -> None:
-    """Make the table, for sockets with these ports."""
-    with Netlink(protocol=NETLINK_NETFILTER) as netlink:
-        rules = Transaction(netlink, _socket.AF_INET, _TABLE)
-        rules.add_table()
-        rules.add_base_chain(_CHAIN, "filter", OUTPUT, _RAW)
-        rules.add_rule(_CHAIN, _LEAVES)
-        for (there, sets_destination, back, sets_source), port in zip(_REWRITING, (udp, tcp), strict=True):
-            number = port.to_bytes(2, "big")
-            rules.add_rule(_CHAIN, there, expression.immediate(number), sets_destination)
-            rules.add_rule(_CHAIN, back, expression.compare(number), sets_source)
-        rules.commit()
+def redirect(netlink: Netlink, udp: int, tcp: int) -> None:
+    """Make the table, for sockets with these ports.
+
+    Raises:
+        OSError: the kernel lacks nftables.
+    """
+    rules = Transaction(netlink, _socket.AF_INET, _TABLE)
+    rules.add_table()
+    rules.add_base_chain(_CHAIN, "filter", OUTPUT, _RAW)
+    rules.add_rule(_CHAIN, _LEAVES)
+    for (there, sets_destination, back, sets_source), port in zip(_REWRITING, (udp, tcp), strict=True):
+        number = port.to_bytes(2, "big")
+        rules.add_rule(_CHAIN, there, expression.immediate(number), sets_destination)
+        rules.add_rule(_CHAIN, back, expression.compare(number), sets_source)
+    rules.commit()
 
 
 def _rewriting(protocol: int, checksum: int) -> tuple[bytes, ...]:
