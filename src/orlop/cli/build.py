@@ -109,7 +109,7 @@ PARSER = Parser(
         Option("--squash", "Squash newly built layers into a single new layer"),
         Option(
             "--ssh",
-            'SSH agent socket to expose to the build (format: "default|<id>[=<socket>]")',
+            'SSH agent socket or keys to expose to the build (format: "default|<id>[=<socket>|<key>[,<key>]]")',
             value="strings",
             many=True,
         ),
@@ -213,6 +213,7 @@ def read(said: Parsed) -> BuildRequest:
             platform.host() if each in ("", "local") else platform.parse(each) for each in said["platform"].split(",")
         )
     )
+    agents = list(map(_agent, said["ssh"]))
     outputs = [_output(each) for each in said["output"]]
     wanted = attested.read(said["attest"], said["provenance"], said["sbom"])
     annotations = _annotations(said["annotation"], has_index=wanted.is_wanted or len(platforms) > 1)
@@ -236,7 +237,8 @@ def read(said: Parsed) -> BuildRequest:
         no_cache_filter=[name for each in said["no-cache-filter"] for name in each.split(",")],
         pull=said["pull"],
         secrets=dict(map(_secret, said["secret"])),
-        agents=dict(map(_agent, said["ssh"])),
+        agents={name: each for name, each in agents if isinstance(each, str)},
+        keys={name: each for name, each in agents if not isinstance(each, str)},
         network=said["network"],
         wishes=_wishes(said, arguments),
         allowed=entitlements.read(said["allow"]),
@@ -334,18 +336,22 @@ def _secret(text: str) -> tuple[str, bytes]:
         raise NotFound(f"the secret {name} cannot be read from {path or name}: {error.strerror}") from None
 
 
-def _agent(text: str) -> tuple[str, str]:
-    name, _, socket = text.partition("=")
-    socket = socket or os.environ.get("SSH_AUTH_SOCK", "")
-    if not socket:
-        raise InvalidArgument(f"invalid --ssh '{text}': SSH_AUTH_SOCK is not set, so name the agent's socket")
-    if not os.path.exists(socket):
-        raise NotFound(f"the ssh agent's socket {socket} does not exist")
-    if not stat.S_ISSOCK(os.stat(socket).st_mode):
+def _agent(text: str) -> tuple[str, str | list[str]]:
+    """``ID[=SOCKET|KEY[,KEY]]``: an agent's socket, or files of keys."""
+    name, _, value = text.partition("=")
+    value = value or os.environ.get("SSH_AUTH_SOCK", "")
+    if not value:
         raise InvalidArgument(
-            f"invalid --ssh '{text}': {socket} is no socket: give a key to ssh-agent by ssh-add, and its socket here"
+            f"invalid --ssh '{text}': SSH_AUTH_SOCK is not set, so name an agent's socket, or a file with a key"
         )
-    return name, os.path.abspath(socket)
+    found = [os.path.abspath(each) for each in value.split(",")]
+    for each in found:
+        if not os.path.exists(each):
+            raise NotFound(f"the ssh agent's socket, or key, {each} does not exist")
+    sockets = [each for each in found if stat.S_ISSOCK(os.stat(each).st_mode)]
+    if sockets and len(found) > 1:
+        raise InvalidArgument(f"invalid --ssh '{text}': expected one agent's socket, or only files of keys")
+    return name, sockets[0] if sockets else found
 
 
 def _output(text: str) -> Output:

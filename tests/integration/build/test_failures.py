@@ -181,8 +181,14 @@ def test_proxies_and_agents_are_in_no_history_and_no_key(builder: Builder, tmp_p
         result = builder.build(context, "--ssh", f"default={path}", "--build-arg", f"HTTP_PROXY=http://{SECRET}@h")
         assert result.code == 0, result
         assert SECRET.encode() not in builder.everything_under()
-        again = builder.build(context, "--build-arg", "HTTP_PROXY=other")
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "key"], check=True)
+        again = builder.build(context, "--build-arg", "HTTP_PROXY=other", "--ssh", f"default={tmp_path}/key")
         assert again.err.count("CACHED") == 2
+        # The step finds an agent of the build's own where it has to be done.
+        assert (
+            builder.build(context, "--no-cache", "--ssh", f"default={tmp_path}/key", "--build-arg=HTTP_PROXY=x").code
+            == 0
+        )
     assert builder.entries(result.out.strip()) == [["x"]]
 
 

@@ -80,7 +80,6 @@ def test_an_archive_of_docker_s_that_goes_nowhere_is_the_image_in_the_store() ->
         (["--sbom=generater=x"], "(did you mean generator?)"),
         (["--annotation=index:a=b"], "has no index to annotate, unless it has attestations"),
         (["--allow=network.hots"], "invalid entitlement 'network.hots' (did you mean network.host?)"),
-        (["--ssh=default=/etc/hostname"], "/etc/hostname is no socket: give a key to ssh-agent"),
         (["--cache-to=type=regstry,ref=a"], "unknown type 'regstry' (did you mean registry?)"),
         (["--cache-to=type=gha"], "caches of type gha are not supported"),
         (["--cache-from=type=local"], "expected a directory"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import ExitStack
 
 from orlop.build import checks, context_sources, result, steps
 from orlop.build.context import Context, patterns_for
@@ -101,7 +102,9 @@ def build(location: Location, request: BuildRequest, progress: Progress) -> Buil
     storage.prepare()
     with sweep.after_change(location, images, resumable=True), storage.leases.take() as lease:
         lease.temporary_key()  # makes the lease's file, before any process is forked that adds to it
-        with Aside(location) as aside, Temporary(storage, lease) as temporary:
+        with Aside(location) as aside, Temporary(storage, lease) as temporary, ExitStack() as agents:
+            if request.keys:
+                request = request.replace(agents={**request.agents, **_key_agents(request, aside, agents)}, keys={})
             opened = open_dockerfile(request, storage, temporary, aside)
             try:
                 built = _build(location, request, opened, images, lease, aside, names, progress)
@@ -112,6 +115,14 @@ def build(location: Location, request: BuildRequest, progress: Progress) -> Buil
         for name in names:
             image_events.happened(location, "tag", built.image.id, name)
     return built
+
+
+def _key_agents(request: BuildRequest, directory: str, stack: ExitStack) -> dict[str, str]:
+    """The sockets of agents that have the keys of the user's, by id."""
+    from orlop.engine.building.key_agent import KeyAgent
+
+    named = enumerate(request.keys.items())
+    return {name: stack.enter_context(KeyAgent(directory, f"agent-{at}", files)) for at, (name, files) in named}
 
 
 def _build(

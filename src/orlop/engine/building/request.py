@@ -36,8 +36,8 @@ class BuildRequest(Value):
     """One build.
 
     ``context`` is a directory, an address, a git repository or ``-``; ``dockerfile`` a path, ``-``, or empty for the
-    context's own. ``platforms`` are all that are built for if they are several, of which ``platform`` is the first. ``contexts`` are further ones by name. ``no_cache_filter`` names stages. ``secrets`` and ``agents`` are
-    contents and sockets by id. ``wishes`` are settings of the containers that steps run in, by their names. ``epoch`` is
+    context's own. ``platforms`` are all that are built for if they are several, of which ``platform`` is the first. ``contexts`` are further ones by name. ``no_cache_filter`` names stages. ``secrets``, ``agents`` and ``keys`` are
+    contents, sockets and files of ssh keys by id. ``wishes`` are settings of the containers that steps run in, by their names. ``epoch`` is
     SOURCE_DATE_EPOCH. ``allowed`` are entitlements. ``annotations`` are the manifest's, ``platform_annotations`` those of one platform's only, ``index_annotations`` those of the index that has its attestations,
     and ``entry_annotations`` those of the manifest's descriptor there; ``attested`` is what these say, and ``described`` what is told of the build only. ``cache_from`` and ``cache_to`` are caches elsewhere.
     ``registries`` makes what is to be known of registries, if it is not to be what the engine's user has. ``parallel`` is
@@ -64,6 +64,7 @@ class BuildRequest(Value):
     pull: bool = False
     secrets: Mapping[str, bytes] = {}
     agents: Mapping[str, str] = {}
+    keys: Mapping[str, Sequence[str]] = {}
     network: str = "default"
     wishes: Mapping[str, Any] = {}
     allowed: Sequence[str] = ()
