@@ -12,6 +12,14 @@ class Progress:
 
     __slots__ = ()
 
+    @property
+    def period(self) -> int | None:
+        """After how many milliseconds without news `passed` is to be called; None for never."""
+        return None
+
+    def passed(self) -> None:
+        """Nothing was told for a while."""
+
     def planned(self, graph: Graph) -> None:
         """This is what the Dockerfile asks for."""
 

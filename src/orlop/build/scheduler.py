@@ -283,7 +283,10 @@ class Scheduler:
                 if descriptor >= 0:
                     poll.register(descriptor, select.POLLIN)
                     owners[descriptor] = task
-        for descriptor, _ in poll.poll():
+        ready = poll.poll(self._progress.period)
+        if not ready:
+            self._progress.passed()
+        for descriptor, _ in ready:
             task = owners[descriptor]
             data = os.read(descriptor, _CHUNK)
             if descriptor == task.output:

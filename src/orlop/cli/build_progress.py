@@ -130,6 +130,15 @@ class Remembering(Progress):
         self._shown = shown
         self._logs: dict[int, deque[bytes]] = {}
 
+    @property
+    def period(self) -> int | None:
+        """See the class above."""
+        return self._shown.period
+
+    def passed(self) -> None:
+        """See the class above."""
+        self._shown.passed()
+
     def begin(self, nodes: list[Node]) -> None:
         """See the class above."""
         self._shown.begin(nodes)

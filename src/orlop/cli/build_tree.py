@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _LINES = 6
 _PERIOD = 0.1  # seconds between two drawings
+_UNKNOWN = os.terminal_size((80, 24))
 _GREEN, _RED, _BLUE, _FAINT, _PLAIN = "\x1b[32m", "\x1b[31m", "\x1b[34m", "\x1b[2m", "\x1b[0m"
 
 
@@ -56,6 +57,15 @@ class Tree(Progress):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._draw(is_last=True)
+
+    @property
+    def period(self) -> int:
+        """See the class above: times go on while a step is silent."""
+        return round(_PERIOD * 1000)
+
+    def passed(self) -> None:
+        """See the class above."""
+        self._draw_if_due()
 
     def begin(self, nodes: list[Node]) -> None:
         """See the class above."""
@@ -101,7 +111,9 @@ class Tree(Progress):
         try:
             size = os.get_terminal_size(self._stream.fileno())
         except OSError:
-            size = os.terminal_size((80, 24))
+            size = _UNKNOWN
+        if not (size.columns and size.lines):
+            size = _UNKNOWN  # a terminal that nobody has told its size
         lines = self._lines(size.columns)
         if not is_last and len(lines) >= size.lines:
             lines = [lines[0], *lines[-(size.lines - 2) :]]
