@@ -378,7 +378,7 @@ class Planner:
     def _missing(self, error: OrlopError, name: str, span: Span) -> OrlopError:
         """The error that an image cannot be had, which perhaps was meant to be a stage."""
         near = suggestion(name, [each.name for each in self._dockerfile.stages if each.name])
-        return self._problem(span, f"{error}{near}") if near else error
+        return self._problem(span, f"{error}{near}")
 
     def _problem(self, span: Span, message: str) -> OrlopError:
         return self._dockerfile.source.problem(span, message)
