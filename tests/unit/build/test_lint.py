@@ -35,7 +35,7 @@ def check(text: str, *ignored: str) -> list[tuple[str, int]]:
         ("FROM --platform=linux/amd64 a", "FromPlatformFlagConstDisallowed", 1),
         ("FROM a\nEXPOSE 80/TCP", "ExposeProtoCasing", 2),
         ("FROM a\nEXPOSE 127.0.0.1:80:80", "ExposeInvalidFormat", 2),
-        ("FROM a\nCOPY ./out /x", "CopyIgnoredFile", 2),
+        ("# check=experimental=CopyIgnoredFile\nFROM a\nCOPY ./out /x", "CopyIgnoredFile", 3),
         ("# check=experimental=all\n# of it\nFROM a AS b", "InvalidDefinitionDescription", 3),
     ],
 )

@@ -53,7 +53,7 @@ RULES: Mapping[str, str] = {
     "ExposeInvalidFormat": "IP address and host-port mapping should not be used in EXPOSE instruction",
     "InvalidDefinitionDescription": "Comment for build stage or argument should follow the format: `# <arg/stage name> <description>`",
 }
-_EXPERIMENTAL = ("InvalidDefinitionDescription",)
+_EXPERIMENTAL = ("CopyIgnoredFile", "InvalidDefinitionDescription")
 _RESERVED = ("context", "scratch")
 _SECRET = re.compile(
     r"(?:^|_)(?:apikey|auth|credentials?|key|password|pword|passwd|secret|token)(?:_|$)", re.IGNORECASE
