@@ -125,17 +125,8 @@ class Connection:
 
     async def _answer(self, request: Request) -> Answer:
         """What is to be said to a request; if the client goes meanwhile, nobody wants to know any more."""
-        work = asyncio.ensure_future(self._serve(request))
-        gone = asyncio.ensure_future((self._wire.hung_up if self._wire.is_local else self._wire.gone).wait())
-        try:
-            await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
-            if not work.done():
-                raise ConnectionResetError("the client has gone")
-            return work.result()
-        finally:
-            for each in (work, gone):
-                each.cancel()
-            await asyncio.gather(work, gone, return_exceptions=True)
+        with (self._wire.hung_up if self._wire.is_local else self._wire.gone).ends_work():
+            return await self._serve(request)
 
     async def _reply(self, reply: Reply, *, is_head: bool) -> None:
         headers = [*self._headers.items(), *reply.headers.items()]
@@ -153,25 +144,20 @@ class Connection:
     async def _stream(self, stream: Stream, *, is_head: bool) -> None:
         headers = [*self._headers.items(), *stream.headers.items(), ("Content-Type", stream.content_type)]
         start = self._h11.Response(status_code=stream.status, headers=headers, reason=b"OK")
-        gone = asyncio.ensure_future(self._wire.gone.wait())
         chunks = stream.chunks
-        chunk = asyncio.ensure_future(anext(chunks, None))
+        first = asyncio.ensure_future(anext(chunks, None))
         try:
-            await asyncio.sleep(0)  # only what has begun clears up after itself when it is closed
-            await self._wire.write(self._protocol.send(start) or b"")
-            while not is_head:
-                await asyncio.wait((chunk, gone), return_when=asyncio.FIRST_COMPLETED)
-                if not chunk.done():
-                    raise ConnectionResetError("the client has gone")
-                data = chunk.result()
-                if data is None:
-                    break
-                await self._wire.write(self._protocol.send(self._h11.Data(data=data)) or b"")
-                chunk = asyncio.ensure_future(anext(chunks, None))
+            with self._wire.gone.ends_work():
+                await asyncio.sleep(0)  # only what has begun clears up after itself when it is closed
+                await self._wire.write(self._protocol.send(start) or b"")
+                data = None if is_head else await first
+                while data is not None:
+                    await self._wire.write(self._protocol.send(self._h11.Data(data=data)) or b"")
+                    await asyncio.sleep(0)  # the others' turn: neither of the two may have to wait for anything
+                    data = await anext(chunks, None)
         finally:
-            gone.cancel()
-            chunk.cancel()
-            await asyncio.gather(chunk, gone, return_exceptions=True)
+            first.cancel()
+            await asyncio.gather(first, return_exceptions=True)
             await cast("AsyncGenerator[bytes, None]", chunks).aclose()
         await self._wire.write(self._protocol.send(self._h11.EndOfMessage()) or b"")
 

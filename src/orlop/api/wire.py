@@ -10,6 +10,8 @@ import asyncio
 import socket
 from typing import cast
 
+from orlop.api.leaving import Leaving
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,8 +56,8 @@ class Wire(asyncio.Protocol):
         self._news = asyncio.Event()
         self._can_write = asyncio.Event()
         self._can_write.set()
-        self.gone = asyncio.Event()
-        self.hung_up = asyncio.Event()
+        self.gone = Leaving()
+        self.hung_up = Leaving()
         self.transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
