@@ -34,6 +34,8 @@ _IFLA_STATS64 = 23
 _IFLA_AF_SPEC = 26
 _IFLA_NET_NS_FD = 28
 _IFLA_EXT_MASK = 29
+_IFLA_NUM_TX_QUEUES = 31
+_IFLA_NUM_RX_QUEUES = 32
 _IFLA_INFO_KIND = 1
 _IFLA_INFO_DATA = 2
 _IFLA_INET6_ADDR_GEN_MODE = 8
@@ -169,10 +171,11 @@ def create(
     up: bool = False,
     namespace: int = -1,
     process: int = 0,
+    queues: int = 0,
 ) -> None:
     """Make a device: what the modules of its kinds do.
 
-    ``data`` are the attributes that only its kind has; ``mac`` and ``mtu`` are the kernel's choice without;
+    ``data`` are the attributes that only its kind has; ``mac``, ``mtu`` and ``queues`` are the kernel's choice without;
     ``link`` is the index of what it lies upon. It is born in ``namespace`` (a descriptor) or that of ``process`` (a
     pid) if one is given.
 
@@ -183,7 +186,7 @@ def create(
         f"create {kind} {name}",
         _RTM_NEWLINK,
         _head(0, IFF_UP if up else 0, IFF_UP if up else 0)
-        + described(name, mac, mtu, namespace, process)
+        + described(name, mac, mtu, namespace, process, queues)
         + (u32(_IFLA_LINK, link) if link else b"")
         + (u32(_IFLA_MASTER, master) if master else b"")
         + nest(
@@ -195,7 +198,7 @@ def create(
     )
 
 
-def described(name: str, mac: bytes, mtu: int, namespace: int, process: int) -> bytes:
+def described(name: str, mac: bytes, mtu: int, namespace: int, process: int, queues: int) -> bytes:
     """The attributes that any device can be made with."""
     found = text(_IFLA_IFNAME, name)
     if mac:
@@ -206,6 +209,8 @@ def described(name: str, mac: bytes, mtu: int, namespace: int, process: int) -> 
         found += u32(_IFLA_NET_NS_FD, namespace)
     elif process:
         found += u32(_IFLA_NET_NS_PID, process)
+    if queues:
+        found += u32(_IFLA_NUM_TX_QUEUES, queues) + u32(_IFLA_NUM_RX_QUEUES, queues)
     return found
 
 

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from orlop.linux.netlink import Requests
 
 _VETH_INFO_PEER = 1
+#: Whoever does not say how many queues gets one as well, but the kernel first makes one for each processor, and then waits
+#: twice until nobody can be using the others (synchronize_net), while no other device of the machine can be changed.
+_QUEUES = 1
 
 
 def create(
@@ -34,6 +37,6 @@ def create(
     Raises:
         OSError: EEXIST if one of the names is in use where it is to be.
     """
-    there = network_device.described(peer, peer_mac, mtu, peer_namespace, peer_process)
+    there = network_device.described(peer, peer_mac, mtu, peer_namespace, peer_process, _QUEUES)
     data = nest(_VETH_INFO_PEER, network_device.head(0) + there)
-    network_device.create(requests, "veth", name, data, mac=mac, mtu=mtu, master=master, up=up)
+    network_device.create(requests, "veth", name, data, mac=mac, mtu=mtu, master=master, up=up, queues=_QUEUES)

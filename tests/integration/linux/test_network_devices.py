@@ -48,7 +48,9 @@ def test_a_pair_is_born_with_one_end_in_another_namespace_under_its_last_name(ma
     [left] = machine.ip("link", "show", "left")
     assert left["master"] == "br0"
     assert left["mtu"] == 1400
+    assert left["num_tx_queues"] == left["num_rx_queues"] == 1  # so the kernel had none to take away, which takes long
     [right] = other.ip("link", "show", "eth0")
+    assert right["num_tx_queues"] == right["num_rx_queues"] == 1
     assert right["address"] == "02:42:0a:00:00:02"
     assert right["operstate"] == "UP"
     known = network_device.get(other.netlink, "eth0")
