@@ -303,6 +303,9 @@ class Planner:
             raise self._problem(span, message)
         if name == SCRATCH:
             made = config.ImageConfig(wanted)
+            # What is built upon nothing says these, as with BuildKit.
+            made.config.env = [f"PATH={variables.DEFAULT_PATH}"]
+            made.config.working_dir = "/"
             return Base(SCRATCH, made, None)
         key = (name, str(wanted))
         if key not in self.found:
