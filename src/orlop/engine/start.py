@@ -297,7 +297,7 @@ def starting(
         # The launcher forked its monitor and both were killed. A second one must not start it again.
         raise OrlopError("the container's monitor ended before the container was started")
     if stays:
-        return _ask_new(container.location, data)
+        return (yield from _ask_new(container.location, data))
     session = Session(_fork_monitor(container.location, wanted, data), None)
     session.leave_launcher(container.location)
     return session
@@ -311,7 +311,7 @@ def ask(location: Location, data: bytes) -> Session:
 def asking(location: Location, data: bytes) -> Generator[int, None, Session]:
     """The steps of `ask`, as `starting` has them."""
     session = yield from _ask_running(location, data)
-    return session or _ask_new(location, data)
+    return session or (yield from _ask_new(location, data))
 
 
 def at_once(steps: Generator[int, None, Result]) -> Result:
@@ -353,11 +353,13 @@ def _ask_running(location: Location, data: bytes) -> Generator[int, None, Sessio
     return Session(client, frame)
 
 
-def _ask_new(location: Location, data: bytes) -> Session:
+def _ask_new(location: Location, data: bytes) -> Generator[int, None, Session]:
+    """Send a request to a launcher that is started for it, which takes as long as an interpreter does."""
     ours, theirs = launch.pair()
     launch.send(ours, data)
     launch.spawn(location, theirs)
     theirs.close()
+    yield ours.fileno()
     return Session(ours, None)
 
 
