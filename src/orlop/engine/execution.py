@@ -71,14 +71,13 @@ def start_prepared(location: Location, exec_id: str, console_size: tuple[int, in
         NotFound: there is no such command.
         Conflict: it was started before, or the container is not running.
     """
-    return start.at_once(starting(location, exec_id, console_size))
+    return start.at_once(starting(location, prepared(location, exec_id), console_size))
 
 
 def starting(
-    location: Location, exec_id: str, console_size: tuple[int, int] | None = None
+    location: Location, record: dict[str, Any], console_size: tuple[int, int] | None = None
 ) -> Generator[int, None, start.Session]:
-    """The steps of `start_prepared`, as `orlop.engine.start.starting` has them."""
-    record = prepared(location, exec_id)
+    """The steps of `start_prepared` for what `prepared` has found, as `orlop.engine.start.starting` has them."""
     if console_size is not None:
         record["Process"]["consoleSize"] = {"height": console_size[0], "width": console_size[1]}
     return (yield from start.asking(location, _request(location, record)))

@@ -57,12 +57,11 @@ class Execs:
     async def start(self, request: Request) -> Reply | Takeover:
         """Start a command that was made ready."""
         said = Fields(await request.json(needed=False))
-        exec_id = request.arguments["id"]
-        record = execution.prepared(self._location, exec_id)
+        record = execution.prepared(self._location, request.arguments["id"])
         is_terminal = said.flag("Tty") or bool(record["ProcessConfig"]["tty"])
         size = _size(said)
         if said.flag("Detach"):
-            session = await attachments.stepping(execution.starting(self._location, exec_id, size))
+            session = await attachments.stepping(execution.starting(self._location, record, size))
             try:
                 session.wait_started()
             finally:
@@ -79,7 +78,7 @@ class Execs:
         async def serve(wire: Wire) -> None:
             # Only now: clients read the head with a buffer, in which output that came along with it would be lost.
             try:
-                session = await attachments.stepping(execution.starting(self._location, exec_id, size))
+                session = await attachments.stepping(execution.starting(self._location, record, size))
                 session.wait_started()
             except OrlopError as error:
                 told = f"OCI runtime exec failed: {error}\r\n".encode()
