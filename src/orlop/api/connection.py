@@ -7,9 +7,9 @@ the wire of what is not read yet.
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 from typing import cast
 
-from orlop import third_party
 from orlop.api.exchange import Request, Stream, Takeover, json
 from orlop.errors import InvalidArgument, OrlopError
 
@@ -33,6 +33,7 @@ _IDLE = 300.0
 _SLOW = 30.0
 #: Bytes of a body that nobody wants which are read away: a client that is still sending would not see the answer.
 _MOST_LEFT = 32 << 20
+_REASONS = {each.value: each.phrase.encode() for each in HTTPStatus}
 
 
 class Connection:
@@ -40,12 +41,12 @@ class Connection:
 
     __slots__ = ("_h11", "_headers", "_peer", "_protocol", "_serve", "_wire")
 
-    def __init__(self, wire: Wire, peer: Peer, serve: Serve, headers: Mapping[str, str]) -> None:
+    def __init__(self, wire: Wire, peer: Peer, serve: Serve, headers: Mapping[str, str], h11: ModuleType) -> None:
         self._wire = wire
         self._peer = peer
         self._serve = serve
         self._headers = headers
-        self._h11: ModuleType = third_party.load("h11", "orlop serve")
+        self._h11 = h11
         self._protocol = self._new()
 
     def _new(self) -> h11.Connection:
@@ -134,7 +135,7 @@ class Connection:
             headers.append(("Content-Type", reply.content_type))
         if reply.status not in (204, 304):
             headers.append(("Content-Length", str(len(reply.body))))
-        start = self._h11.Response(status_code=reply.status, headers=headers, reason=_reason(reply.status))
+        start = self._h11.Response(status_code=reply.status, headers=headers, reason=_REASONS[reply.status])
         data = self._protocol.send(start) or b""
         if reply.body and not is_head and reply.status not in (204, 304):
             data += self._protocol.send(self._h11.Data(data=reply.body)) or b""
@@ -207,9 +208,3 @@ class Connection:
             await self._reply(json({"message": f"the request is not HTTP: {error}"}, status), is_head=False)
         except (ConnectionError, self._h11.LocalProtocolError):
             return
-
-
-def _reason(status: int) -> bytes:
-    from http import HTTPStatus
-
-    return HTTPStatus(status).phrase.encode()

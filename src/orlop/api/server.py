@@ -12,6 +12,7 @@ import time
 from contextlib import suppress
 
 import orlop
+from orlop import third_party
 from orlop.api import children, connection, endpoints, routes
 from orlop.api.hangups import HangUps
 from orlop.api.listening import BACKLOG
@@ -48,6 +49,7 @@ class Server:
         "_audit",
         "_authorization",
         "_clients",
+        "_h11",
         "_hang_ups",
         "_headers",
         "_listeners",
@@ -72,6 +74,7 @@ class Server:
         self._listeners: Sequence[Listener] = ()
         self._servers: list[asyncio.Server] = []
         self._hang_ups: HangUps
+        self._h11 = third_party.load("h11", "orlop serve")
         self._headers = {
             "Api-Version": routes.text(routes.NEWEST),
             "Docker-Experimental": "false",
@@ -144,8 +147,8 @@ class Server:
             wire.transport.write(_FULL)
             wire.close()
             return
-        serving = connection.Connection(wire, Peer(wire.transport), self._service, self._headers).serve()
-        client = asyncio.ensure_future(serving)
+        serving = connection.Connection(wire, Peer(wire.transport), self._service, self._headers, self._h11)
+        client = asyncio.ensure_future(serving.serve())
         self._clients.add(client)
         self._metrics.connected(+1)
         client.add_done_callback(self._parted)

@@ -27,7 +27,8 @@ class Wire(asyncio.Protocol):
     """The connection of one client.
 
     ``begin`` is called when it is there. ``gone`` is set when the client has closed its side, ``hung_up`` when it does not
-    read any more either, as far as that can be known (`HangUps.watch`).
+    read any more either, as far as that can be known (`HangUps.watch`). ``is_local`` says that it is on this machine, by a
+    Unix socket.
     """
 
     __slots__ = (
@@ -42,6 +43,7 @@ class Wire(asyncio.Protocol):
         "_size",
         "gone",
         "hung_up",
+        "is_local",
         "transport",
     )
 
@@ -56,6 +58,7 @@ class Wire(asyncio.Protocol):
         self._news = asyncio.Event()
         self._can_write = asyncio.Event()
         self._can_write.set()
+        self.is_local = False
         self.gone = Leaving()
         self.hung_up = Leaving()
         self.transport: asyncio.Transport
@@ -65,6 +68,7 @@ class Wire(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
         connection = transport.get_extra_info("socket")
         self._descriptor = connection.fileno()
+        self.is_local = connection.family == socket.AF_UNIX
         if not self._is_encrypted:  # asyncio closes those before it tells us
             self._hang_ups.watch(self._descriptor, self.hung_up.set)
         if not self.is_local:
@@ -108,11 +112,6 @@ class Wire(asyncio.Protocol):
     @property
     def _is_encrypted(self) -> bool:
         return self.transport.get_extra_info("sslcontext") is not None
-
-    @property
-    def is_local(self) -> bool:
-        """Whether the client is on this machine, by a Unix socket."""
-        return bool(self.transport.get_extra_info("socket").family == socket.AF_UNIX)
 
     async def read(self) -> bytes:
         """What came since the last time, waiting for it if need be; nothing when the client sends no more."""
