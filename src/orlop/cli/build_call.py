@@ -9,6 +9,8 @@ from orlop.errors import InvalidArgument, InvalidDockerfile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from orlop.engine.building.checking import Checked
     from orlop.engine.building.request import BuildRequest
     from orlop.engine.location import Location
@@ -81,11 +83,14 @@ def _check(location: Location, request: BuildRequest, *, as_json: bool) -> int:
         raise
     if as_json:
         sys.stdout.write(_checked_as_json(found) + "\n")
-        return 1 if found.findings else 0
+        return 1 if found.findings or found.problem is not None else 0
     for each in found.findings:
         source = found.dockerfile.source
         sys.stdout.write(f"WARNING: {each.rule}\n{each.message}\n{source.name}:{each.span.first}\n")
         sys.stdout.write(f"{source.excerpt(each.span)}\n\n")
+    if found.problem is not None:
+        sys.stdout.write(f"{found.problem.excerpt}\n")
+        raise found.problem
     count = len(found.findings)
     told = f"{count} warning{'s' if count > 1 else ''} found" if count else "no warnings found"
     sys.stdout.write(f"Check complete, {told}.\n")
@@ -102,16 +107,23 @@ def _checked_as_json(found: Checked) -> str:
             "ruleName": each.rule,
             "description": each.description,
             "detail": each.message,
-            "location": {"ranges": [{"start": {"line": each.span.first}, "end": {"line": each.span.last}}]},
+            "location": _location(each.span.first, each.span.last),
         }
         for each in found.findings
     ]
     data = "\n".join(source.lines) + "\n"
-    made = {
+    made: dict[str, Any] = {
         "warnings": warnings,
         "sources": [{"filename": source.name, "language": "Dockerfile", "data": _in_base64(data)}],
     }
+    if found.problem is not None:
+        line = found.problem.line
+        made["buildError"] = {"message": str(found.problem), "location": _location(line, line)}
     return json_text.dumps(made)
+
+
+def _location(first: int, last: int) -> dict[str, Any]:
+    return {"ranges": [{"start": {"line": first}, "end": {"line": last}}]}
 
 
 def _in_base64(text: str) -> str:

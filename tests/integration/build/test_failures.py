@@ -237,6 +237,9 @@ def test_checks_are_warnings_and_can_be_all_that_is_done(builder: Builder) -> No
     assert "FromAsCasing: 'as' and 'FROM' keywords' casing do not match" in builder.build(context).err
     (context / "Dockerfile").write_text("# check=skip=all\nFROM base as x\n")
     assert builder("build", "--check", str(context)).out == "Check complete, no warnings found.\n"
+    (context / "Dockerfile").write_text("FROM base as x\nUSER a\nWORKDIR $NONE\n")
+    refused = builder("build", "--check", str(context))
+    assert ("WARNING: FromAsCasing" in refused.out, "3: WORKDIR is empty" in refused.err) == (True, True), refused
 
 
 def test_progress_for_programs_is_an_object_a_line(builder: Builder) -> None:

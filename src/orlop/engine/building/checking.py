@@ -9,7 +9,7 @@ from orlop.build.temporary import Temporary
 from orlop.engine import image_store
 from orlop.engine.building import build
 from orlop.engine.building.aside import Aside
-from orlop.errors import NotFound, OrlopError
+from orlop.errors import InvalidDockerfile, NotFound, OrlopError
 from orlop.images.config import ImageConfig
 
 TYPE_CHECKING = False
@@ -24,13 +24,14 @@ if TYPE_CHECKING:
 
 
 class Checked:
-    """What was found in a Dockerfile."""
+    """What was found in a Dockerfile; ``problem`` is what keeps it from being built, if anything does."""
 
-    __slots__ = ("dockerfile", "findings")
+    __slots__ = ("dockerfile", "findings", "problem")
 
-    def __init__(self, dockerfile: Dockerfile, findings: list[Finding]) -> None:
+    def __init__(self, dockerfile: Dockerfile, findings: list[Finding], problem: InvalidDockerfile | None) -> None:
         self.dockerfile = dockerfile
         self.findings = findings
+        self.problem = problem
 
 
 def check(location: Location, request: BuildRequest) -> Checked:
@@ -49,13 +50,17 @@ def check(location: Location, request: BuildRequest) -> Checked:
         dockerfile = opened.dockerfile
         found = checks.check(dockerfile, opened.contexts[""].ignored.leaves_out)
         settings = lint.of(dockerfile)
+        problem = None
         for stage in dockerfile.stages:
-            found += [
-                each for each in _undefined(dockerfile, stage.number, images, request) if settings.counts(each.rule)
-            ]
+            try:
+                undefined = _undefined(dockerfile, stage.number, images, request)
+            except InvalidDockerfile as error:
+                problem = problem or error
+                continue
+            found += [each for each in undefined if settings.counts(each.rule)]
         opened.close()
         temporary.clear()
-    return Checked(dockerfile, lint.sorted_findings(found))
+    return Checked(dockerfile, lint.sorted_findings(found), problem)
 
 
 def call(location: Location, request: BuildRequest, method: str) -> Outline | list[Target]:
