@@ -98,7 +98,7 @@ def test_a_trigger_is_kept_as_it_is_written() -> None:
         ("COYP a b", "unknown instruction COYP (did you mean COPY?)"),
         ("WHATEVER", "unknown instruction WHATEVER: expected one of ADD, ARG, CMD"),
         ("COPY a", "COPY requires at least two arguments"),
-        ("COPY --form=x a b", "unknown flag --form of COPY (did you mean from?)"),
+        ("COPY --form=x a b", "unknown flag --form of COPY (did you mean --from?)"),
         ("COPY --from a b", "flag --from of COPY has no value"),
         ("COPY --link=maybe a b", "invalid value 'maybe' of --link"),
         ("COPY --chown=1 --chown=2 a b", "flag --chown of COPY is given twice"),

@@ -57,9 +57,10 @@ class Flags:
             name, equals, value = word.removeprefix("--").partition("=")
             kind = known.get(name)
             if kind is None:
-                expected = f"expected {', '.join(f'--{each}' for each in known)}" if known else "it has none"
+                flags = [f"--{each}" for each in known]
+                expected = f"expected {', '.join(flags)}" if known else "it has none"
                 raise InvalidArgument(
-                    f"unknown flag --{name} of {instruction}{suggestion(name, tuple(known))}: {expected}"
+                    f"unknown flag --{name} of {instruction}{suggestion(f'--{name}', flags)}: {expected}"
                 )
             if kind != MANY and (name in self._texts or name in self._flags):
                 raise InvalidArgument(f"flag --{name} of {instruction} is given twice")

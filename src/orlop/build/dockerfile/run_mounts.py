@@ -88,7 +88,7 @@ def parse(text: str, expand: Callable[[str], str] | None = None) -> RunMount:
     for key in said:
         if key not in keys:
             raise InvalidArgument(
-                f"unexpected key '{key}' of --mount=type={kind}{suggestion(key, keys)}: expected {_listed(keys)}"
+                f"unexpected key '{key}' of --mount=type={kind}{suggestion(key, ('type', *keys))}: expected {_listed(keys)}"
             )
     return _Reader(kind, said, is_final=expand is not None).read()
 
