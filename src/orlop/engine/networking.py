@@ -178,7 +178,15 @@ def joiner(target: Container, pid: int, namespace: int = -1) -> connecting.Joine
     hostname = target.record["Config"]["Hostname"]
     if hostname and hostname not in names:
         names.append(hostname)
-    return connecting.Joiner(target.id, target.name, names, namespace=namespace, pid=pid, start_time=status.start_time)
+    return connecting.Joiner(
+        target.id,
+        target.name,
+        names,
+        namespace=namespace,
+        pid=pid,
+        start_time=status.start_time,
+        exposed=list(target.record["Config"].get("ExposedPorts") or ()),
+    )
 
 
 def refresh(target: Container, endpoints: Sequence[Endpoint]) -> None:

@@ -35,18 +35,27 @@ _LINK_LOCAL_PREFIX = {subnet.IPV4: 16, subnet.IPV6: 64}
 class Joiner:
     """A container that is put on networks, and how its namespace is reached.
 
-    ``names`` are those by which the others find it; ``namespace`` is a descriptor that is open on its network namespace
+    ``names`` are those by which the others find it, ``exposed`` the ports that are meant for them; ``namespace`` is a descriptor that is open on its network namespace
     (or on its process, as pidfd), ``pid`` and ``start_time`` are its first process's.
     """
 
-    __slots__ = ("id", "name", "names", "namespace", "pid", "start_time")
+    __slots__ = ("exposed", "id", "name", "names", "namespace", "pid", "start_time")
 
     def __init__(
-        self, container_id: str, name: str, names: Sequence[str], *, namespace: int, pid: int, start_time: int
+        self,
+        container_id: str,
+        name: str,
+        names: Sequence[str],
+        *,
+        namespace: int,
+        pid: int,
+        start_time: int,
+        exposed: Sequence[str] = (),
     ) -> None:
         self.id = container_id
         self.name = name
         self.names = list(names)
+        self.exposed = list(exposed)
         self.namespace = namespace
         self.pid = pid
         self.start_time = start_time
@@ -101,6 +110,7 @@ class _Connection:
             names=joiner.names,
             aliases=list(settings.get("Aliases") or ()),
             links=list(settings.get("Links") or ()),
+            exposed=joiner.exposed,
             driver_options=dict(settings.get("DriverOpts") or {}),
             pid=joiner.pid,
             start_time=joiner.start_time,
@@ -117,6 +127,7 @@ class _Connection:
                 driver.prepare(self._network, self.endpoint)
                 self.endpoint.write(self._place)
                 self._attach(driver, netlink, held)
+                _follow_links(self._place, self._network, self.endpoint)
                 return inside.configure(there, self.endpoint)
             except BaseException:
                 self._undo(netlink)
@@ -169,6 +180,13 @@ class _Connection:
             addresses.release(self._place, made.network, text, made.container)
         if made.host_interface and self._network.driver == record.BRIDGE:
             network_device.delete(netlink, made.host_interface)
+
+
+def _follow_links(place: Place, network: Network, one: Endpoint) -> None:
+    if network.driver == record.BRIDGE and not network.connects_containers:
+        from orlop.network import linking
+
+        linking.follow(place, network, one)
 
 
 def disconnect(place: Place, network: Network, joiner: Joiner) -> Endpoint | None:
@@ -226,7 +244,7 @@ def restore(place: Place) -> None:
             held = activation.Held(place, network, netlink)
             try:
                 for each in endpoint.on_network(place, network_id):
-                    if _attach_again(netlink, network, held.base, each):
+                    if _attach_again(place, netlink, network, held.base, each):
                         there.add(each.container)
             finally:
                 held.release()
@@ -239,7 +257,7 @@ def restore(place: Place) -> None:
             os.close(namespace)
 
 
-def _attach_again(netlink: Netlink, network: Network, base: int, one: Endpoint) -> bool:
+def _attach_again(place: Place, netlink: Netlink, network: Network, base: int, one: Endpoint) -> bool:
     """Make a container's device anew; False if the container is gone."""
     namespace = _namespace(one)
     if namespace < 0:
@@ -251,6 +269,7 @@ def _attach_again(netlink: Netlink, network: Network, base: int, one: Endpoint) 
             )  # the kernel takes its time with those whose other ends are gone
             choice.find(network.driver).attach(netlink, network, base, one, namespace)
             inside.configure(inner, one)
+        _follow_links(place, network, one)
     finally:
         os.close(namespace)
     return True

@@ -33,6 +33,7 @@ _AT_FIRST: dict[str, Any] = {
     "names": [],
     "aliases": [],
     "links": [],
+    "exposed": [],
     "ports": [],
     "driver_options": {},
     "pid": 0,
@@ -58,6 +59,7 @@ class Endpoint:
         names: what it can be found by in the DNS: the container's name, short id and aliases.
         aliases: those of them that a user said.
         links: ``CONTAINER:ALIAS``, Docker's legacy links.
+        exposed: the ports that containers with such a link to it use, "80/tcp".
         ports: what is published of it (`orlop.network.ports`).
         driver_options: what the user said to the driver for this container.
         pid, start_time: the container's first process, by which its namespace can be reached while it is the same.
@@ -80,6 +82,7 @@ class Endpoint:
     names: list[str]
     aliases: list[str]
     links: list[str]
+    exposed: list[str]
     ports: list[dict[str, Any]]
     driver_options: dict[str, str]
     pid: int

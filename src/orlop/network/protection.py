@@ -228,8 +228,14 @@ class _Rules:
 
     def restore(self) -> None:
         """Make all rules anew."""
+        from orlop.network import linking
         from orlop.network.ports import publishing
 
-        networks = [store.read(self._place, network_id) for network_id in self.enclosed()]
-        zones = [zone(network) for network in networks if network is not None]
-        self.firewall.rebuild(zones, publishing.every(self._place))
+        place = self._place
+        found = [store.read(place, network_id) for network_id in self.enclosed()]
+        networks = [network for network in found if network is not None]
+        links = []
+        for network in networks:
+            if not network.connects_containers:
+                links += linking.every(endpoint.on_network(place, network.id))
+        self.firewall.rebuild([zone(network) for network in networks], publishing.every(place), links)

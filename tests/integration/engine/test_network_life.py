@@ -264,14 +264,28 @@ def test_another_runtime_connects_its_containers_too(engine: NetworkedEngine) ->
     assert "default via" in done.out
 
 
-def test_inter_container_traffic_can_be_off(engine: NetworkedEngine) -> None:
+def test_where_inter_container_traffic_is_off_only_links_lead_to_exposed_ports(engine: NetworkedEngine) -> None:
     engine.ok("network", "create", "-o", "com.docker.network.bridge.enable_icc=false", "apart")
-    engine.detached("one", "--network", "apart", "sleep", "1000")
-    engine.detached("two", "--network", "apart", "sleep", "1000")
+    engine.detached("linked", "--network", "apart", "--link", "one:server", "sleep", "1000")
+    serve = ("busybox", "nc", "-ll", "-p", "80", "-e", "busybox", "echo", "web")
+    engine.detached("one", "--network", "apart", "--expose", "80", *serve)
+    engine.detached("other", "--network", "apart", "sleep", "1000")
 
-    assert not engine.reaches("one", engine.address("two", "apart"))
-    assert engine.reaches("one", engine.network("apart")["IPAM"]["Config"][0]["Gateway"])
-    engine.ok("rm", "-f", "one", "two")
+    def asked(container: str) -> str:
+        there = engine.address("one", "apart")
+        return engine("exec", container, "busybox", "timeout", "1", "busybox", "nc", there, "80").out.strip()
+
+    assert asked("other") == ""
+    assert engine.reaches("other", engine.network("apart")["IPAM"]["Config"][0]["Gateway"])
+    wait_until(lambda: asked("linked") == "web", "an answer")
+    engine.machine.run("nft", "flush", "ruleset")
+    engine.ok("network", "reload")
+    assert asked("linked") == "web"
+    before = engine.address("one", "apart")
+    engine.ok("restart", "-t", "0", "one")
+    assert engine.address("one", "apart") != before
+    wait_until(lambda: asked("linked") == "web", "an answer from where it is now")
+    engine.ok("rm", "-f", "one", "linked", "other")
     engine.ok("network", "rm", "apart")
 
 

@@ -136,11 +136,11 @@ def test_containers_that_are_kept_apart_reach_what_they_are_linked_to(site: Site
         assert not site.web.reaches(SHOP, 80)
         assert site.web.ask(LAN, 80) == f"lan {HOST}"
         link = Link(WEB, SHOP, "tcp", 80)
-        engine.firewall.permit([link])
+        engine.firewall.keep_links([WEB], [link])
         assert site.web.ask(SHOP, 80) == f"shop {WEB}"
         assert not site.shop.reaches(WEB, 80)
         assert not site.web.reaches(SHOP, 80, protocol="udp")
-        engine.firewall.forbid([link, link])
+        engine.firewall.keep_links([SHOP], [])  # as when another gets the address
         assert not site.web.reaches(SHOP, 80)
     finally:
         for port in ports:

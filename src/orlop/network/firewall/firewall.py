@@ -19,12 +19,12 @@ from orlop.linux.nftables import listing, transaction, types
 from orlop.linux.nftables.message import INET, IPV4, IPV6
 from orlop.linux.nftables.transaction import Element, Transaction
 from orlop.network.firewall import filtering, forwarding, respect, shape, translation
-from orlop.network.firewall.port import PROTOCOLS, mark
+from orlop.network.firewall.port import PROTOCOLS, mark, packed
 from orlop.network.firewall.shape import families
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import TypeAlias, TypeVar
 
     from orlop.network.firewall.link import Link
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     Result = TypeVar("Result")
 
 _SOCKET_FAMILY = {IPV4: _socket.AF_INET, IPV6: _socket.AF_INET6}
+_LINKS = {IPV4: "links4", IPV6: "links6"}
 _ENOENT = 2
 _ERESTART = 85
 _BUSY = (16, 17)  # EBUSY, EEXIST: a map has another value for the key
@@ -210,22 +211,34 @@ class Firewall:
                 if (each.original.protocol, each.original.destination_port, each.reply.source_port) in ends:
                     each.forget(self._netlink)
 
-    def permit(self, links: list[Link]) -> None:
-        """Let containers use ports of others on networks whose containers otherwise do not reach each other.
+    def keep_links(self, addresses: list[str], links: list[Link]) -> None:
+        """Have containers use and be used by others as ``links`` say, where containers otherwise do not reach each other.
+
+        ``addresses`` are theirs; a link of theirs that is none of these is forgotten.
 
         Raises:
             FirewallGone: the tables are not there.
+            OSError: the kernel refused.
         """
-        change = self._transaction()
-        self._add(change, [_link(link) for link in links])
+        wanted = [_link(link) for link in links]
+        keys = {element.key for _, _, element in wanted}
+        theirs = {(IPV6 if ":" in each else IPV4, packed(IPV6 if ":" in each else IPV4, each)) for each in addresses}
+        stale: list[Place] = []
         try:
+            for family, ours in theirs:
+                name = _LINKS[family]
+                ends = ((0, len(ours)), (len(ours), 2 * len(ours)))
+                stale += [
+                    (INET, name, each)
+                    for each in self._elements(INET, name)
+                    if each.key not in keys and any(each.key[at:to] == ours for at, to in ends)
+                ]
+            self._take_out(stale)
+            change = self._transaction()
+            self._add(change, wanted)
             change.commit()
         except FileNotFoundError:
             raise FirewallGone(self.table) from None
-
-    def forbid(self, links: list[Link]) -> None:
-        """Undo `permit`."""
-        self._take_out([_link(link) for link in links])
 
     def is_whole(self) -> bool:
         """Whether the tables are there, with all rules that every packet comes by."""
@@ -250,7 +263,7 @@ class Firewall:
         """The number of the rule set, which is another after each change, whoever's it was."""
         return listing.generation(self._netlink)
 
-    def rebuild(self, zones: list[Zone], ports: list[Port], links: tuple[Link, ...] = ()) -> None:
+    def rebuild(self, zones: list[Zone], ports: list[Port], links: Sequence[Link] = ()) -> None:
         """Make everything anew, as the engine's records have it.
 
         Raises:
@@ -438,7 +451,7 @@ def lacking(error: OSError) -> Unsupported:
 
 
 def _link(link: Link) -> Place:
-    return INET, f"links{6 if link.family == IPV6 else 4}", link.element()
+    return INET, _LINKS[link.family], link.element()
 
 
 def _distinct(places: list[Place]) -> list[Place]:
