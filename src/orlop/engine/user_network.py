@@ -13,7 +13,7 @@ import _signal
 import fcntl
 import os
 
-from orlop.engine import birth, network_files, network_mode, user_sockets
+from orlop.engine import birth, network_files, network_mode, user_network_guard, user_sockets
 from orlop.errors import OrlopError, Unsupported
 
 TYPE_CHECKING = False
@@ -49,14 +49,16 @@ def check(mode: str) -> None:
 class Attachment:
     """The connection of a network namespace to the outside, on its way: `look`, `begin`, `finish`, `close`.
 
-    ``path`` is where the program's pid is written down, ``interface`` the name of the device that it makes.
+    ``path`` is where the program's pid is written down, ``interface`` the name of the device that it makes. It is ``guarded``
+    if somebody hostile may send packets by that.
     """
 
-    __slots__ = ("_errors", "_interface", "_mode", "_path", "_pid", "_ready", "namespaces")
+    __slots__ = ("_errors", "_interface", "_is_guarded", "_mode", "_path", "_pid", "_ready", "namespaces")
 
-    def __init__(self, path: str, mode: str, interface: str = _INTERFACE) -> None:
+    def __init__(self, path: str, mode: str, interface: str = _INTERFACE, *, guarded: bool = False) -> None:
         self._path = path
         self._interface = interface
+        self._is_guarded = guarded
         self._mode = mode
         self._pid = 0
         self._errors = -1
@@ -139,6 +141,8 @@ class Attachment:
             self.finish()
         elif reason:
             raise OrlopError(reason)
+        elif self._is_guarded:
+            user_network_guard.keep(self.namespaces, self._interface)
 
     def close(self) -> None:
         """Let go of the namespaces."""
@@ -149,7 +153,7 @@ class Attachment:
 
 def attachment(location: Location, container_id: str, mode: str) -> Attachment:
     """The connection of a container, which `release` ends."""
-    return Attachment(_path(location, container_id), mode)
+    return Attachment(_path(location, container_id), mode, guarded=True)
 
 
 class UserConnection:

@@ -20,6 +20,62 @@ if TYPE_CHECKING:
     from tests.integration.engine.users_machine import UsersMachine
 
 
+#: Tells what comes to the machine's own 127.0.0.1.
+LOOPBACK = """
+import socket
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(("127.0.0.1", 9999))
+print("ready", flush=True)
+while (heard := server.recv(100)) != b"end":
+    print("heard", heard, flush=True)
+"""
+#: Sends packets for 127.0.0.1 out of the container: by a socket that is bound to the device, and as frames of its own making,
+#: also ones that say that they are something else, or take the short way to the device.
+ATTACK = """
+import socket, struct, sys, time
+peer, device = sys.argv[1], b"eth0"
+plain = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+plain.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device)
+def attempt(send, *arguments):
+    try:
+        send(*arguments)
+    except OSError:
+        pass
+def words(path):
+    with open(path) as file:
+        return [line.split() for line in file]
+for target in ("127.0.0.1", "0.0.0.0"):
+    attempt(plain.sendto, b"bound", (target, 9999))
+[gateway] = [socket.inet_ntoa(bytes.fromhex(each[2])[::-1]) for each in words("/proc/net/route") if each[1] == "00000000"]
+plain.sendto(b"who", (gateway, 9))
+mac = ""
+while not mac.strip("0:"):
+    mac = next((each[3] for each in words("/proc/net/arp") if each[0] == gateway), "")
+    time.sleep(0.01)
+own = words("/sys/class/net/eth0/address")[0][0]
+addresses = bytes.fromhex((mac + own).replace(":", ""))
+def checksum(data):
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return struct.pack("!H", ~total & 0xFFFF)
+plain.connect((peer, 9))
+source = socket.inet_aton(plain.getsockname()[0])
+for target in ("127.0.0.1", "127.1.1.1", "0.0.0.0"):
+    udp = struct.pack("!HHHH", 40000, 9999, 13, 0) + b"frame"
+    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 33, 1, 0, 64, 17, 0, source, socket.inet_aton(target))
+    frame = addresses + bytes((8, 0)) + head[:10] + checksum(head) + head[12:] + udp
+    for kind in (0x800, 0x806, 0x88CC):
+        for bypass in (0, 1):
+            raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+            raw.setsockopt(263, 20, bypass)  # SOL_PACKET, PACKET_QDISC_BYPASS
+            attempt(raw.sendto, frame, ("eth0", kind))
+client = socket.create_connection((peer, 80), 20)  # so that the program has seen what came before
+client.sendall(b"?")
+print(client.recv(100).decode())
+"""
+
+
 @pytest.fixture(scope="module")
 def users() -> Iterator[UsersMachine]:
     if shutil.which("pasta") is None:
@@ -58,6 +114,27 @@ def test_a_container_reaches_other_machines(users: UsersMachine, mode: str) -> N
         answering.kill()
         answering.wait()
     wait_until(lambda: not programs(users), "the end of the programs")
+
+
+@pytest.mark.parametrize("mode", ["pasta", "slirp4netns"])
+def test_nothing_that_a_container_sends_comes_to_the_machines_loopback(users: UsersMachine, mode: str) -> None:
+    if shutil.which(mode) is None:
+        pytest.skip(f"needs {mode}")
+    listening = users.machine.start(sys.executable, "-IS", "-u", "-c", LOOPBACK)
+    answering = users.peer.start(sys.executable, "-IS", "-u", "-c", SERVER)
+    assert listening.stdout
+    assert answering.stdout
+    assert listening.stdout.readline() == answering.stdout.readline() == b"ready\n"
+    try:
+        attacked = users.engine.ok("run", "--rm", "--network", mode, "host", "python3", "-IS", "-c", ATTACK, PEER)
+        assert attacked == "tcp\n"
+        end = "import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'end', ('127.0.0.1', 9999))"
+        users.machine.run(sys.executable, "-IS", "-W", "ignore", "-c", end)
+        assert listening.stdout.read() == b""
+    finally:
+        for each in (listening, answering):
+            each.kill()
+            each.wait()
 
 
 def test_published_ports_are_reached_and_change_while_it_runs(users: UsersMachine) -> None:

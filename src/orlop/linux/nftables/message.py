@@ -11,6 +11,7 @@ from orlop.linux.netlink import attribute, nest, text
 INET = 1
 IPV4 = 2
 IPV6 = 10
+NETDEV = 5
 BRIDGE = 7
 
 NEWTABLE = 0

@@ -21,6 +21,8 @@ INPUT = 1
 FORWARD = 2
 OUTPUT = 3
 POSTROUTING = 4
+#: In a table of family NETDEV, where packets leave by a device (Linux 5.16).
+EGRESS = 1
 
 _SET_INTERVAL = 0x4
 _SET_MAP = 0x8
@@ -118,15 +120,18 @@ class Transaction:
         body = text(1, self._table) + text(3, name)
         self._step(f"add chain {name}", message.NEWCHAIN, body, NLM_F_CREATE)
 
-    def add_base_chain(self, name: str, kind: str, hook: int, priority: int, *, policy: int = 1) -> None:
+    def add_base_chain(
+        self, name: str, kind: str, hook: int, priority: int, *, policy: int = 1, device: str = ""
+    ) -> None:
         """Make a chain that packets come through at a hook, if it is not there.
 
-        ``kind`` is "filter", "nat" or "route"; of several chains at one hook that with the lowest priority is first.
+        ``kind`` is "filter", "nat" or "route"; of several chains at one hook that with the lowest priority is first. In a table of
+        family NETDEV the hook is that of a ``device``.
         """
         body = (
             text(1, self._table)
             + text(3, name)
-            + nest(4, be32(1, hook), be32(2, priority & 0xFFFFFFFF))
+            + nest(4, be32(1, hook), be32(2, priority & 0xFFFFFFFF), *((text(3, device),) if device else ()))
             + be32(5, policy)
             + text(7, kind)
         )
