@@ -53,6 +53,8 @@ soak: root setup
 	@$(BIN)/python3 -c 'import atheris' 2>/dev/null || \
 	    $(BIN)/python3 -m pip install --quiet --disable-pip-version-check --only-binary :all: atheris 2>/dev/null || \
 	    echo 'atheris cannot be installed here: soaking without it'
+	@[ -x $(BIN)/schemathesis ] || $(BIN)/python3 -m pip install --quiet --disable-pip-version-check 'schemathesis>=4,<5' || \
+	    echo 'schemathesis cannot be installed here: soaking without it'
 	@$(BIN)/python3 -m pytest -q tests/soak
 
 .PHONY: proof

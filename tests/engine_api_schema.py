@@ -20,13 +20,18 @@ from referencing.jsonschema import DRAFT4
 _SPECS = Path(os.environ.get("ORLOP_SPECS", Path(__file__).parents[1].parent / "shared/specs"))
 
 
+def path() -> Path:
+    """The file; skips the test where it is not at hand."""
+    found = _SPECS / "docker-engine-api.yaml"
+    if not found.exists():
+        pytest.skip(f"no description of the API in {found}: set ORLOP_SPECS")
+    return found
+
+
 @functools.cache
 def description() -> dict[str, Any]:
-    """All of it, in JSON Schema's words; skips the test where it is not at hand."""
-    path = _SPECS / "docker-engine-api.yaml"
-    if not path.exists():
-        pytest.skip(f"no description of the API in {path}: set ORLOP_SPECS")
-    loaded: dict[str, Any] = yaml.load(path.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    """All of it, in JSON Schema's words."""
+    loaded: dict[str, Any] = yaml.load(path().read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     return dict(_nullable(loaded))
 
 

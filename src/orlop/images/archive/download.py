@@ -53,6 +53,8 @@ class opened:  # noqa: N801 - used like a function, as contextlib's are
             answer = urllib3.PoolManager().request(
                 "GET", self._source, preload_content=False, decode_content=False, timeout=timeout
             )
+        except urllib3.exceptions.LocationValueError as error:
+            raise InvalidArgument(f"{self._source!r} is not an address to download from: {error}") from None
         except urllib3.exceptions.HTTPError as error:
             raise RegistryError(f"cannot download {self._source}: {error}") from None
         if answer.status == 404:

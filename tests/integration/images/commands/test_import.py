@@ -94,6 +94,7 @@ def test_an_archive_is_fetched_from_the_web(engine: ImageEngine, web: str) -> No
     )
     assert f"{web}/half.tar was interrupted" in engine.fails("import", f"{web}/half.tar")
     assert "127.0.0.1:1" in engine.fails("import", "http://127.0.0.1:1/x.tar")
+    assert "is not an address to download from" in engine.fails("import", "http://a b/x.tar")
     engine.ok("image", "prune", "-af")
     assert engine.leftovers() == []
 
